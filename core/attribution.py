@@ -1,0 +1,106 @@
+"""Direct logit attribution: each component's additive share of the logit difference at END.
+
+With x the final residual at END, s = 1/rms(x) and d the readout's direction (`core.readout`), a component c that was
+added to the stream contributes s · c·d. A head's c is z_h W_O[h]; in families whose attention output passes a norm
+before it joins the stream (Gemma-2 and -3, OLMo-2) a head's share goes through that norm's recorded scale and weight.
+Positive: towards the answer. The scale is each model's own; the direction may be either model's.
+
+Identities, returned as checks: embed + Σ heads + biases + Σ mlp = logit_diff, and Σ heads + bias = attn_out per layer.
+Not done: no attribution through later layers (that is patching), no folding of norms into weights.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from core.prompt import Prompt
+from core.readout import Readout, readout, rounding
+from core.recording import Recording
+from core.results import MODELS, Attribution, Check
+
+Direction = Literal["own", "base", "instruct"]
+
+
+@torch.no_grad()
+def attribute(recordings: tuple[Recording, Recording], prompt: Prompt, direction: Direction = "own") -> Attribution:
+    """Attribution of (BASE, INSTRUCT) on a prompt whose answer is set, in logits."""
+    readouts = tuple(readout(recording.bridge) for recording in recordings)
+    parts, checks = [], []
+    for m, recording in enumerate(recordings):
+        reader = readouts[m] if direction == "own" else readouts[MODELS.index(direction)]
+        part = _one_model(recording, prompt, readouts[m], reader)
+        parts.append(part)
+        checks += _checks(MODELS[m], part, recording)
+    names = ("embed", "attn", "mlp", "head", "attn_bias", "bias", "scale", "total")
+    arrays = {name: np.stack([np.asarray(part[name]) for part in parts]) for name in names}
+    return Attribution(**arrays, direction=direction, checks=tuple(checks))
+
+
+@torch.no_grad()
+def head_outputs(recording: Recording, layer: int, position: int = -1) -> Float[Tensor, "head d_model"]:
+    """What each head of a layer adds to the residual stream at a position, attention bias excluded.
+
+    Post-norm families: the head's share of the normed output, through the norm's recorded scale and weight.
+    """
+    bridge, dtype = recording.bridge, readout(recording.bridge).dtype
+    block = bridge.blocks[layer]
+    z = recording.layer(layer, "attn.hook_z")[position].to(dtype)
+    return through_post_norm(recording, layer, position, torch.einsum("hd,hdm->hm", z, block.attn.W_O.to(dtype)))
+
+
+@torch.no_grad()
+def through_post_norm(recording: Recording, layer: int, position: int, x: Float[Tensor, "... d_model"]) -> Tensor:
+    """Carry a share of the attention output through the block's own norm, where it has one: linear, scale recorded."""
+    block = recording.bridge.blocks[layer]
+    scale = recording.activations.get(f"blocks.{layer}.ln1_post.hook_scale")
+    if scale is None:
+        return x
+    norm = block.ln1_post
+    weight = norm.original_component.weight.to(x.dtype)
+    return x / scale[0, position].to(x.dtype) * (1 + weight if norm.uses_weight_offset else weight)
+
+
+def _one_model(recording: Recording, prompt: Prompt, own: Readout, reader: Readout) -> dict:
+    cfg = recording.bridge.cfg
+    x = recording.final_residual[-1]
+    d = reader.direction(prompt.answer_id, prompt.original_id)
+    # Centring is linear and d is fixed, so it can be done once, on d.
+    d = own.scale(x) * (d - d.mean() if own.centred else d)
+    project = lambda component: component.to(own.dtype) @ d  # noqa: E731
+    head, attn, mlp, bias = [], [], [], []
+    for layer in range(cfg.n_layers):
+        head.append(project(head_outputs(recording, layer)))
+        attn.append(project(recording.layer(layer, "hook_attn_out")[-1]))
+        mlp.append(project(recording.layer(layer, "hook_mlp_out")[-1]))
+        bias.append(_attention_bias(recording, layer, project))
+    reader_bias = reader.bias(prompt.answer_id, prompt.original_id)
+    return {
+        "embed": float(project(recording.layer(0, "hook_resid_pre")[-1])),
+        "attn": torch.stack(attn).double().cpu().numpy(),
+        "mlp": torch.stack(mlp).double().cpu().numpy(),
+        "head": torch.stack(head).double().cpu().numpy(),
+        "attn_bias": np.array(bias),
+        "bias": reader_bias,
+        "scale": float(own.scale(x)),
+        "total": float(project(x)) + reader_bias,
+    }
+
+
+def _attention_bias(recording: Recording, layer: int, project) -> float:
+    b_O = recording.bridge.blocks[layer].attn.b_O
+    return 0.0 if b_O is None else float(project(through_post_norm(recording, layer, -1, b_O.to(torch.float64))))
+
+
+def _checks(model: str, part: dict, recording: Recording) -> list[Check]:
+    total = part["embed"] + part["head"].sum() + part["attn_bias"].sum() + part["mlp"].sum() + part["bias"]
+    layers = part["head"].sum(-1) + part["attn_bias"] - part["attn"]
+    tolerance = rounding(recording.bridge)
+    return [
+        Check(f"{model}: embed + heads + mlp = logit_diff", abs(float(total - part["total"])), tolerance),
+        Check(f"{model}: heads of a layer = attn_out", float(np.abs(layers).max()), tolerance),
+    ]

@@ -1,0 +1,193 @@
+"""The question: one frozen value that determines every number on the screen.
+
+An `Experiment` says which pair of models, which prompt, which two candidates, which positions and
+which dtype. It knows neither models nor tokenizers: what needs them is in `core.prompt`.
+
+The post's prompt is `{instruction}: {sentence}\\n\\nRephrased sentence: {prefix}`, where the prefix is the
+part of the sentence before the original word. A free prompt replaces all of that by exact strings.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+
+DEFAULT_INSTRUCTION = "Rephrase all the adjectives of the following sentence"
+DEFAULT_SENTENCE = "The quick fox jumps over the dog."
+DEFAULT_ORIGINAL = "quick"
+HEADER = "Rephrased sentence:"
+DTYPES = ("float32", "bfloat16", "float16", "float64")
+MAX_CHARACTERS = 20_000
+
+
+class InputError(ValueError):
+    """A value the user gave cannot be used. `field` names the input it belongs to, the message the way out."""
+
+    def __init__(self, message: str, field: str):
+        super().__init__(message)
+        self.field = field
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """Everything that determines a result. Strings are as typed; positions count from 0.
+
+    pair: id in the registry of pairs, or "" when `base` and `instruct` name two models.
+    original: a bare word of the sentence ("quick"), or in a free prompt an exact string (" quick").
+    answer: the replacement, bare or exact likewise; "" takes INSTRUCT's own suggestion.
+    occurrence: which occurrence of the word in the sentence, from 1; 0 when it occurs only once.
+    prompt: a free prompt; "" uses instruction and sentence.
+    colon: which token with ":" has the role colon, from 0.
+    picked: index of a token that the user picked, or None.
+    dtype: "" takes the pair's own.
+    """
+
+    pair: str = "tiny"
+    base: str = ""
+    instruct: str = ""
+    instruction: str = DEFAULT_INSTRUCTION
+    sentence: str = DEFAULT_SENTENCE
+    original: str = DEFAULT_ORIGINAL
+    answer: str = ""
+    occurrence: int = 0
+    prompt: str = ""
+    colon: int = 0
+    picked: int | None = None
+    dtype: str = ""
+
+    @property
+    def is_free(self) -> bool:
+        return bool(self.prompt)
+
+
+@dataclass(frozen=True)
+class PromptText:
+    """The prompt as one string, and where in it the original word ends.
+
+    text: what both models read, ending at END.
+    original, answer: candidates as exact strings, with the leading space the original has; answer is None if open.
+    original_end: character index just past the original word in the sentence; None in a free prompt.
+    """
+
+    text: str
+    original: str
+    answer: str | None
+    original_end: int | None
+
+
+def words(sentence: str) -> list[str]:
+    """The words of a sentence in order, without punctuation: what can be chosen as the original."""
+    return [match.group() for match in _WORD.finditer(sentence)]
+
+
+_WORD = re.compile(r"[^\W_]+(?:['’\-][^\W_]+)*")
+
+
+def occurrences(sentence: str, word: str) -> list[int]:
+    """Character index of every whole-word occurrence of `word` in the sentence."""
+    return [match.start() for match in re.finditer(rf"(?<!\w){re.escape(word)}(?!\w)", sentence)]
+
+
+def shorten(text: str, length: int = 60) -> str:
+    """A one-line excerpt for messages and titles."""
+    line = " ".join(text.split())
+    return line if len(line) <= length else line[: length - 1] + "…"
+
+
+def prompt_text(experiment: Experiment) -> PromptText:
+    """The text of the prompt and the two candidate strings, or an `InputError` that names the input."""
+    check(experiment)
+    if experiment.is_free:
+        return PromptText(experiment.prompt, experiment.original, experiment.answer or None, None)
+    word, sentence = experiment.original.strip(), experiment.sentence.strip()
+    start = _start_of_original(sentence, word, experiment.occurrence)
+    prefix = sentence[:start].rstrip()
+    # The first word of a sentence follows the header, from which a space parts it.
+    space = " " if start == 0 or prefix != sentence[:start] else ""
+    opening = f"{experiment.instruction.strip()}: "
+    text = f"{opening}{sentence}\n\n{HEADER} {prefix}".rstrip(" ")
+    answer = experiment.answer.strip()
+    return PromptText(text, space + word, space + answer if answer else None, len(opening) + start + len(word))
+
+
+def check(experiment: Experiment) -> None:
+    """Refuse what no tokenizer is needed to refuse."""
+    for name in ("instruction", "sentence", "prompt", "original", "answer"):
+        _check_text(getattr(experiment, name), name)
+    if experiment.dtype and experiment.dtype not in DTYPES:
+        raise InputError(f"dtype {experiment.dtype!r} is unknown; choose one of {', '.join(DTYPES)}", "dtype")
+    if experiment.colon < 0:
+        raise InputError(f"colon {experiment.colon} is negative; 0 is the first colon of the prompt", "colon")
+    required = ("prompt", "original") if experiment.is_free else ("instruction", "sentence", "original")
+    for name in required:
+        if not getattr(experiment, name).strip():
+            raise InputError(f"the {name} is empty; {_REMEDY[name]}", name)
+    same = experiment.answer.strip().casefold() == experiment.original.strip().casefold()
+    if experiment.answer and same and (not experiment.is_free or experiment.answer == experiment.original):
+        raise InputError(f"the answer {experiment.answer!r} is the original word itself; choose a replacement", "answer")
+
+
+_REMEDY = {
+    "instruction": f"for example “{DEFAULT_INSTRUCTION}”",
+    "sentence": f"for example “{DEFAULT_SENTENCE}”",
+    "original": "choose a word of the sentence",
+    "prompt": "type the exact text that both models shall continue",
+}
+
+
+def _check_text(text: str, field: str) -> None:
+    if len(text) > MAX_CHARACTERS:
+        raise InputError(
+            f"the {field} has {len(text):,} characters; at most {MAX_CHARACTERS:,} can be analysed: shorten it", field
+        )
+    bad = next((c for c in text if (ord(c) < 32 and c not in "\n\t\r") or 0xD800 <= ord(c) < 0xE000), None)
+    if bad is not None:
+        raise InputError(f"the {field} holds the control character U+{ord(bad):04X}; remove it", field)
+
+
+def _start_of_original(sentence: str, word: str, occurrence: int) -> int:
+    starts = occurrences(sentence, word)
+    if not starts:
+        near = [w for w in words(sentence) if w.casefold() == word.casefold()]
+        hint = f"write it as {near[0]!r}" if near else f"choose one of: {shorten(', '.join(words(sentence)), 120)}"
+        raise InputError(f"the word {word!r} does not stand in the sentence; {hint}", "original")
+    if occurrence == 0 and len(starts) > 1:
+        places = "; ".join(f"{n}: “{_context(sentence, s, word)}”" for n, s in enumerate(starts[:5], 1))
+        raise InputError(f"{word!r} stands {len(starts)} times in the sentence; choose the occurrence ({places})", "original")
+    if not 0 <= occurrence <= len(starts):
+        raise InputError(f"{word!r} stands {len(starts)} times in the sentence, there is no occurrence {occurrence}", "original")
+    return starts[max(occurrence, 1) - 1]
+
+
+def _context(sentence: str, start: int, word: str) -> str:
+    left = sentence[:start].split()[-2:]
+    right = sentence[start + len(word) :].split()[:2]
+    return " ".join([*left, word, *right])
+
+
+def to_query(experiment: Experiment) -> dict[str, str]:
+    """The address's parameters: every field that differs from its default."""
+    default = Experiment()
+    return {
+        field.name: str(getattr(experiment, field.name))
+        for field in fields(Experiment)
+        if getattr(experiment, field.name) != getattr(default, field.name)
+    }
+
+
+def from_query(query: Mapping[str, str]) -> tuple[Experiment, list[str]]:
+    """The experiment that an address spells, and a line for each parameter that could not be read."""
+    values: dict[str, object] = {}
+    complaints = []
+    for field in fields(Experiment):
+        text = query.get(field.name)
+        if text is None:
+            continue
+        if field.name not in ("occurrence", "colon", "picked"):
+            values[field.name] = text
+        elif re.fullmatch(r"\d{1,6}", text):
+            values[field.name] = int(text)
+        else:
+            complaints.append(f"{field.name}={shorten(text, 30)} in the address is not a whole number; it was ignored")
+    return Experiment(**values), complaints  # type: ignore[arg-type]

@@ -1,0 +1,68 @@
+"""Logit difference: logit[answer] − logit[original] at END, both models, in float32.
+
+Positive: the model prefers the replacement. Probabilities and ranks are the model's own, after a soft cap where it
+has one; the difference is before the cap, where it decomposes (see `core.attribution`).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from core.prompt import Prompt, token_strings
+from core.readout import readout
+from core.recording import Recording
+from core.results import Summary, TopTokens
+
+TOP = 10
+
+
+@torch.no_grad()
+def next_token_logits(recording: Recording) -> Tensor:
+    """(vocab,) logits at END before a soft cap."""
+    return readout(recording.bridge).logits(recording.final_residual[-1])
+
+
+def suggest(recording: Recording, original: str, count: int = 8) -> list[tuple[int, str]]:
+    """The model's top next tokens at END that are not the original in any casing or spacing: (id, string)."""
+    tokenizer = recording.bridge.tokenizer
+    special = set(tokenizer.all_special_ids)
+    order = next_token_logits(recording).topk(min(4 * count, recording.bridge.W_U.shape[1])).indices.tolist()
+    word = original.strip().casefold()
+    found = []
+    for i, string in zip(order, token_strings(order, tokenizer)):
+        if i not in special and string.strip().casefold() not in ("", word):
+            found.append((i, string))
+    return found[:count]
+
+
+@torch.no_grad()
+def summarize(recordings: tuple[Recording, Recording], prompt: Prompt) -> Summary:
+    """Summary of (BASE, INSTRUCT) on a prompt whose answer is set."""
+    rows = [_one_model(recording, prompt) for recording in recordings]
+    numbers = {name: np.array([row[name] for row in rows]) for name in rows[0] if name != "top"}
+    suggestions = tuple(string for _, string in suggest(recordings[1], prompt.original))
+    return Summary(**numbers, top=(rows[0]["top"], rows[1]["top"]), suggestions=suggestions)
+
+
+def _one_model(recording: Recording, prompt: Prompt) -> dict:
+    head = readout(recording.bridge)
+    logits = head.logits(recording.final_residual[-1])
+    capped = head.capped(logits)
+    prob = capped.softmax(-1)
+    row: dict = {}
+    for name, i in (("answer", prompt.answer_id), ("original", prompt.original_id)):
+        row[f"logit_{name}"] = float(logits[i])
+        row[f"prob_{name}"] = float(prob[i])
+        row[f"rank_{name}"] = int((logits > logits[i]).sum())
+    row["logit_diff"] = float(logits[prompt.answer_id] - logits[prompt.original_id])
+    row["capped_diff"] = float(capped[prompt.answer_id] - capped[prompt.original_id])
+    row["top"] = _top(capped, prob, recording.bridge.tokenizer)
+    return row
+
+
+def _top(logits: Tensor, prob: Tensor, tokenizer) -> TopTokens:
+    best = torch.topk(logits, min(TOP, len(logits))).indices
+    strings = token_strings(best.tolist(), tokenizer)
+    return TopTokens(tuple(best.tolist()), strings, prob[best].float().cpu().numpy(), logits[best].float().cpu().numpy())

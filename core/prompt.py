@@ -1,0 +1,193 @@
+"""Tokens in context: the prompt's ids, the roles of its positions, and one id for each candidate.
+
+A candidate's ids are those of prompt + candidate minus those of the prompt, which must be their prefix: a
+SentencePiece tokenizer that adds a prefix space cuts " big" alone in two, in context in one. A candidate of
+several tokens is refused with its pieces, never silently cut.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from core.experiment import Experiment, InputError, PromptText, prompt_text, shorten
+
+MAX_TOKENS = 512
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """A tokenized prompt.
+
+    ids: token ids, BOS first where the tokenizer has one.
+    tokens: the same as strings, a leading space kept; they concatenate to the text where a token is whole characters.
+    roles: role → position, or None where the prompt has no such token. Keys: bos, original, colon, end, picked.
+    colons: every position whose token contains ":".
+    answer: exact string of the answer, None while it is open; answer_id likewise.
+    """
+
+    text: str
+    ids: tuple[int, ...]
+    tokens: tuple[str, ...]
+    roles: dict[str, int | None]
+    colons: tuple[int, ...]
+    original: str
+    original_id: int
+    answer: str | None
+    answer_id: int | None
+
+    @property
+    def end(self) -> int:
+        return len(self.ids) - 1
+
+
+def tokenize(experiment: Experiment, tokenizer, max_tokens: int = MAX_TOKENS) -> Prompt:
+    """The experiment's prompt in a (fast, Hugging Face) tokenizer's ids, or an `InputError`."""
+    text = prompt_text(experiment)
+    ids, offsets = encode(text.text, tokenizer, literal=not experiment.is_free)
+    _check_length(experiment, len(ids), max_tokens)
+    original_id = candidate_id(text.text, text.original, "original", tokenizer, not experiment.is_free)
+    answer_id = None
+    if text.answer is not None:
+        answer_id = candidate_id(text.text, text.answer, "answer", tokenizer, not experiment.is_free)
+        if answer_id == original_id:
+            raise InputError(
+                f"{text.answer!r} and {text.original!r} are the same token; choose another answer", "answer"
+            )
+    tokens = token_strings(ids, tokenizer)
+    colons = tuple(i for i, token in enumerate(tokens) if ":" in token)
+    roles = _roles(experiment, text, ids, offsets, colons, original_id, tokenizer.bos_token_id)
+    return Prompt(text.text, ids, tokens, roles, colons, text.original, original_id, text.answer, answer_id)
+
+
+def encode(text: str, tokenizer, literal: bool) -> tuple[tuple[int, ...], list[tuple[int, int]]]:
+    """Ids with BOS exactly once, and each token's (start, end) in the text.
+
+    literal: a special token's name typed in the text ("<s>") is text, not the token. In a free prompt it is the token.
+    """
+    if not tokenizer.is_fast:
+        raise InputError("this model's tokenizer gives no character offsets (it is not a fast tokenizer)", "pair")
+    encoded = tokenizer(
+        text, add_special_tokens=False, return_offsets_mapping=True, split_special_tokens=literal, verbose=False
+    )
+    ids, offsets = list(encoded["input_ids"]), list(encoded["offset_mapping"])
+    bos = tokenizer.bos_token_id
+    if bos is not None and (not ids or ids[0] != bos):
+        ids, offsets = [bos, *ids], [(0, 0), *offsets]
+    return tuple(ids), offsets
+
+
+def token_strings(ids: tuple[int, ...] | list[int], tokenizer) -> tuple[str, ...]:
+    """Each token as it reads in the middle of a text, a leading space kept; special tokens by name.
+
+    A token is decoded behind a fixed neighbour, since many decoders drop the first token's space.
+    """
+    anchor = tokenizer("a", add_special_tokens=False)["input_ids"]
+    lead = len(tokenizer.decode(anchor, clean_up_tokenization_spaces=False))
+    special = set(tokenizer.all_special_ids)
+    strings = []
+    for i in ids:
+        if i in special:
+            strings.append(str(tokenizer.convert_ids_to_tokens(int(i))))
+        else:
+            strings.append(tokenizer.decode([*anchor, int(i)], clean_up_tokenization_spaces=False)[lead:])
+    return tuple(strings)
+
+
+def candidate_id(text: str, candidate: str, field: str, tokenizer, literal: bool) -> int:
+    """The one token id of a candidate after the prompt, or an `InputError` that shows its pieces."""
+    before, _ = encode(text, tokenizer, literal)
+    after, _ = encode(text + candidate, tokenizer, literal)
+    if after[: len(before)] != before:
+        n = next(i for i, (a, b) in enumerate(zip(before, after + (-1,) * len(before))) if a != b)
+        was, now = token_strings(before[n:], tokenizer), token_strings(after[n:], tokenizer)
+        raise InputError(
+            f"the {field} {candidate!r} merges with the end of the prompt: {_pieces(was)} becomes {_pieces(now)}; "
+            "end the prompt before a space and begin the candidate with one",
+            field,
+        )
+    ids = after[len(before) :]
+    if len(ids) == 1:
+        return ids[0]
+    pieces = token_strings(ids, tokenizer)
+    if not ids:
+        raise InputError(f"the {field} {candidate!r} adds no token to the prompt; write a word", field)
+    whole = next((p for p in pieces if p.strip()), pieces[0])
+    raise InputError(
+        f"the {field} {candidate!r} is {len(ids)} tokens: {_pieces(pieces)}; choose a word of one token, "
+        f"for example its first piece {whole!r}",
+        field,
+    )
+
+
+def _pieces(tokens: tuple[str, ...]) -> str:
+    shown = ", ".join(repr(token) for token in tokens[:6])
+    return shown if len(tokens) <= 6 else f"{shown}, … ({len(tokens)} tokens)"
+
+
+def _check_length(experiment: Experiment, count: int, limit: int) -> None:
+    if count > limit:
+        field = "prompt" if experiment.is_free else "sentence"
+        raise InputError(
+            f"the prompt is {count:,} tokens long (“{shorten(getattr(experiment, field), 40)}”); "
+            f"at most {limit:,} can be analysed: shorten the {field}",
+            field,
+        )
+
+
+def _roles(experiment, text: PromptText, ids, offsets, colons, original_id: int, bos) -> dict[str, int | None]:
+    end = len(ids) - 1
+    if text.original_end is None:
+        original = max((i for i, token in enumerate(ids) if token == original_id), default=None)
+    else:
+        last = text.original_end - 1
+        original = max(i for i, (start, stop) in enumerate(offsets) if start <= last < stop)
+    if colons and experiment.colon >= len(colons):
+        raise InputError(
+            f"the prompt has {len(colons)} tokens with “:”, there is no number {experiment.colon}; choose 0 to "
+            f"{len(colons) - 1}",
+            "colon",
+        )
+    if experiment.picked is not None and not 0 <= experiment.picked <= end:
+        raise InputError(f"position {experiment.picked} is outside the prompt; choose 0 to {end}", "picked")
+    return {
+        "bos": 0 if bos is not None and ids[0] == bos else None,
+        "original": original,
+        "colon": colons[experiment.colon] if colons else None,
+        "end": end,
+        "picked": experiment.picked,
+    }
+
+
+def neighbours(prompt: Prompt, position: int, width: int = 2) -> str:
+    """A position with its neighbours, the token itself in brackets: `following sentence[:] The quick`."""
+    left = "".join(prompt.tokens[max(position - width, 0) : position])
+    right = "".join(prompt.tokens[position + 1 : position + 1 + width])
+    return f"{left}[{prompt.tokens[position]}]{right}".replace("\n", "⏎")
+
+
+def with_answer(prompt: Prompt, answer_id: int, tokenizer) -> Prompt:
+    """The prompt with its open answer set to a token id."""
+    from dataclasses import replace
+
+    return replace(prompt, answer=token_strings([answer_id], tokenizer)[0], answer_id=answer_id)
+
+
+def check_same_tokens(base: Prompt, instruct: Prompt) -> None:
+    """Refuse two models that read the prompt as different ids, naming the first that differs."""
+    if base.ids != instruct.ids:
+        n = next(
+            (i for i, (a, b) in enumerate(zip(base.ids, instruct.ids)) if a != b), min(len(base.ids), len(instruct.ids))
+        )
+        raise InputError(
+            f"the two tokenizers read the prompt differently, first at position {n}: {_at(base, n)} in BASE, "
+            f"{_at(instruct, n)} in INSTRUCT; the models cannot be compared on it",
+            "pair",
+        )
+    for name in ("original", "answer"):
+        a, b = getattr(base, f"{name}_id"), getattr(instruct, f"{name}_id")
+        if a != b:
+            raise InputError(f"the {name} {getattr(base, name)!r} is token {a} in BASE and {b} in INSTRUCT", "pair")
+
+
+def _at(prompt: Prompt, n: int) -> str:
+    return f"{prompt.tokens[n]!r} (id {prompt.ids[n]})" if n < len(prompt.ids) else "nothing"

@@ -1,0 +1,63 @@
+"""One model on one prompt: one forward pass, and of it only the activations that analyses read.
+
+Activations keep TransformerLens' hook names and shapes, batch axis included (size 1), in the model's dtype on the
+model's device, and are the raw bridge's: no weight is folded, no basis centred.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from transformer_lens.model_bridge import TransformerBridge
+
+# Per layer: the residual stream, what each sublayer adds to it, and what attention is made of.
+_LAYER_HOOKS = (
+    r"hook_resid_pre|hook_resid_mid|hook_attn_out|hook_mlp_out|ln1_post\.hook_scale|"
+    r"attn\.hook_q|attn\.hook_k|attn\.hook_v|attn\.hook_z|attn\.hook_pattern"
+)
+_READ = re.compile(rf"blocks\.\d+\.({_LAYER_HOOKS})|ln_final\.hook_in|unembed\.hook_out")
+
+
+@dataclass(frozen=True, eq=False)
+class Recording:
+    """What one model did on one prompt.
+
+    bridge: the model, a raw `TransformerBridge`; the weights that a readout needs come from it.
+    ids: (pos,) the prompt's token ids.
+    activations: hook name → activation, first axis batch of size 1. `unembed.hook_out` holds END only.
+    """
+
+    bridge: TransformerBridge
+    ids: tuple[int, ...]
+    activations: dict[str, Tensor]
+
+    def layer(self, layer: int, name: str) -> Float[Tensor, "pos ..."]:
+        """`blocks.{layer}.{name}` without the batch axis."""
+        return self.activations[f"blocks.{layer}.{name}"][0]
+
+    @property
+    def final_residual(self) -> Float[Tensor, "pos d_model"]:
+        """The residual stream after the last layer, before the final norm."""
+        return self.activations["ln_final.hook_in"][0]
+
+
+def record(bridge: TransformerBridge, ids: Iterable[int]) -> Recording:
+    """Run `bridge` once on the ids, without gradients, and keep what the analyses read."""
+    ids = tuple(int(i) for i in ids)
+    kept: dict[str, Tensor] = {}
+
+    def keeper(name: str):
+        def keep(activation: Tensor, hook) -> None:
+            kept[name] = activation[:, -1:] if name == "unembed.hook_out" else activation
+
+        return name, keep
+
+    hooks = [keeper(name) for name in bridge.hook_dict if _READ.fullmatch(name)]
+    with torch.no_grad():
+        bridge.run_with_hooks(torch.tensor([ids], device=bridge.cfg.device), return_type=None, fwd_hooks=hooks)
+    return Recording(bridge, ids, kept)
