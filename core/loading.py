@@ -1,0 +1,136 @@
+"""Two models in memory, ready to be compared: raw `TransformerBridge`s of checked safetensors checkpoints."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.metadata import version
+
+import torch
+import transformers
+from transformer_lens.model_bridge import TransformerBridge
+
+from core.checkpoint import Checkpoint, check_comparable, find_checkpoint, weights_hash
+from core.experiment import InputError, shorten
+from core.pairs import BYTES, PairSpec
+
+DTYPES = {name: getattr(torch, name) for name in BYTES}
+# Beside the weights: activations of a prompt, a readout's slice, allocator slack.
+_SLACK_BYTES = 300_000_000
+
+
+@dataclass(frozen=True, eq=False)
+class LoadedPair:
+    """Two bridges on one device in one dtype, with the checkpoints they came from."""
+
+    spec: PairSpec
+    base: TransformerBridge
+    instruct: TransformerBridge
+    checkpoints: tuple[Checkpoint, Checkpoint]
+    dtype: str
+    device: str
+
+    @cached_property
+    def manifest(self) -> dict:
+        """What was run: model names, hub commits or hashes of local weights, dtype, device, library versions."""
+        models = {}
+        for name, checkpoint in zip(("base", "instruct"), self.checkpoints):
+            models[name] = {"model": checkpoint.source, "parameters": checkpoint.parameters}
+            if checkpoint.revision:
+                models[name]["revision"] = checkpoint.revision
+            else:
+                models[name]["weights_sha256"] = weights_hash(checkpoint.folder)
+        libraries = {name: version(name) for name in ("torch", "transformers", "transformer_lens")}
+        return {"pair": self.spec.id, **models, "dtype": self.dtype, "device": self.device, "libraries": libraries}
+
+
+def find_checkpoints(spec: PairSpec) -> tuple[Checkpoint, Checkpoint]:
+    """Both checked folders, comparable with each other."""
+    pair = (
+        find_checkpoint(spec.base, spec.base_revision),
+        find_checkpoint(spec.instruct, spec.instruct_revision),
+    )
+    check_comparable(*pair)
+    return pair
+
+
+def bytes_needed(checkpoints: tuple[Checkpoint, Checkpoint], dtype: str) -> int:
+    """Memory that both models take in a dtype, with room for the activations of a prompt."""
+    return sum(c.parameters for c in checkpoints) * BYTES[dtype] + _SLACK_BYTES
+
+
+def pick_device(name: str = "auto") -> str:
+    """A usable torch device, or an `InputError`; "auto" takes the first GPU, else the CPU."""
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        kind = torch.device(name).type
+    except RuntimeError:
+        raise InputError(f"{name!r} is no device; choose auto, cpu, cuda, cuda:N or mps", "device") from None
+    usable = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    index = torch.device(name).index or 0
+    if not usable.get(kind, False) or (kind == "cuda" and index >= torch.cuda.device_count()):
+        raise InputError(f"this machine has no device {name!r}; choose cpu or auto", "device")
+    return name
+
+
+def free_bytes(device: str) -> int:
+    """Memory that is free on a device, in bytes."""
+    if device.startswith("cuda"):
+        return torch.cuda.mem_get_info(device)[0]
+    import psutil
+
+    return psutil.virtual_memory().available
+
+
+def load_pair(
+    spec: PairSpec,
+    dtype: str = "",
+    device: str = "auto",
+    checkpoints: tuple[Checkpoint, Checkpoint] | None = None,
+    progress: Callable[[str], None] = lambda message: None,
+) -> LoadedPair:
+    """Load both models, or raise an `InputError` before any weight is read where they do not fit or do not compare."""
+    device, dtype = pick_device(device), dtype or spec.dtype
+    progress(f"looking for {spec.title}")
+    checkpoints = checkpoints or find_checkpoints(spec)
+    need, free = bytes_needed(checkpoints, dtype), free_bytes(device)
+    if need > free:
+        raise InputError(
+            f"{spec.title} in {dtype} needs {need / 1e9:.1f} GB, {device} has {free / 1e9:.1f} GB free; "
+            "choose a smaller pair or dtype",
+            "pair",
+        )
+    bridges = []
+    for name, checkpoint in zip(("BASE", "INSTRUCT"), checkpoints):
+        progress(f"loading {name} ({checkpoint.parameters / 1e6:,.0f}M parameters)")
+        bridges.append(_boot(checkpoint, dtype, device))
+    return LoadedPair(spec, *bridges, checkpoints, dtype, device)
+
+
+def _boot(checkpoint: Checkpoint, dtype: str, device: str) -> TransformerBridge:
+    transformers.logging.set_verbosity_error()
+    transformers.logging.disable_progress_bar()
+    folder = str(checkpoint.folder)
+    try:
+        # Loaded here rather than by the bridge: only so can pickles be refused and weights go straight to the device.
+        model = transformers.AutoModelForCausalLM.from_pretrained(
+            folder,
+            dtype=DTYPES[dtype],
+            device_map=device,
+            use_safetensors=True,
+            attn_implementation="eager",
+            trust_remote_code=False,
+            local_files_only=True,
+        )
+        tokenizer = transformers.AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
+        return TransformerBridge.boot_transformers(
+            folder, hf_model=model.eval(), tokenizer=tokenizer, dtype=DTYPES[dtype]
+        )
+    except torch.OutOfMemoryError:
+        raise InputError(f"{checkpoint.source!r} in {dtype} does not fit into {device}'s memory", "pair") from None
+    except Exception as error:  # third-party loaders raise anything; the cause stays in the chain for the log
+        raise InputError(
+            f"{checkpoint.source!r} cannot be loaded as a causal language model: {shorten(str(error), 160)}", "pair"
+        ) from error

@@ -1,0 +1,129 @@
+"""The registry of model pairs: what can be compared, where its weights are, how much memory it needs.
+
+Reads `pairs.toml` beside this file and, where given, a user's own file of the same form. Loads no model.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass, fields
+from functools import lru_cache
+from pathlib import Path
+
+from core.experiment import DTYPES, Experiment, InputError
+
+REGISTRY = Path(__file__).with_name("pairs.toml")
+BYTES = {"float64": 8, "float32": 4, "bfloat16": 2, "float16": 2}
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Sizes of a decoder with gated MLPs. tied: the unembedding is the embedding."""
+
+    layers: int
+    d_model: int
+    heads: int
+    kv_heads: int
+    d_head: int
+    d_mlp: int
+    vocab: int
+    tied: bool
+
+    @property
+    def parameters(self) -> int:
+        """Number of weights, norms left out."""
+        attention = self.d_model * self.d_head * 2 * (self.heads + self.kv_heads)
+        mlp = 3 * self.d_model * self.d_mlp
+        return self.layers * (attention + mlp) + self.vocab * self.d_model * (1 if self.tied else 2)
+
+
+@dataclass(frozen=True)
+class PairSpec:
+    """One pair. base, instruct: a hub name, or the absolute path of a local folder."""
+
+    id: str
+    title: str
+    base: str
+    instruct: str
+    dtype: str = "float32"
+    base_revision: str = "main"
+    instruct_revision: str = "main"
+    gated: bool = False
+    note: str = ""
+    shape: Shape | None = None
+
+    def bytes_needed(self, dtype: str = "") -> int | None:
+        """Memory of both models' weights, computed from the shape; None where there is none."""
+        return None if self.shape is None else 2 * self.shape.parameters * BYTES[dtype or self.dtype]
+
+
+def is_folder(name: str) -> bool:
+    """Whether a model's name is a path rather than a hub name, whether or not the folder is there."""
+    return name.startswith((".", "/", "~", "\\")) or name.count("/") != 1 or Path(name).is_dir()
+
+
+def read_pairs(path: Path) -> dict[str, PairSpec]:
+    """The pairs of one file by id, or an `InputError` that names the file and the entry."""
+    try:
+        entries = tomllib.loads(path.read_text(encoding="utf-8")).get("pair", [])
+    except FileNotFoundError:
+        raise InputError(f"there is no pairs file {str(path)!r}; correct REPHRASE_PAIRS", "pair") from None
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise InputError(f"the pairs file {str(path)!r} cannot be read: {error}", "pair") from None
+    pairs = {}
+    for number, entry in enumerate(entries, 1):
+        spec = _spec(entry, f"pair {number} ({entry.get('id', 'without id')}) in {path}", path.parent)
+        if spec.id in pairs:
+            raise InputError(f"the id {spec.id!r} is given twice in {path}", "pair")
+        pairs[spec.id] = spec
+    return pairs
+
+
+def _spec(entry: dict, where: str, folder: Path) -> PairSpec:
+    entry = dict(entry)
+    known = {field.name for field in fields(PairSpec)}
+    if unknown := sorted(set(entry) - known):
+        raise InputError(f"{where}: unknown key {unknown[0]!r}; known are {', '.join(sorted(known))}", "pair")
+    if missing := [name for name in ("id", "base", "instruct") if not str(entry.get(name, "")).strip()]:
+        raise InputError(f"{where}: {missing[0]!r} is missing", "pair")
+    if entry.get("dtype", "float32") not in DTYPES:
+        raise InputError(f"{where}: dtype {entry['dtype']!r} is not one of {', '.join(DTYPES)}", "pair")
+    try:
+        entry["shape"] = Shape(**entry["shape"]) if "shape" in entry else None
+    except TypeError as error:
+        raise InputError(f"{where}: shape: {error}", "pair") from None
+    for name in ("base", "instruct"):
+        if is_folder(entry[name]):
+            entry[name] = str((folder / Path(entry[name]).expanduser()).resolve())
+    return PairSpec(**{"title": entry["id"], **entry})
+
+
+@lru_cache(maxsize=8)
+def _registry(extra: str) -> dict[str, PairSpec]:
+    pairs = read_pairs(REGISTRY)
+    return pairs | read_pairs(Path(extra).expanduser()) if extra else pairs
+
+
+def registry(extra: str = "") -> dict[str, PairSpec]:
+    """Every known pair by id; `extra` is the path of a user's own file, whose ids win."""
+    return dict(_registry(extra))
+
+
+def find_pair(experiment: Experiment, extra: str = "", only_listed: bool = False) -> PairSpec:
+    """The pair an experiment names: an id of the registry, or two models given by name or folder."""
+    pairs = registry(extra)
+    if not (experiment.base or experiment.instruct):
+        if experiment.pair in pairs:
+            return pairs[experiment.pair]
+        raise InputError(f"there is no pair {experiment.pair!r}; choose one of: {', '.join(pairs)}", "pair")
+    if only_listed:
+        raise InputError("here only listed pairs can be loaded; choose one of: " + ", ".join(pairs), "pair")
+    if not (experiment.base and experiment.instruct):
+        missing = "instruct" if experiment.base else "base"
+        raise InputError(f"two models are compared: name the {missing} model too", "pair")
+    places = [
+        str(Path(name).expanduser().resolve()) if is_folder(name) else name
+        for name in (experiment.base, experiment.instruct)
+    ]
+    title = " → ".join(Path(place).name for place in places)
+    return PairSpec(f"{places[0]}|{places[1]}", title, *places, dtype=experiment.dtype or "float32")

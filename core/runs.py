@@ -1,0 +1,47 @@
+"""Both models on one experiment: the step every analysis starts from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from core.experiment import Experiment, InputError
+from core.loading import LoadedPair
+from core.logit_difference import suggest
+from core.prompt import MAX_TOKENS, Prompt, check_same_tokens, tokenize, with_answer
+from core.recording import Recording, record
+
+
+@dataclass(frozen=True, eq=False)
+class Runs:
+    """A prompt whose answer is set, and what both models did on it, as (BASE, INSTRUCT)."""
+
+    prompt: Prompt
+    recordings: tuple[Recording, Recording]
+
+
+def read_prompt(experiment: Experiment, pair: LoadedPair, max_tokens: int = MAX_TOKENS) -> Prompt:
+    """The prompt in both models' ids, which must agree. The answer stays open if the experiment leaves it so."""
+    prompts = [tokenize(experiment, bridge.tokenizer, max_tokens) for bridge in (pair.base, pair.instruct)]
+    check_same_tokens(*prompts)
+    _check_context(prompts[0], pair)
+    return prompts[1]
+
+
+def run(experiment: Experiment, pair: LoadedPair, max_tokens: int = MAX_TOKENS) -> Runs:
+    """One forward pass of each model. An open answer becomes INSTRUCT's top token that is not the original word."""
+    prompt = read_prompt(experiment, pair, max_tokens)
+    recordings = (record(pair.base, prompt.ids), record(pair.instruct, prompt.ids))
+    if prompt.answer_id is None:
+        found = suggest(recordings[1], prompt.original, 1)
+        if not found:
+            raise InputError("INSTRUCT suggests no other word here; type an answer", "answer")
+        prompt = with_answer(prompt, found[0][0], pair.instruct.tokenizer)
+    return Runs(prompt, recordings)
+
+
+def _check_context(prompt: Prompt, pair: LoadedPair) -> None:
+    limit = min(bridge.cfg.n_ctx for bridge in (pair.base, pair.instruct))
+    if len(prompt.ids) > limit:
+        raise InputError(
+            f"the prompt is {len(prompt.ids)} tokens long, the models read at most {limit}: shorten it", "sentence"
+        )
