@@ -1,0 +1,86 @@
+"""A question to the worker, as a page reads it: its state, its place in the queue, what there is of its answer."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Hashable
+from typing import Any, Literal, NamedTuple
+
+State = Literal["queued", "running", "done", "failed", "cancelled"]
+
+
+class Cancelled(BaseException):
+    """Raised by `checkpoint` when nobody waits for the job. A BaseException: `except Exception` must not swallow it."""
+
+
+class MustWait(Exception):
+    """Raised by a job that cannot run inside another one: it goes back to the queue until that one has ended."""
+
+
+class Progress(NamedTuple):
+    done: int = 0
+    total: int = 0
+    message: str = ""
+
+
+class Partial(NamedTuple):
+    """The latest partial result; `version` counts from 1, so a page that polls sees that it changed."""
+
+    version: int
+    result: Any
+
+
+class Job:
+    """One question to the worker: read from any thread, written by the worker only.
+
+    A job ends once, as done, failed or cancelled; its `result` or `error` is there before `state` says so. After a
+    failure or a cancellation the last `partial` stays, for a figure marked stale.
+    """
+
+    def __init__(self, key: Hashable, run: Callable[[Any], Any], priority: int, place: Callable[[Job], int]):
+        self.key = key
+        self.priority = priority
+        self.state: State = "queued"
+        self.result: Any = None
+        self.error: BaseException | None = None
+        self.progress = Progress()
+        self.partial: Partial | None = None
+        self._place = place
+        self._run: Callable[[Any], Any] | None = run
+        self._interest: dict[Hashable, Hashable] = {}
+        self._turn = 0
+        self._nests = True
+        self._began: float | None = None
+        self._ran = 0.0
+        self._ended = threading.Event()
+
+    @property
+    def finished(self) -> bool:
+        return self._ended.is_set()
+
+    @property
+    def place(self) -> int:
+        """Queued jobs that run before this one; 0 for the next one, and once it runs."""
+        return self._place(self)
+
+    @property
+    def seconds(self) -> float:
+        """Seconds that it has run so far, without the jobs that it gave way to."""
+        began = self._began
+        return self._ran + (time.perf_counter() - began if began is not None else 0.0)
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Whether the job ended within `timeout` seconds."""
+        return self._ended.wait(timeout)
+
+    def _clock(self, running: bool) -> None:
+        if self._began is not None:
+            self._ran += time.perf_counter() - self._began
+        self._began = time.perf_counter() if running else None
+
+    def _end(self, state: State) -> None:
+        self._run = None  # the closure may hold models or activations
+        self._clock(running=False)
+        self.state = state
+        self._ended.set()

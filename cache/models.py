@@ -1,0 +1,170 @@
+"""Which models are resident, against a memory budget. Called from the worker's thread only.
+
+Models are evicted before the next one is loaded, least recently used first, so that two never share the memory by
+accident. A model in use is pinned: a job that the worker runs inside another one cannot take that one's models away.
+"""
+
+from __future__ import annotations
+
+import gc
+import sys
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from cache.job import MustWait
+
+GB = 10**9
+SHARE_FOR_MODELS = 0.8  # of the free memory; the rest is for activations
+CGROUP = Path("/sys/fs/cgroup")
+
+
+class TooLarge(ValueError):
+    """Needs more than the whole budget."""
+
+
+class InUse(MustWait, ValueError):
+    """Fits the budget, but not beside the models in use.
+
+    It cannot wait for them here: they belong to jobs suspended below this one on the same thread. As a MustWait it
+    sends a nested job back to the queue until those have ended; a job that is not nested asked for too much itself,
+    and fails.
+    """
+
+
+@dataclass(frozen=True)
+class Resident:
+    """One model in memory, for a status page; `uses` counts the jobs that have it pinned."""
+
+    key: Hashable
+    bytes: int
+    uses: int
+
+
+@dataclass
+class _Entry:
+    value: Any
+    bytes: int
+    uses: int
+    loaded: bool
+
+
+class Residents:
+    """Models by key within a budget in bytes; `budget` is called once, before the first load."""
+
+    def __init__(self, budget: Callable[[], int]):
+        self._budget = budget
+        self._entries: OrderedDict[Hashable, _Entry] = OrderedDict()
+
+    @cached_property
+    def budget_bytes(self) -> int:
+        return self._budget()
+
+    @contextmanager
+    def use(self, key: Hashable, need_bytes: int, load: Callable[[], Any]) -> Iterator[Any]:
+        """The value under `key`, resident or loaded now, pinned while the block runs.
+
+        `need_bytes` is what it will take; others are evicted until that fits, then `load()` is called. Raises TooLarge
+        or InUse. Keep no reference to the value after the block: it could not be released.
+        """
+        if key not in self._entries:
+            self._load(key, need_bytes, load)
+        entry = self._entries[key]
+        if not entry.loaded:
+            raise InUse(f"{key!r} is still being loaded by the job that this one interrupted")
+        self._entries.move_to_end(key)
+        entry.uses += 1
+        try:
+            yield entry.value
+        finally:
+            entry.uses -= 1
+
+    def snapshot(self) -> tuple[Resident, ...]:
+        """What is resident, least recently used first; may be called from any thread."""
+        return tuple(Resident(key, entry.bytes, entry.uses) for key, entry in list(self._entries.items()))
+
+    def evict_unused(self) -> None:
+        """Release everything that is not in use."""
+        self._evict(self._unused())
+
+    def _unused(self) -> list[Hashable]:
+        return [key for key, entry in self._entries.items() if not entry.uses]
+
+    def _taken(self) -> int:
+        return sum(entry.bytes for entry in self._entries.values())
+
+    def _load(self, key: Hashable, need: int, load: Callable[[], Any]) -> None:
+        self._evict(self._to_make_room(key, need))
+        # pinned and counted from here: load may reach a checkpoint, where another job asks for room
+        entry = self._entries[key] = _Entry(None, need, uses=1, loaded=False)
+        try:
+            entry.value = load()
+        except BaseException:
+            del self._entries[key]
+            raise
+        entry.loaded, entry.uses = True, 0
+        gc.collect()
+        gc.freeze()  # later collections need not walk a model's many objects
+
+    def _to_make_room(self, key: Hashable, need: int) -> list[Hashable]:
+        """The keys to evict so that `need` fits; raises before anything is evicted in vain."""
+        budget, remedy = self.budget_bytes, "choose a smaller pair or a smaller dtype, or raise REPHRASE_MEMORY_GB"
+        if need > budget:
+            raise TooLarge(f"{key!r} needs {_gb(need)} and the memory budget is {_gb(budget)}: {remedy}")
+        in_use = sum(entry.bytes for entry in self._entries.values() if entry.uses)
+        if need > budget - in_use:
+            raise InUse(f"{key!r} needs {_gb(need)} beside {_gb(in_use)} in use of {_gb(budget)}: {remedy}")
+        evicted, taken = [], self._taken()
+        for other in self._unused():
+            if taken + need <= budget:
+                break
+            evicted.append(other)
+            taken -= self._entries[other].bytes
+        return evicted
+
+    def _evict(self, keys: list[Hashable]) -> None:
+        """Collects even when `keys` is empty: a load that failed may have left half a model behind."""
+        for key in keys:
+            del self._entries[key]
+        gc.unfreeze()  # the collector does not see a frozen model's reference cycles
+        gc.collect()
+        torch = sys.modules.get("torch")
+        if torch is not None and torch.cuda.is_available():
+            torch.cuda.empty_cache()
+
+
+def _gb(size: int) -> str:
+    return f"{size / GB:.1f} GB"
+
+
+def free_bytes(device: str) -> int:
+    """Bytes that `device` ("cpu", "cuda", "cuda:1", "mps") has free now, within the container's limit."""
+    if device.startswith("cuda"):
+        import torch
+
+        return torch.cuda.mem_get_info(torch.device(device))[0]
+    import psutil
+
+    return min(psutil.virtual_memory().available, _cgroup_free())
+
+
+def _cgroup_free() -> float:
+    """What a container's limit leaves (cgroup v2); the page cache counts as free, since it is given back on demand."""
+    try:
+        limit = (CGROUP / "memory.max").read_text().strip()
+        if limit == "max":
+            return float("inf")
+        stat = dict(line.split() for line in (CGROUP / "memory.stat").read_text().splitlines())
+        current = int((CGROUP / "memory.current").read_text())
+    except (OSError, ValueError):
+        return float("inf")
+    return max(0, int(limit) - current + int(stat.get("inactive_file", 0)))
+
+
+def memory_budget(memory_gb: float | None, device: str) -> int:
+    """The budget in bytes: as set, or a share of what `device` has free now. Ask before any model is loaded."""
+    return int(memory_gb * GB if memory_gb is not None else free_bytes(device) * SHARE_FOR_MODELS)

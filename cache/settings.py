@@ -1,0 +1,157 @@
+"""Every setting from the environment, prefix REPHRASE_: read and checked here and nowhere else."""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+PREFIX = "REPHRASE_"
+GB, MB = 10**9, 10**6
+YES, NO = ("1", "true", "yes", "on"), ("0", "false", "no", "off")
+
+
+@dataclass(frozen=True)
+class Variable:
+    """One environment variable; `parse` raises ValueError for what is not `accepts`."""
+
+    name: str
+    description: str
+    accepts: str
+    parse: Callable[[str], Any]
+
+
+def _pattern(pattern: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if not re.fullmatch(pattern, text):
+            raise ValueError(text)
+        return text
+
+    return parse
+
+
+def _above_zero(kind: type) -> Callable[[str], Any]:
+    def parse(text: str) -> Any:
+        number = kind(text)
+        if not (math.isfinite(number) and number > 0):
+            raise ValueError(text)
+        return number
+
+    return parse
+
+
+def _boolean(text: str) -> bool:
+    if text.lower() not in YES + NO:
+        raise ValueError(text)
+    return text.lower() in YES
+
+
+def _file(text: str) -> Path:
+    path = Path(text).expanduser()
+    if not path.is_file():
+        raise ValueError(text)
+    return path
+
+
+def _folder(text: str) -> Path:
+    path = Path(text).expanduser()
+    if path.exists() and not path.is_dir():
+        raise ValueError(text)
+    return path
+
+
+def _setting(default: Any, name: str, description: str, accepts: str, parse: Callable[[str], Any]) -> Any:
+    return field(default=default, metadata={"variable": Variable(PREFIX + name, description, accepts, parse)})
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The environment's settings; a default of None means that the value is found when it is needed."""
+
+    pairs: Path | None = _setting(
+        None, "PAIRS", "A file of your own model pairs, in the format of core/pairs.toml; they are added to the list.",
+        "the path of a file that exists", _file,
+    )
+    device: str = _setting(
+        "auto", "DEVICE", "Where the models run; auto takes a GPU if there is one.",
+        "auto, cpu, mps, cuda or cuda:N", _pattern(r"auto|cpu|mps|cuda(:\d+)?"),
+    )
+    dtype: str | None = _setting(
+        None, "DTYPE", "The models' number format, in place of the one that each pair names.",
+        "float32, bfloat16, float16 or float64", _pattern("float32|bfloat16|float16|float64"),
+    )
+    memory_gb: float | None = _setting(
+        None, "MEMORY_GB", "Memory for all resident models, in GB; by default most of what the device has free.",
+        "a number above 0", _above_zero(float),
+    )
+    results_mb: int = _setting(
+        256, "RESULTS_MB", "Memory for finished results, in MB.", "a whole number above 0", _above_zero(int),
+    )
+    cache_dir: Path = _setting(
+        Path("~/.cache/rephrase").expanduser(), "CACHE_DIR", "The folder for recorded runs; made if it is not there.",
+        "the path of a folder", _folder,
+    )
+    cache_gb: float = _setting(
+        5.0, "CACHE_GB", "Disk space for recorded runs, in GB.", "a number above 0", _above_zero(float),
+    )
+    threads: int | None = _setting(
+        None, "THREADS", "CPU threads for torch; by default torch's own choice.",
+        "a whole number above 0", _above_zero(int),
+    )
+    hosted: bool = _setting(
+        False, "HOSTED", "A public demo: only listed pairs load, and no local folder can be named in the address.",
+        "1, true, yes, on, 0, false, no or off", _boolean,
+    )
+    max_tokens: int = _setting(
+        512, "MAX_TOKENS", "The longest prompt, in tokens.", "a whole number above 0", _above_zero(int),
+    )
+
+    @property
+    def results_bytes(self) -> int:
+        return self.results_mb * MB
+
+    @property
+    def cache_bytes(self) -> int:
+        return int(self.cache_gb * GB)
+
+
+def variables() -> tuple[Variable, ...]:
+    """Every environment variable that is read, in the order of Settings."""
+    return tuple(item.metadata["variable"] for item in fields(Settings))
+
+
+def settings(environ: Mapping[str, str] = os.environ) -> Settings:
+    """The settings in `environ`; an empty variable counts as unset.
+
+    Raises ValueError naming the variable, its value and what is accepted.
+    """
+    known = {variable.name for variable in variables()}
+    for name in environ:
+        if name.startswith(PREFIX) and name not in known:
+            raise ValueError(_unknown(name, sorted(known)))
+    values = {}
+    for item in fields(Settings):
+        variable = item.metadata["variable"]
+        text = environ.get(variable.name, "").strip()
+        if text:
+            values[item.name] = _parsed(variable, text)
+    return Settings(**values)
+
+
+def _parsed(variable: Variable, text: str) -> Any:
+    try:
+        return variable.parse(text)
+    except (ValueError, OverflowError) as error:
+        raise ValueError(f"{variable.name} is {text!r}; accepted: {variable.accepts}") from error
+
+
+def _unknown(name: str, known: list[str]) -> str:
+    """A misspelt REPHRASE_HOSTED must not open a public server, so an unknown name is refused."""
+    close = get_close_matches(name, known, n=1)
+    hint = f"did you mean {close[0]}?" if close else f"the settings are {', '.join(known)}"
+    return f"{name} is not a setting; {hint}"

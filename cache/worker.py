@@ -1,0 +1,286 @@
+"""The one thread that owns models, hooks and the device.
+
+Two threads on one TransformerBridge corrupt each other's results, so every forward pass runs here. A page submits a
+job and reads it; the job calls `checkpoint` between two forwards, where it stops if nobody waits for it any more, or
+gives way to a job of higher priority.
+
+Importing this module imports no torch: jobs import what they need, in the worker's thread.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import threading
+import time
+import traceback
+import weakref
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from cache.job import Cancelled, Job, MustWait, Partial, Progress, State
+from cache.kept import Kept, nbytes
+from cache.queue import Queue
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Status:
+    """A snapshot of the worker; `running` lists keys from the outermost job to the one that has the thread."""
+
+    running: tuple[Hashable, ...]
+    queued: int
+    owners: int
+    kept: int
+    kept_bytes: int
+
+
+class Context:
+    """What a running job may say to its worker."""
+
+    def __init__(self, worker: Worker, job: Job):
+        self._worker = worker
+        self._job = job
+        self._asked = time.monotonic()
+
+    def progress(self, done: int, total: int, message: str = "") -> None:
+        self._job.progress = Progress(done, total, message)
+
+    def publish(self, partial: Any) -> None:
+        """Show a partial result. Readers share it with the job: publish a frozen value or a copy."""
+        version = self._job.partial.version if self._job.partial else 0
+        self._job.partial = Partial(version + 1, partial)
+
+    def checkpoint(self) -> None:
+        """Call between two forwards, with no hook in place: other jobs may use the same model before this returns.
+
+        Raises Cancelled when no living owner waits for the job.
+        """
+        now = time.monotonic()
+        if now - self._asked >= self._worker._alive_every:
+            self._asked = now
+            self._worker._drop_departed(self._job)
+        self._worker._give_way(self._job)
+
+
+class Worker:
+    """Runs jobs one at a time in a daemon thread, and keeps their results within `results_bytes`.
+
+    `alive(owner)` says whether an owner still looks: asked before each job, then every `alive_every` seconds.
+    """
+
+    def __init__(
+        self,
+        alive: Callable[[Hashable], bool] = lambda owner: True,
+        results_bytes: int = 256 * 10**6,
+        alive_every: float = 0.5,
+    ):
+        self._alive = alive
+        self._alive_every = alive_every
+        self._lock = threading.Condition()
+        self._queue = Queue()
+        self._stack: list[Job] = []
+        self._kept = Kept(results_bytes)
+        # a done job that a page still holds costs nothing to share, even when its result was too large to keep
+        self._held: weakref.WeakValueDictionary[Hashable, Job] = weakref.WeakValueDictionary()
+        self._stopping = False
+        self._thread = threading.Thread(target=self._loop, name="worker", daemon=True)
+        self._thread.start()
+
+    def submit(
+        self,
+        key: Hashable,
+        run: Callable[[Context], Any],
+        *,
+        owner: Hashable,
+        group: Hashable,
+        priority: int = 0,
+    ) -> Job:
+        """The job that answers `key`: a finished one if its result is kept, the one under way, or a new one.
+
+        `group` is what the owner looks at now: its interest in unfinished jobs of any other group ends here.
+        """
+        with self._lock:
+            if self._stopping or not self._thread.is_alive():
+                raise RuntimeError("the worker has ended and takes no more jobs")
+            self._queue.look_at(owner, group, key)
+            job = self._kept.get(key) or self._held.get(key)
+            if job is None:
+                job = self._queue.ask(key, run, owner, group, priority, self._place)
+                self._lock.notify()
+            return job
+
+    def peek(self, key: Hashable) -> Any:
+        """The kept result under `key`, or None; changes nothing, not even what is dropped next."""
+        with self._lock:
+            job = self._held.get(key)
+            return job.result if job else None
+
+    def cancel(self, key: Hashable, owner: Hashable) -> None:
+        """End this owner's interest in one unfinished job; others may still wait for it."""
+        with self._lock:
+            self._queue.lose(key, owner)
+
+    def release(self, owner: Hashable) -> None:
+        """End this owner's interest in everything unfinished."""
+        with self._lock:
+            self._queue.release(owner)
+
+    def forget(self, predicate: Callable[[Hashable], bool]) -> None:
+        """Drop the results whose key fulfils `predicate`: they are computed again when asked for."""
+        with self._lock:
+            self._kept.forget(predicate)
+            for key in [key for key in self._held if predicate(key)]:
+                self._held.pop(key, None)
+
+    def clear(self) -> None:
+        self.forget(lambda key: True)
+
+    def status(self) -> Status:
+        with self._lock:
+            running = tuple(job.key for job in self._stack)
+            queued, owners = len(self._queue.queued()), len(self._queue.owners())
+            return Status(running, queued, owners, len(self._kept), self._kept.bytes)
+
+    def stop(self, timeout: float = 5.0) -> bool:
+        """Cancel everything and end the thread; False if a job did not reach a checkpoint in time."""
+        with self._lock:
+            self._stopping = True
+            for owner in self._queue.owners():
+                self._queue.release(owner)
+            self._lock.notify()
+        self._thread.join(timeout)
+        return not self._thread.is_alive()
+
+    def _place(self, job: Job) -> int:
+        if job.state != "queued":
+            return 0
+        with self._lock:
+            return self._queue.place(job)
+
+    def _drop_departed(self, job: Job) -> None:
+        """Not under the lock: `alive` is foreign code and may take locks of its own."""
+        with self._lock:
+            owners = list(job._interest)
+        for owner in owners:
+            try:
+                gone = not self._alive(owner)
+            except Exception:
+                log.exception("cannot tell whether owner %r still looks; taken to be there", owner)
+                gone = False
+            if gone:
+                self.release(owner)
+
+    def _next(self, above: int | None = None) -> Job | None:
+        """The job to run now, marked as running: any, or one that may interrupt a job of priority `above`."""
+        while True:
+            with self._lock:
+                queued = self._queue.queued()
+                job = next((job for job in queued if above is None or job._nests and job.priority > above), None)
+            if job is None:
+                return None
+            self._drop_departed(job)
+            with self._lock:
+                if job.state == "queued":
+                    self._queue.start(job)
+                    self._stack.append(job)
+                    return job
+
+    def _give_way(self, job: Job) -> None:
+        """Run every queued job of higher priority, then go on, or raise Cancelled."""
+        while True:
+            with self._lock:
+                if not job._interest:
+                    if not job.finished:  # it is, when the job swallowed an earlier Cancelled
+                        self._queue.end(job, "cancelled")
+                    raise Cancelled(job.key)
+            urgent = self._next(above=job.priority)
+            if urgent is None:
+                return
+            job._clock(running=False)
+            with _default_torch_modes():
+                self._execute(urgent)
+            job._clock(running=True)
+
+    def _execute(self, job: Job) -> None:
+        """Run `job`, the last on the stack. Nothing that it raises leaves this function."""
+        job._clock(running=True)
+        try:
+            result = job._run(Context(self, job))
+            size = nbytes(result)
+        except Cancelled:
+            self._leave(job, "cancelled")
+        except MustWait as error:
+            if len(self._stack) > 1:
+                self._postpone(job)
+            else:
+                self._fail(job, error)
+        except BaseException as error:  # library code may raise SystemExit: the thread outlives it
+            self._fail(job, error)
+        else:
+            self._keep(job, result, size)
+
+    def _keep(self, job: Job, result: Any, size: int) -> None:
+        """A job that swallowed its cancellation has ended already: its result is not taken."""
+        with self._lock:
+            self._stack.remove(job)
+            if not job.finished:
+                job.result, job.partial = result, None
+                self._kept.put(job.key, job, size)
+                self._held[job.key] = job
+                self._queue.end(job, "done")
+
+    def _leave(self, job: Job, state: State, error: BaseException | None = None) -> None:
+        with self._lock:
+            self._stack.remove(job)
+            if not job.finished:
+                job.error = error
+                self._queue.end(job, state)
+
+    def _fail(self, job: Job, error: BaseException) -> None:
+        # as text: a handler that keeps its records would keep the frames
+        log.error("job %r failed\n%s", job.key, "".join(traceback.format_exception(error)))
+        _drop_frames(error)
+        self._leave(job, "failed", error)
+
+    def _postpone(self, job: Job) -> None:
+        with self._lock:
+            self._stack.remove(job)
+            self._queue.postpone(job)
+
+    def _loop(self) -> None:
+        while not self._stopping:
+            self._run_next()
+            with self._lock:
+                self._lock.wait_for(lambda: self._stopping or self._queue.queued())
+
+    def _run_next(self) -> None:
+        """Its own function: a name in the loop would keep the last job and its result alive while nothing runs."""
+        if job := self._next():
+            self._execute(job)
+
+
+def _drop_frames(error: BaseException) -> None:
+    """A traceback's frames hold the job's locals, models among them, as long as anybody holds the error."""
+    seen: set[int] = set()
+    stack: list[BaseException | None] = [error]
+    while stack:
+        item = stack.pop()
+        if item is not None and id(item) not in seen:
+            seen.add(id(item))
+            item.__traceback__ = None
+            stack += [item.__cause__, item.__context__, *getattr(item, "exceptions", ())]
+
+
+@contextmanager
+def _default_torch_modes() -> Iterator[None]:
+    """Grad and inference mode are the thread's: a nested job must not inherit those of the job it interrupts."""
+    torch = sys.modules.get("torch")
+    with ExitStack() as stack:
+        if hasattr(torch, "inference_mode"):  # absent too while another thread is still importing torch
+            stack.enter_context(torch.inference_mode(False))
+            stack.enter_context(torch.enable_grad())
+        yield

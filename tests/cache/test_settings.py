@@ -1,0 +1,81 @@
+import pathlib
+from dataclasses import FrozenInstanceError, fields
+
+import pytest
+
+from cache.settings import Settings, settings, variables
+
+
+def test_nothing_set_gives_the_defaults():
+    assert settings({}) == Settings() == settings({"REPHRASE_DEVICE": "", "REPHRASE_MEMORY_GB": " ", "HOME": "/"})
+
+
+def test_every_setting_is_read_from_its_variable(tmp_path):
+    pairs = tmp_path / "pairs.toml"
+    pairs.touch()
+    given = {
+        "PAIRS": str(pairs), "DEVICE": "cuda:1", "DTYPE": "bfloat16", "MEMORY_GB": "15.5", "RESULTS_MB": "64",
+        "CACHE_DIR": str(tmp_path / "new"), "CACHE_GB": "2", "THREADS": "3", "HOSTED": "Yes", "MAX_TOKENS": "100",
+    }
+    read = settings({f"REPHRASE_{name}": value for name, value in given.items()})
+    assert read == Settings(
+        pairs=pairs, device="cuda:1", dtype="bfloat16", memory_gb=15.5, results_mb=64, cache_dir=tmp_path / "new",
+        cache_gb=2.0, threads=3, hosted=True, max_tokens=100,
+    )
+    assert read.results_bytes == 64_000_000 and read.cache_bytes == 2_000_000_000
+    assert {f"REPHRASE_{name}" for name in given} == {variable.name for variable in variables()}
+
+
+def test_the_environment_is_read_when_asked_not_on_import(monkeypatch):
+    monkeypatch.setenv("REPHRASE_THREADS", "7")
+    assert settings().threads == 7
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("PAIRS", "/no/such/pairs.toml"),
+        ("PAIRS", "/"),
+        ("DEVICE", "gpu"),
+        ("DEVICE", "cuda:"),
+        ("DEVICE", "cuda:0 and more"),
+        ("DTYPE", "int8"),
+        ("MEMORY_GB", "0"),
+        ("MEMORY_GB", "-3"),
+        ("MEMORY_GB", "nan"),
+        ("MEMORY_GB", "inf"),
+        ("MEMORY_GB", "16 GB"),
+        ("RESULTS_MB", "1.5"),
+        ("CACHE_DIR", "/dev/null"),
+        ("CACHE_GB", "lots"),
+        ("THREADS", "0"),
+        ("HOSTED", "maybe"),
+        ("MAX_TOKENS", "-1"),
+    ],
+)
+def test_a_bad_value_is_refused_naming_variable_value_and_what_is_accepted(name, value):
+    accepted = {variable.name: variable.accepts for variable in variables()}[f"REPHRASE_{name}"]
+    with pytest.raises(ValueError) as refused:
+        settings({f"REPHRASE_{name}": value})
+    assert str(refused.value) == f"REPHRASE_{name} is {value!r}; accepted: {accepted}"
+
+
+def test_a_misspelt_setting_is_refused_with_the_nearest_name():
+    with pytest.raises(ValueError, match="REPHRASE_HOSTD is not a setting; did you mean REPHRASE_HOSTED?"):
+        settings({"REPHRASE_HOSTD": "1"})
+
+
+def test_every_setting_says_what_it_is_and_what_it_accepts():
+    assert len(variables()) == len(fields(Settings))
+    for variable in variables():
+        assert variable.name.startswith("REPHRASE_") and variable.description.endswith(".") and variable.accepts
+
+
+def test_settings_do_not_change():
+    with pytest.raises(FrozenInstanceError):
+        settings({}).hosted = True
+
+
+def test_a_home_folder_is_understood(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert settings({"REPHRASE_CACHE_DIR": "~/runs"}).cache_dir == pathlib.Path(tmp_path / "runs")
