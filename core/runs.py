@@ -27,16 +27,25 @@ def read_prompt(experiment: Experiment, pair: LoadedPair, max_tokens: int = MAX_
     return prompts[1]
 
 
-def run(experiment: Experiment, pair: LoadedPair, max_tokens: int = MAX_TOKENS) -> Runs:
-    """One forward pass of each model. An open answer becomes INSTRUCT's top token that is not the original word."""
-    prompt = read_prompt(experiment, pair, max_tokens)
-    recordings = (record(pair.base, prompt.ids), record(pair.instruct, prompt.ids))
+def record_both(prompt: Prompt, pair: LoadedPair) -> tuple[Recording, Recording]:
+    """One forward pass of each model; it depends on nothing but the prompt's ids."""
+    return record(pair.base, prompt.ids), record(pair.instruct, prompt.ids)
+
+
+def settle(prompt: Prompt, recordings: tuple[Recording, Recording]) -> Runs:
+    """Set an open answer to INSTRUCT's top token that is not the original word."""
     if prompt.answer_id is None:
         found = suggest(recordings[1], prompt.original, 1)
         if not found:
             raise InputError("INSTRUCT suggests no other word here; type an answer", "answer")
-        prompt = with_answer(prompt, found[0][0], pair.instruct.tokenizer)
+        prompt = with_answer(prompt, found[0][0], recordings[1].bridge.tokenizer)
     return Runs(prompt, recordings)
+
+
+def run(experiment: Experiment, pair: LoadedPair, max_tokens: int = MAX_TOKENS) -> Runs:
+    """Both models on the experiment's prompt."""
+    prompt = read_prompt(experiment, pair, max_tokens)
+    return settle(prompt, record_both(prompt, pair))
 
 
 def _check_context(prompt: Prompt, pair: LoadedPair) -> None:

@@ -1,0 +1,153 @@
+"""The analyses without a screen: `python -m core analyze …` writes the app's tables to JSON and CSV.
+
+Exit status 0, or 2 with one line on stderr and nothing written.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+from core.experiment import DTYPES, DEFAULT_INSTRUCTION, Experiment, InputError
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str):
+        raise InputError(message, "command line")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="python -m core", description="Compare a BASE model with its INSTRUCT fine-tune on one prompt.")
+    analyze = parser.add_subparsers(dest="command", required=True, parser_class=_Parser).add_parser(
+        "analyze", help="run both models and write logit difference, attribution, attention and patching tables"
+    )
+    models = analyze.add_argument_group("models: a listed pair, or two models")
+    models.add_argument("--pair", metavar="ID", help="id of a listed pair (default: tiny)")
+    models.add_argument("--base", metavar="PATH", help="folder or hub name of the BASE model")
+    models.add_argument("--instruct", metavar="PATH", help="folder or hub name of the INSTRUCT model")
+    prompt = analyze.add_argument_group("prompt: instruction and sentence, or a free prompt with exact strings")
+    prompt.add_argument("--instruction", metavar="TEXT", help=f"default: {DEFAULT_INSTRUCTION!r}")
+    prompt.add_argument("--sentence", metavar="TEXT")
+    prompt.add_argument("--prompt", metavar="TEXT", help="free prompt; --original and --answer are then exact strings")
+    prompt.add_argument("--original", metavar="WORD", required=True, help="the word to be replaced")
+    prompt.add_argument("--answer", metavar="WORD", help="its replacement (default: INSTRUCT's own suggestion)")
+    prompt.add_argument("--occurrence", metavar="N", type=int, default=0, help="which occurrence of WORD, from 1")
+    prompt.add_argument("--colon", metavar="N", type=int, default=0, help="which colon has the role colon, from 0")
+    prompt.add_argument("--token", metavar="N", type=int, help="position of a token to follow as the role picked")
+    patching = analyze.add_argument_group("patching")
+    patching.add_argument("--sweeps", metavar="SITES", default="", help="sites to sweep, for example z,v")
+    patching.add_argument(
+        "--direction", choices=("instruct_to_base", "base_to_instruct"), default="instruct_to_base"
+    )
+    patching.add_argument("--positions", metavar="all|end|N", default="all")
+    analyze.add_argument("--dtype", choices=DTYPES, default="", help="default: the pair's own")
+    analyze.add_argument("--device", default=os.environ.get("REPHRASE_DEVICE", "auto"))
+    analyze.add_argument("--json", metavar="FILE", type=Path, required=True)
+    analyze.add_argument("--csv", metavar="DIR", type=Path, help="also write each table as DIR/<table>.csv")
+    return parser
+
+
+def _experiment(args: argparse.Namespace) -> Experiment:
+    if args.pair and (args.base or args.instruct):
+        raise InputError("give --pair, or --base and --instruct, not both", "pair")
+    if args.prompt is not None:
+        if args.sentence is not None or args.instruction is not None:
+            raise InputError("give --prompt, or --instruction and --sentence, not both", "prompt")
+        if not args.prompt.strip():
+            raise InputError("the prompt is empty; type the exact text that both models shall continue", "prompt")
+    elif args.sentence is None:
+        raise InputError("give --sentence TEXT (or a free --prompt TEXT)", "sentence")
+    if args.answer == "":
+        raise InputError("the answer is empty; leave --answer out to take INSTRUCT's suggestion", "answer")
+    return Experiment(
+        pair="" if args.base or args.instruct else args.pair or "tiny",
+        base=args.base or "",
+        instruct=args.instruct or "",
+        instruction=DEFAULT_INSTRUCTION if args.instruction is None else args.instruction,
+        sentence=args.sentence or "",
+        original=args.original,
+        answer=args.answer or "",
+        occurrence=args.occurrence,
+        prompt=args.prompt or "",
+        colon=args.colon,
+        picked=args.token,
+        dtype=args.dtype,
+    )
+
+
+def _check_targets(args: argparse.Namespace) -> None:
+    for path in filter(None, (args.json.parent, args.csv and args.csv.parent)):
+        if not path.is_dir():
+            raise InputError(f"there is no folder {str(path)!r} to write to", "json")
+    if args.json.is_dir():
+        raise InputError(f"{str(args.json)!r} is a folder; --json takes a file", "json")
+    if args.csv and args.csv.exists() and not args.csv.is_dir():
+        raise InputError(f"{str(args.csv)!r} is a file; --csv takes a folder", "csv")
+
+
+def _analyze(args: argparse.Namespace) -> str:
+    from core.experiment import check
+
+    experiment = _experiment(args)
+    check(experiment)
+    _check_targets(args)
+    # Torch and transformers are loaded only for input that can be analysed.
+    from core.attribution import attribute
+    from core.loading import load_pair
+    from core.logit_difference import summarize
+    from core.pairs import find_pair
+    from core.export import describe, to_json, write_whole
+    from core.results import checks_frame
+    from core.runs import run
+
+    seconds: dict[str, float] = {}
+
+    @contextmanager
+    def timed(stage: str):
+        start = time.perf_counter()
+        yield
+        seconds[stage] = time.perf_counter() - start
+
+    with timed("load"):
+        spec = find_pair(experiment, os.environ.get("REPHRASE_PAIRS", ""))
+        pair = load_pair(spec, experiment.dtype, args.device)
+    with timed("record"):
+        runs = run(experiment, pair)
+    summary = summarize(runs.recordings, runs.prompt)
+    attribution = attribute(runs.recordings, runs.prompt)
+    tables = {
+        "summary": summary.to_frame(),
+        "attribution": attribution.to_frame(),
+        "checks": checks_frame(attribution.checks),
+    }
+    description = describe(experiment, runs.prompt, pair.manifest, seconds)
+    if args.csv:
+        args.csv.mkdir(exist_ok=True)
+        for name, frame in tables.items():
+            write_whole(args.csv / f"{name}.csv", frame.to_csv(index=False))
+    write_whole(args.json, to_json(description, tables))
+    base, instruct = summary.logit_diff
+    return (
+        f"logit difference {runs.prompt.answer!r} − {runs.prompt.original!r}: "
+        f"BASE {base:+.3f}, INSTRUCT {instruct:+.3f}; wrote {args.json}"
+    )
+
+
+def main(argv: list[str] | None = None) -> int:
+    # Third-party warnings would drown the one line that bad input gets.
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    os.environ.setdefault("PYTHONWARNINGS", "ignore")
+    try:
+        print(_analyze(_parser().parse_args(argv)))
+    except (InputError, OSError) as error:
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
