@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -125,9 +126,14 @@ def _boot(checkpoint: Checkpoint, dtype: str, device: str) -> TransformerBridge:
             local_files_only=True,
         )
         tokenizer = transformers.AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
-        return TransformerBridge.boot_transformers(
-            folder, hf_model=model.eval(), tokenizer=tokenizer, dtype=DTYPES[dtype]
+        bridge = TransformerBridge.boot_transformers(
+            folder, hf_model=model.eval(), tokenizer=copy.deepcopy(tokenizer), dtype=DTYPES[dtype]
         )
+        # The bridge makes a tokenizer add a BOS, and names EOS as BOS where there is none (Qwen). Via None, for the
+        # setter would do it again.
+        bridge.tokenizer = None
+        bridge.tokenizer = tokenizer
+        return bridge
     except torch.OutOfMemoryError:
         raise InputError(f"{checkpoint.source!r} in {dtype} does not fit into {device}'s memory", "pair") from None
     except Exception as error:  # third-party loaders raise anything; the cause stays in the chain for the log

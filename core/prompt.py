@@ -7,7 +7,7 @@ several tokens is refused with its pieces, never silently cut.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from core.experiment import Experiment, InputError, PromptText, prompt_text, shorten
 
@@ -18,7 +18,7 @@ MAX_TOKENS = 512
 class Prompt:
     """A tokenized prompt.
 
-    ids: token ids, BOS first where the tokenizer has one.
+    ids: token ids, BOS first where the tokenizer adds one.
     tokens: the same as strings, a leading space kept; they concatenate to the text where a token is whole characters.
     roles: role → position, or None where the prompt has no such token. Keys: bos, original, colon, end, picked.
     colons: every position whose token contains ":".
@@ -60,7 +60,7 @@ def tokenize(experiment: Experiment, tokenizer, max_tokens: int = MAX_TOKENS) ->
 
 
 def encode(text: str, tokenizer, literal: bool) -> tuple[tuple[int, ...], list[tuple[int, int]]]:
-    """Ids with BOS exactly once, and each token's (start, end) in the text.
+    """Ids with BOS exactly once where the tokenizer adds one, and each token's (start, end) in the text.
 
     literal: a special token's name typed in the text ("<s>") is text, not the token. In a free prompt it is the token.
     """
@@ -70,10 +70,16 @@ def encode(text: str, tokenizer, literal: bool) -> tuple[tuple[int, ...], list[t
         text, add_special_tokens=False, return_offsets_mapping=True, split_special_tokens=literal, verbose=False
     )
     ids, offsets = list(encoded["input_ids"]), list(encoded["offset_mapping"])
-    bos = tokenizer.bos_token_id
-    if bos is not None and (not ids or ids[0] != bos):
+    bos = leading_bos(tokenizer)
+    if bos is not None and ids[:1] != [bos]:
         ids, offsets = [bos, *ids], [(0, 0), *offsets]
     return tuple(ids), offsets
+
+
+def leading_bos(tokenizer) -> int | None:
+    """BOS where the tokenizer puts one before a text. Qwen's and SmolLM2's put none, whatever token they name."""
+    bos = tokenizer.bos_token_id
+    return bos if bos is not None and tokenizer("a")["input_ids"][:1] == [bos] else None
 
 
 def token_strings(ids: tuple[int, ...] | list[int], tokenizer) -> tuple[str, ...]:
@@ -167,8 +173,6 @@ def neighbours(prompt: Prompt, position: int, width: int = 2) -> str:
 
 def with_answer(prompt: Prompt, answer_id: int, tokenizer) -> Prompt:
     """The prompt with its open answer set to a token id."""
-    from dataclasses import replace
-
     return replace(prompt, answer=token_strings([answer_id], tokenizer)[0], answer_id=answer_id)
 
 
