@@ -1,3 +1,4 @@
+import gc
 import sys
 import threading
 import weakref
@@ -138,6 +139,16 @@ def test_what_is_not_in_use_can_be_evicted_by_hand(residents):
     with residents.use("b", 3 * GB, Model):
         residents.evict_unused()
         assert keys(residents) == ["b"] and len(Model.living) == 1
+
+
+def test_a_loaded_model_is_frozen_and_the_litter_of_its_loading_is_not(residents):
+    def load():
+        Model()
+        return Model()
+
+    gc.unfreeze()
+    with residents.use("a", GB, load):
+        assert gc.get_freeze_count() > 0 and len(Model.living) == 1
 
 
 def test_eviction_gives_the_gpus_cached_memory_back(residents, monkeypatch):
