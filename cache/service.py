@@ -65,6 +65,12 @@ class Service:
         self.worker = Worker(alive=alive, results_bytes=settings.results_bytes)
         self.residents = Residents(lambda: memory_budget(settings.memory_gb, self._device()))
 
+    WARMING = "warming"
+
+    def warm(self) -> None:
+        """Import torch and load the default pair before anybody asks."""
+        self.overview(Experiment(), self.WARMING)
+
     def pairs(self) -> dict[str, PairSpec]:
         return registry(self._pairs_file)
 

@@ -23,6 +23,7 @@ from typing import Any
 from cache.job import Cancelled, Job, MustWait, Partial, Progress, State
 from cache.kept import Kept, nbytes
 from cache.queue import Queue
+from core.experiment import InputError
 
 log = logging.getLogger(__name__)
 
@@ -241,8 +242,11 @@ class Worker:
                 self._queue.end(job, state)
 
     def _fail(self, job: Job, error: BaseException) -> None:
-        # as text: a handler that keeps its records would keep the frames
-        log.error("job %r failed\n%s", job.key, "".join(traceback.format_exception(error)))
+        if isinstance(error, InputError):
+            log.info("job %r refused: %s", job.key, error)
+        else:
+            # as text: a handler that keeps its records would keep the frames
+            log.error("job %r failed\n%s", job.key, "".join(traceback.format_exception(error)))
         _drop_frames(error)
         self._leave(job, "failed", error)
 

@@ -81,6 +81,13 @@ def words(sentence: str) -> list[str]:
     return [match.group() for match in _WORD.finditer(sentence)]
 
 
+def choose_word(sentence: str, index: int) -> dict[str, str | int]:
+    """The fields `original` and `occurrence` that name the sentence's word number `index`, from 0."""
+    match = list(_WORD.finditer(sentence))[index]
+    starts = occurrences(sentence, match.group())
+    return {"original": match.group(), "occurrence": starts.index(match.start()) + 1 if len(starts) > 1 else 0}
+
+
 _WORD = re.compile(r"[^\W_]+(?:['’\-][^\W_]+)*")
 
 

@@ -1,0 +1,39 @@
+"""Attribution: which layers and heads write the logit difference directly, in each model."""
+
+import streamlit as st
+
+from core.charts.attribution import layer_attribution
+from core.charts.heatmap import head_heatmaps, model_panels
+from pages.attribution import parts
+from pages.shared import definitions, state
+from pages.shared.figures import figure
+from pages.shared.answers import ask, figures
+
+project = parts.controls()
+overview = ask("overview", lambda service, experiment, owner: service.overview(experiment, owner))
+answer = ask("attribution", lambda service, experiment, owner: service.attribution(experiment, project, owner))
+with figures(answer):
+    if answer is None:
+        st.info("The first figures appear once both models have run.")
+    else:
+        attribution = answer.result
+        parts.badges(attribution)
+        figure(
+            layer_attribution(attribution),
+            "layer_attribution",
+            "Each bar is what a layer's attention or MLP adds to the logit difference directly; above 0 towards the answer.",
+            definitions.ATTRIBUTION,
+            parts.layer_table(attribution),
+        )
+        layers, heads = attribution.head.shape[1:]
+        chosen = state.chosen_head(layers, heads)
+        figure(
+            head_heatmaps(model_panels(attribution.head), title="Direct logit attribution of every head", chosen=chosen),
+            "head_attribution",
+            "One cell a head, one scale for all three. Click a cell to choose its head everywhere.",
+            definitions.ATTRIBUTION,
+            attribution.to_frame(),
+            heads=True,
+        )
+        parts.chosen_head(attribution, chosen)
+        parts.top_heads(attribution)

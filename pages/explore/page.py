@@ -1,0 +1,31 @@
+"""Explore: what both models say next, and how far apart they are."""
+
+from core.charts.tokens import logit_difference_bars, top_tokens
+from pages.explore import parts
+from pages.shared import definitions
+from pages.shared.figures import figure
+from pages.shared.answers import ask, figures
+
+overview = ask("overview", lambda service, experiment, owner: service.overview(experiment, owner))
+parts.headline(overview)
+with figures(overview):
+    if overview is not None:
+        prompt, summary = overview.result.prompt, overview.result.summary
+        parts.disagreement(prompt, summary)
+        figure(
+            logit_difference_bars(summary, prompt.answer, prompt.original),
+            "summary",
+            "Right of 0 a model prefers the answer, left of 0 it repeats the original. The gap is what fine-tuning moved.",
+            definitions.LOGIT_DIFF,
+            summary.to_frame(),
+        )
+        parts.tokens(prompt)
+        figure(
+            top_tokens(summary, prompt.answer, prompt.original),
+            "top_tokens",
+            "What each model would write next, most likely first; the two candidates are marked.",
+            definitions.TOP_TOKENS,
+            parts.top_table(summary),
+        )
+if overview is not None and overview.fresh:
+    parts.continuations(overview.result)

@@ -1,0 +1,31 @@
+"""The frame, run for every viewer at every change: navigation, sidebar, the line of progress, and the page."""
+
+from pathlib import Path
+
+import streamlit as st
+
+from pages.shared import sidebar, state
+from pages.shared.jobs import Asking, show_status
+from pages.shared.text import plain
+
+st.set_page_config(page_title="REPHRASE Circuit Explorer", page_icon="🔁", layout="wide")
+
+folder = Path(__file__).parent
+page = st.navigation(
+    [
+        st.Page(folder / "explore/page.py", title="Explore", icon=":material/search:", url_path="explore", default=True),
+        st.Page(folder / "attribution/page.py", title="Attribution", icon=":material/bar_chart:", url_path="attribution"),
+    ]
+)
+state.read_address(page.url_path)
+slots = sidebar.sidebar()
+for complaint in st.session_state.complaints:
+    st.warning(plain(complaint))
+status = st.container(key="status")
+st.session_state.asking = asking = Asking()
+page.run()
+overview = st.session_state.get("last", {}).get("overview")
+sidebar.finish(slots, asking.errors, overview.summary.suggestions if overview else ())
+with status:
+    show_status(asking, sidebar.on_screen(overview))
+state.write_address()

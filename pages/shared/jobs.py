@@ -1,0 +1,117 @@
+"""Answers for a page: ask the service, wait a moment, else show the last good result and watch the job.
+
+Script threads never run a model. A job that is done within `PATIENCE` is shown in the same rerun; a longer one is
+watched by a fragment, which reruns the page once it has ended.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import streamlit as st
+from streamlit.runtime import get_instance
+from streamlit.runtime.scriptrunner import get_script_run_ctx
+
+from cache.job import Job
+from cache.service import Service
+from cache.settings import settings
+from core.experiment import Experiment, InputError, check
+from pages.shared import state
+from pages.shared.text import plain
+
+PATIENCE = 0.25  # seconds that one run of a script waits for jobs, all together
+POLL = 0.3
+
+
+@lru_cache
+def service() -> Service:
+    return Service(settings(), alive=_is_active)
+
+
+def _is_active(owner: str) -> bool:
+    return owner == Service.WARMING or get_instance().is_active_session(owner)
+
+
+def owner() -> str:
+    return get_script_run_ctx().session_id
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A result and whether it belongs to the experiment in the sidebar; if not, it is the last good one."""
+
+    result: Any
+    fresh: bool
+
+
+class Asking:
+    """The jobs of one run of a page. Filled by `ask`, shown by `show_status`."""
+
+    def __init__(self) -> None:
+        self.deadline = time.monotonic() + PATIENCE
+        self.pending: list[Job] = []
+        self.errors: dict[str, str] = {}
+
+    def ask(self, name: str, question: Callable[[Service, Experiment, str], Job]) -> Answer | None:
+        """The answer to a question about the current experiment, or the last good one under this name, or None."""
+        last = st.session_state.setdefault("last", {})
+        experiment = state.experiment()
+        job = None if self.errors else self._submit(question, experiment)
+        if job is not None and job.wait(max(0.0, self.deadline - time.monotonic())):
+            if job.state == "done":
+                last[name] = job.result
+                return Answer(job.result, fresh=True)
+            self._failed(job)
+        elif job is not None:
+            self.pending.append(job)
+        return Answer(last[name], fresh=False) if name in last else None
+
+    def _submit(self, question, experiment: Experiment) -> Job | None:
+        try:
+            check(experiment)
+            service().spec(experiment)
+        except InputError as error:
+            self.errors[error.field] = str(error)
+            service().worker.release(owner())
+            return None
+        return question(service(), experiment, owner())
+
+    def _failed(self, job: Job) -> None:
+        if isinstance(job.error, ValueError):
+            self.errors[getattr(job.error, "field", "pair")] = str(job.error)
+        elif job.state == "failed":
+            self.errors["computation"] = f"the computation failed ({type(job.error).__name__}); the server's log has it"
+
+
+def progress_line(job: Job) -> str:
+    """What a job is doing, in one line."""
+    if job.state == "queued" and job.place:
+        return f"waiting: {job.place} before this one"
+    done, total, message = job.progress
+    count = f" {done}/{total}" if total else ""
+    return f"{message or 'starting'}{count} · {job.seconds:.1f} s"
+
+
+def show_status(asking: Asking, line: str) -> None:
+    """One line that is always there: what is being computed, what is wrong, or what is on screen."""
+    if asking.pending:
+        _watch(asking.pending)
+    elif asking.errors:
+        st.markdown(":orange[:material/error:] Not computed: see the marked input. Figures below, if any, are the last good ones.")
+    else:
+        st.markdown(f":green[:material/check_circle:] {line}")
+
+
+def _watch(jobs: list[Job]) -> None:
+    @st.fragment(run_every=POLL)
+    def watch() -> None:
+        unfinished = [job for job in jobs if not job.finished]
+        if not unfinished:
+            st.rerun()
+        st.markdown(f":blue[:material/hourglass_top:] {plain(progress_line(unfinished[0]))}")
+
+    watch()

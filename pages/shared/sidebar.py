@@ -1,0 +1,252 @@
+"""The sidebar: everything that determines the numbers, each input with its own place for an error."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+import streamlit as st
+
+from core.experiment import (
+    DEFAULT_INSTRUCTION,
+    DEFAULT_SENTENCE,
+    DTYPES,
+    Experiment,
+    InputError,
+    choose_word,
+    occurrences,
+    words,
+)
+from pages.shared import state
+from pages.shared.jobs import service
+from pages.shared.text import plain, quoted
+
+MOST_WORDS = 60
+OWN = "own models"
+
+
+def sidebar() -> dict[str, object]:
+    """Draw the inputs; returns for each field the slot beside it where an error is shown."""
+    experiment, slots = state.experiment(), {}
+    with st.sidebar:
+        slots["pair"] = _pair(experiment)
+        if experiment.is_free:
+            slots |= _free_prompt(experiment)
+        else:
+            slots |= _parts(experiment)
+        slots["answer"] = _answer(experiment)
+        slots["suggestions"] = st.empty()
+        with st.expander("Advanced"):
+            slots |= _advanced(experiment)
+    return slots
+
+
+def finish(slots: dict, errors: dict[str, str], suggested: tuple[str, ...]) -> None:
+    """What is known only after the answer: INSTRUCT's suggestions, and each message beside the input that caused it."""
+    if suggested:
+        suggestions(slots["suggestions"], suggested)
+    for field, message in errors.items():
+        slots.get(field, slots["pair"]).error(plain(message[:1].upper() + message[1:]))
+
+
+def _input(kind, label: str, name: str, **options) -> object:
+    """A widget on one field of the experiment, and the slot below it."""
+    key = f"input_{name}"
+    value = getattr(state.experiment(), name)
+    if st.session_state.get(key) != value:
+        st.session_state[key] = value
+    kind(label, key=key, on_change=lambda: state.edit(**{name: st.session_state[key]}), **options)
+    return st.empty()
+
+
+def _pair(experiment: Experiment) -> object:
+    try:
+        pairs = service().pairs()
+    except InputError as error:
+        st.error(plain(str(error)))
+        pairs = {}
+    ids = list(pairs)
+    own = bool(experiment.base or experiment.instruct)
+    if own or experiment.pair not in pairs:
+        ids.append(OWN if own else experiment.pair)
+    current = OWN if own else experiment.pair
+    if st.session_state.get("input_pair") != current:
+        st.session_state.input_pair = current
+
+    def choose() -> None:
+        if st.session_state.input_pair != OWN:
+            state.edit(pair=st.session_state.input_pair, base="", instruct="")
+
+    def title(name: str) -> str:
+        if name == OWN:
+            return f"{experiment.base} → {experiment.instruct}"
+        return pairs[name].title if name in pairs else f"{name} (unknown)"
+
+    st.selectbox("Pair of models", ids, key="input_pair", on_change=choose, format_func=title)
+    if current in pairs:
+        st.caption(plain(_pair_line(pairs[current])))
+    return st.empty()
+
+
+def _pair_line(spec) -> str:
+    need = spec.bytes_needed()
+    memory = f"needs {need / 1e9:.0f} GB in {spec.dtype}. " if need else ""
+    return (memory + spec.note).strip()
+
+
+def _parts(experiment: Experiment) -> dict[str, object]:
+    slots = {"instruction": _input(st.text_input, "Instruction", "instruction", placeholder=DEFAULT_INSTRUCTION)}
+    slots["sentence"] = _sentence(experiment)
+    slots["original"] = _original(state.experiment())
+    return slots
+
+
+def _sentence(experiment: Experiment) -> object:
+    if st.session_state.get("input_sentence") != experiment.sentence:
+        st.session_state.input_sentence = experiment.sentence
+
+    def change() -> None:
+        sentence = st.session_state.input_sentence
+        state.edit(sentence=sentence, **_same_place(state.experiment(), sentence))
+
+    st.text_input("Sentence", key="input_sentence", on_change=change, placeholder=DEFAULT_SENTENCE)
+    return st.empty()
+
+
+def _same_place(experiment: Experiment, sentence: str) -> dict:
+    """When an edit replaces the original word itself, the word in its place becomes the original."""
+    count = len(occurrences(sentence, experiment.original))
+    if count:
+        keep = experiment.occurrence if 0 < experiment.occurrence <= count and count > 1 else 0
+        return {"occurrence": keep}
+    before, after = words(experiment.sentence), words(sentence)
+    if len(before) == len(after):
+        with suppress(ValueError):
+            return choose_word(sentence, before.index(experiment.original)) | {"answer": ""}
+    return {"occurrence": 0}
+
+
+def _original(experiment: Experiment) -> object:
+    sentence = experiment.sentence
+    all_words = words(sentence)
+    options = list(range(min(len(all_words), MOST_WORDS)))
+    current = {"original": experiment.original.strip(), "occurrence": experiment.occurrence}
+    chosen = next((i for i in options if choose_word(sentence, i) == current), None)
+    key = "pick_original"
+    if st.session_state.get(key) != chosen:
+        st.session_state[key] = chosen
+
+    def pick() -> None:
+        index = st.session_state[key]
+        if index is not None:
+            state.edit(**choose_word(sentence, index), answer="")
+
+    st.pills(
+        "Original word: click it, or type it",
+        options,
+        key=key,
+        on_change=pick,
+        format_func=lambda i: plain(all_words[i]),
+    )
+    if st.session_state.get("input_original") != experiment.original:
+        st.session_state.input_original = experiment.original
+    st.text_input(
+        "Original word",
+        key="input_original",
+        on_change=lambda: state.edit(original=st.session_state.input_original, occurrence=0),
+        label_visibility="collapsed",
+        placeholder="the word to be replaced",
+    )
+    return st.empty()
+
+
+def _free_prompt(experiment: Experiment) -> dict[str, object]:
+    slots = {"prompt": _input(st.text_area, "Free prompt (exact text)", "prompt", height=160)}
+    slots["original"] = _input(st.text_input, "Original (exact string, with its space)", "original")
+    return slots
+
+
+def _answer(experiment: Experiment) -> object:
+    label = "Answer (exact string)" if experiment.is_free else "Answer: the replacement"
+    return _input(st.text_input, label, "answer", placeholder="INSTRUCT's own suggestion")
+
+
+def suggestions(slot, strings: tuple[str, ...]) -> None:
+    """INSTRUCT's own next words, to click; drawn once they are known."""
+    experiment = state.experiment()
+    shown = list(dict.fromkeys(s if experiment.is_free else s.strip() for s in strings))
+    current = experiment.answer if experiment.answer in shown else None
+    if st.session_state.get("pick_answer") != current:
+        st.session_state.pick_answer = current
+    slot.pills(
+        "INSTRUCT suggests",
+        shown,
+        key="pick_answer",
+        on_change=lambda: state.edit(answer=st.session_state.pick_answer or ""),
+        format_func=quoted if experiment.is_free else plain,
+    )
+
+
+def _advanced(experiment: Experiment) -> dict[str, object]:
+    slots = {}
+    if not experiment.is_free:
+        slots["prompt"] = st.empty()
+        st.button("Write a free prompt", on_click=_to_free_prompt, help="Any text, with exact answer and original")
+    else:
+        st.button("Back to instruction and sentence", on_click=_to_parts)
+    slots["colon"] = _colon(experiment)
+    slots["picked"] = _token(experiment)
+    slots["dtype"] = _input(
+        st.selectbox, "dtype", "dtype", options=["", *DTYPES], format_func=lambda name: name or "the pair's own"
+    )
+    return slots
+
+
+def _to_free_prompt() -> None:
+    """Start from the text on screen."""
+    overview = st.session_state.get("last", {}).get("overview")
+    if overview is not None:
+        prompt = overview.prompt
+        state.edit(prompt=prompt.text, original=prompt.original, answer=prompt.answer, occurrence=0)
+    else:
+        state.edit(prompt=f"{experiment_text()} ")
+
+
+def experiment_text() -> str:
+    experiment = state.experiment()
+    return f"{experiment.instruction}: {experiment.sentence}"
+
+
+def _to_parts() -> None:
+    experiment = state.experiment()
+    state.edit(prompt="", original=experiment.original.strip(), answer=experiment.answer.strip())
+
+
+def _colon(experiment: Experiment) -> object:
+    key = "input_colon"
+    value = "second" if experiment.colon else "first"
+    if st.session_state.get(key) != value:
+        st.session_state[key] = value
+    st.segmented_control(
+        "Role “colon”",
+        ["first", "second"],
+        key=key,
+        required=True,
+        on_change=lambda: state.edit(colon=int(st.session_state[key] == "second")),
+    )
+    return st.empty()
+
+
+def _token(experiment: Experiment) -> object:
+    if experiment.picked is not None:
+        st.caption(f"Followed token: position {experiment.picked}")
+        st.button("Follow no token", on_click=lambda: state.edit(picked=None))
+    return st.empty()
+
+
+def on_screen(overview) -> str:
+    """The line of progress when nothing is under way: what the figures were computed with."""
+    if overview is None:
+        return "ready"
+    models, seconds = overview.models, overview.seconds
+    took = f"{1000 * seconds['record']:.0f} ms for two forward passes" if seconds["record"] else "recorded before"
+    return plain(f"{models['dtype']} on {models['device']} · {len(overview.prompt.ids)} tokens · {took}")

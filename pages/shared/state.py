@@ -1,0 +1,77 @@
+"""What this tab looks at: the experiment and the view, in the session and in the address.
+
+The session holds one `Experiment`; widgets show it and change it in their callbacks. After each run the address spells
+it, so that a copied link shows the same; an address that changes from outside (a link, the back button) is read again.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+import streamlit as st
+
+from core.experiment import Experiment, from_query, shorten, to_query
+
+# What a link says about the view rather than the numbers' question: name → (default, pattern).
+VIEW = {
+    "head": ("", r"L\d{1,3}H\d{1,3}"),
+    "project": ("own", r"own|base|instruct"),
+}
+
+
+def experiment() -> Experiment:
+    return st.session_state.experiment
+
+
+def edit(**changes) -> None:
+    """Change the experiment; for callbacks."""
+    st.session_state.experiment = replace(experiment(), **changes)
+
+
+def view(name: str) -> str:
+    return st.session_state.view.get(name, VIEW[name][0])
+
+
+def set_view(name: str, value: str) -> None:
+    st.session_state.view = {**st.session_state.view, name: value}
+
+
+def chosen_head(n_layers: int, n_heads: int) -> tuple[int, int] | None:
+    """(layer, head) chosen anywhere in the app, where the models at hand have it."""
+    match = re.fullmatch(r"L(\d+)H(\d+)", view("head"))
+    if match is None:
+        return None
+    layer, head = map(int, match.groups())
+    return (layer, head) if layer < n_layers and head < n_heads else None
+
+
+def read_address(page: str) -> None:
+    """Take over the address if it is new; a switch of pages drops the parameters, which is no change of mind."""
+    query = st.query_params.to_dict()
+    known = "experiment" in st.session_state
+    switched = known and page != st.session_state.page and not query
+    st.session_state.page = page
+    if known and (query == st.session_state.address or switched):
+        return
+    st.session_state.experiment, complaints = from_query(query)
+    names = set(Experiment.__dataclass_fields__)
+    st.session_state.view = {}
+    for name, text in query.items():
+        if name in VIEW and re.fullmatch(VIEW[name][1], text):
+            st.session_state.view[name] = text
+        elif name in VIEW:
+            complaints.append(f"{name}={shorten(text, 30)} in the address cannot be read; it was ignored")
+        elif name not in names:
+            complaints.append(f"{shorten(name, 30)}={shorten(text, 30)} in the address is not known; it was ignored")
+    st.session_state.complaints = complaints
+    st.session_state.address = query
+
+
+def write_address() -> None:
+    """Spell the experiment and the view in the address."""
+    shown = {name: value for name, value in st.session_state.view.items() if value and value != VIEW[name][0]}
+    query = {**to_query(experiment()), **shown}
+    if query != st.query_params.to_dict():
+        st.query_params.from_dict(query)
+    st.session_state.address = query
