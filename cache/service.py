@@ -153,12 +153,8 @@ class Service:
     @contextmanager
     def _stage(self, experiment: Experiment, ctx: Context, seconds: dict[str, float]) -> Iterator[_Stage]:
         ctx.progress(0, 0, "starting torch")
-        import torch
+        from core.loading import bytes_needed, find_checkpoints, fit_threads, load_pair
 
-        from core.loading import bytes_needed, find_checkpoints, load_pair
-
-        if self.settings.threads:
-            torch.set_num_threads(self.settings.threads)
         spec = self.spec(experiment)
         dtype = experiment.dtype or self.settings.dtype or spec.dtype
         key = (spec, dtype)
@@ -174,6 +170,7 @@ class Service:
         checkpoints = None if resident else find_checkpoints(spec)
         need = 0 if resident else bytes_needed(checkpoints, dtype)
         with self.residents.use(key, need, load) as stage:
+            fit_threads(stage.pair, self.settings.threads)
             yield stage
 
     def _bound(self, stage: _Stage) -> None:

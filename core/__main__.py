@@ -97,7 +97,7 @@ def _analyze(args: argparse.Namespace) -> str:
     _check_targets(args)
     # Torch and transformers are loaded only for input that can be analysed.
     from core.attribution import attribute
-    from core.loading import load_pair
+    from core.loading import fit_threads, load_pair
     from core.logit_difference import summarize
     from core.pairs import find_pair
     from core.export import describe, to_json, write_whole
@@ -115,6 +115,7 @@ def _analyze(args: argparse.Namespace) -> str:
     with timed("load"):
         spec = find_pair(experiment, os.environ.get("REPHRASE_PAIRS", ""))
         pair = load_pair(spec, experiment.dtype, args.device)
+        fit_threads(pair)
     with timed("record"):
         runs = run(experiment, pair)
     summary = summarize(runs.recordings, runs.prompt)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,6 +20,8 @@ from core.pairs import BYTES, PairSpec
 DTYPES = {name: getattr(torch, name) for name in BYTES}
 # Beside the weights: activations of a prompt, a readout's slice, allocator slack.
 _SLACK_BYTES = 300_000_000
+# Parameters of a pair below which two threads are slower than one, and 25 times slower beside another busy process.
+_SMALL = 20_000_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,6 +111,12 @@ def load_pair(
         progress(f"loading {name} ({checkpoint.parameters / 1e6:,.0f}M parameters)")
         bridges.append(_boot(checkpoint, dtype, device))
     return LoadedPair(spec, *bridges, checkpoints, dtype, device)
+
+
+def fit_threads(pair: LoadedPair, threads: int | None = None) -> None:
+    """Let torch use `threads` CPU threads, by default all cores, or one for a pair so small that more only wait."""
+    small = sum(checkpoint.parameters for checkpoint in pair.checkpoints) < _SMALL
+    torch.set_num_threads(threads or (1 if small else os.cpu_count() or 1))
 
 
 def _boot(checkpoint: Checkpoint, dtype: str, device: str) -> TransformerBridge:
