@@ -35,7 +35,7 @@ def sidebar() -> dict[str, object]:
             slots |= _parts(experiment)
         slots["answer"] = _answer(experiment)
         slots["suggestions"] = st.empty()
-        with st.expander("Advanced"):
+        with st.expander("Advanced", key="advanced"):
             slots |= _advanced(experiment)
     return slots
 
