@@ -157,7 +157,7 @@ class Service:
 
         spec = self.spec(experiment)
         dtype = experiment.dtype or self.settings.dtype or spec.dtype
-        key = (spec, dtype)
+        key = f"{spec.id} in {dtype}"
 
         def load() -> _Stage:
             start = time.perf_counter()

@@ -1,0 +1,125 @@
+"""The service answers as the core does, whoever asks and however many at once."""
+
+import random
+import threading
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from cache.service import Service
+from cache.settings import Settings
+from core.attribution import attribute
+from core.experiment import Experiment, InputError
+from core.loading import load_pair
+from core.logit_difference import summarize
+from core.pairs import registry
+from core.runs import run
+
+PATIENCE = 60
+NOUNS = ("fox", "dog", "cat", "horse", "bird", "bear", "wolf", "king")
+
+
+def sentence(noun: str) -> Experiment:
+    return Experiment(sentence=f"The quick {noun} jumps over the dog.")
+
+
+@pytest.fixture(scope="module")
+def service():
+    service = Service(Settings())
+    yield service
+    assert service.worker.stop()
+
+
+@pytest.fixture(scope="module")
+def pair():
+    return load_pair(registry()["tiny"])
+
+
+def result(job):
+    assert job.wait(PATIENCE)
+    if job.error is not None:
+        raise job.error
+    return job.result
+
+
+def test_the_answers_are_those_of_the_core(service, pair):
+    experiment = sentence("fox")
+    runs = run(experiment, pair)
+    overview = result(service.overview(experiment, "me"))
+    assert overview.prompt == runs.prompt
+    alone = summarize(runs.recordings, runs.prompt)
+    np.testing.assert_array_equal(overview.summary.logit_diff, alone.logit_diff)
+    attribution = result(service.attribution(experiment, "instruct", "me"))
+    np.testing.assert_array_equal(attribution.head, attribute(runs.recordings, runs.prompt, "instruct").head)
+
+
+def test_ten_sessions_editing_at_once_each_get_the_answer_that_is_computed_alone(service, pair):
+    alone = {}
+    for noun in NOUNS:
+        runs = run(sentence(noun), pair)
+        alone[noun] = summarize(runs.recordings, runs.prompt).logit_diff, attribute(runs.recordings, runs.prompt).head
+    assert len({tuple(diff) for diff, _ in alone.values()}) == len(NOUNS)
+    service.worker.clear()
+    seen, failures = [], []
+
+    def edit(owner: int) -> None:
+        draw = random.Random(owner)
+        try:
+            for _ in range(12):
+                noun = draw.choice(NOUNS)
+                service.continuation(sentence(noun), "instruct", owner)
+                diff = result(service.overview(sentence(noun), owner)).summary.logit_diff
+                head = result(service.attribution(sentence(noun), "own", owner)).head
+                seen.append(noun)
+                np.testing.assert_array_equal(diff, alone[noun][0])
+                np.testing.assert_array_equal(head, alone[noun][1])
+        except BaseException as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=edit, args=(owner,)) for owner in range(10)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(PATIENCE)
+    assert not failures, failures[0]
+    assert len(seen) == 120
+
+
+def test_a_continuation_grows_token_by_token_and_starts_with_the_most_likely_one(service, pair):
+    experiment = sentence("horse")
+    text = result(service.continuation(experiment, "base", "me"))
+    runs = run(experiment, pair)
+    top = summarize(runs.recordings, runs.prompt).top[0].strings[0]
+    assert text.startswith(top) and len(text) > len(top)
+
+
+def test_another_answer_needs_no_other_forward_pass(service):
+    experiment = sentence("wolf")
+    first = result(service.overview(experiment, "me"))
+    second = result(service.overview(replace(experiment, answer="slow"), "me"))
+    assert first.seconds["record"] > 0 and second.seconds["record"] == 0
+    assert second.prompt.answer == " slow"
+    np.testing.assert_array_equal(first.summary.logit_original, second.summary.logit_original)
+
+
+def test_a_refused_input_names_its_field_and_is_no_failure_in_the_log(service, caplog):
+    with pytest.raises(InputError) as refused:
+        result(service.overview(replace(sentence("fox"), answer="swift-footed"), "me"))
+    assert refused.value.field == "answer" and "swift" in str(refused.value)
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
+
+
+def test_a_pair_larger_than_the_memory_budget_is_refused_with_the_way_out():
+    service = Service(Settings(memory_gb=0.001))
+    job = service.overview(Experiment(), "me")
+    assert job.wait(PATIENCE) and "REPHRASE_MEMORY_GB" in str(job.error)
+    assert service.worker.stop()
+
+
+def test_a_hosted_demo_loads_listed_pairs_only(tmp_path):
+    service = Service(Settings(hosted=True))
+    job = service.overview(Experiment(pair="", base=str(tmp_path), instruct=str(tmp_path)), "me")
+    assert job.wait(PATIENCE)
+    assert isinstance(job.error, InputError) and "listed" in str(job.error)
+    assert service.worker.stop()
