@@ -15,38 +15,16 @@ from typing import TYPE_CHECKING
 
 from cache.job import Job
 from cache.models import Residents, memory_budget
+from cache.questions import QUESTIONS, Work
 from cache.settings import Settings
 from cache.worker import Context, Worker
-from core.experiment import Experiment, InputError
+from core.experiment import Experiment
 from core.pairs import PairSpec, find_pair, registry
-from core.prompt import Prompt
-from core.results import MODELS, Summary
 
 if TYPE_CHECKING:
     from core.loading import LoadedPair
-    from core.runs import Runs
 
-# A viewer's first figures go before anybody's text, and that before anybody's sweep.
-FIRST, NEXT, TEXT, SWEEP = 3, 2, 1, 0
-CONTINUATION_TOKENS = 24
 SHARE_FOR_RECORDINGS = 0.1  # of the memory budget
-
-
-@dataclass(frozen=True)
-class Overview:
-    """The first answer to an experiment: its prompt with the answer set, and both models' logit difference.
-
-    models: the manifest of what ran; n_layers, n_heads, n_groups: sizes, KV groups being n_heads without grouping.
-    seconds: wall-clock of the stages `load` (0 when resident) and `record`.
-    """
-
-    prompt: Prompt
-    summary: Summary
-    models: dict
-    n_layers: int
-    n_heads: int
-    n_groups: int
-    seconds: dict[str, float]
 
 
 @dataclass(eq=False)
@@ -69,7 +47,7 @@ class Service:
 
     def warm(self) -> None:
         """Import torch and load the default pair before anybody asks."""
-        self.overview(Experiment(), self.WARMING)
+        self.ask("overview", Experiment(), self.WARMING)
 
     def pairs(self) -> dict[str, PairSpec]:
         return registry(self._pairs_file)
@@ -78,51 +56,16 @@ class Service:
         """The experiment's pair, or an `InputError`."""
         return find_pair(experiment, self._pairs_file, only_listed=self.settings.hosted)
 
-    def overview(self, experiment: Experiment, owner: Hashable) -> Job:
-        """→ Overview"""
+    def ask(self, question: str, experiment: Experiment, owner: Hashable, **options) -> Job:
+        """The job that answers a question of `cache.questions`; its options are part of what is asked."""
+        priority, answer = QUESTIONS[question]
 
-        def answer(ctx: Context) -> Overview:
-            with self._runs(experiment, ctx) as (runs, pair, seconds):
-                from core.logit_difference import summarize
+        def run(ctx: Context):
+            with self._work(experiment, ctx) as work:
+                return answer(work, **options)
 
-                cfg = pair.base.cfg
-                groups = cfg.n_key_value_heads or cfg.n_heads
-                summary = summarize(runs.recordings, runs.prompt)
-                return Overview(
-                    runs.prompt, summary, pair.manifest, cfg.n_layers, cfg.n_heads, groups, seconds
-                )
-
-        return self._submit(("overview", experiment), answer, owner, experiment, FIRST)
-
-    def attribution(self, experiment: Experiment, direction: str, owner: Hashable) -> Job:
-        """→ core.results.Attribution"""
-
-        def answer(ctx: Context):
-            with self._runs(experiment, ctx) as (runs, _, _):
-                from core.attribution import attribute
-
-                return attribute(runs.recordings, runs.prompt, direction)
-
-        return self._submit(("attribution", experiment, direction), answer, owner, experiment, NEXT)
-
-    def continuation(self, experiment: Experiment, model: str, owner: Hashable) -> Job:
-        """→ str, what one model writes after the prompt; partial results are the text so far."""
-
-        def answer(ctx: Context) -> str:
-            with self._runs(experiment, ctx) as (runs, pair, _):
-                from core.generation import continuation
-
-                text, bridge = "", (pair.base, pair.instruct)[MODELS.index(model)]
-                for count, text in enumerate(continuation(bridge, runs.prompt, CONTINUATION_TOKENS), 1):
-                    ctx.progress(count, CONTINUATION_TOKENS, f"{model.upper()} writes")
-                    ctx.publish(text)
-                    ctx.checkpoint()
-                return text
-
-        return self._submit(("continuation", experiment, model), answer, owner, experiment, TEXT)
-
-    def _submit(self, key, answer, owner, experiment, priority) -> Job:
-        return self.worker.submit(key, answer, owner=owner, group=experiment, priority=priority)
+        key = (question, experiment, tuple(sorted(options.items())))
+        return self.worker.submit(key, run, owner=owner, group=experiment, priority=priority)
 
     @property
     def _pairs_file(self) -> str:
@@ -134,7 +77,7 @@ class Service:
         return pick_device(self.settings.device)
 
     @contextmanager
-    def _runs(self, experiment: Experiment, ctx: Context) -> Iterator[tuple[Runs, LoadedPair, dict[str, float]]]:
+    def _work(self, experiment: Experiment, ctx: Context) -> Iterator[Work]:
         """Both models on the experiment, recorded now or a moment ago. In the worker's thread only."""
         seconds = {"load": 0.0, "record": 0.0}
         with self._stage(experiment, ctx, seconds) as stage:
@@ -148,7 +91,7 @@ class Service:
                 seconds["record"] = time.perf_counter() - start
             stage.recordings.move_to_end(prompt.ids)
             self._bound(stage)
-            yield settle(prompt, stage.recordings[prompt.ids]), stage.pair, seconds
+            yield Work(settle(prompt, stage.recordings[prompt.ids]), stage.pair, ctx, seconds)
 
     @contextmanager
     def _stage(self, experiment: Experiment, ctx: Context, seconds: dict[str, float]) -> Iterator[_Stage]:

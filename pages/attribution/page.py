@@ -10,8 +10,8 @@ from pages.shared.figures import figure
 from pages.shared.answers import ask, figures
 
 project = parts.controls()
-overview = ask("overview", lambda service, experiment, owner: service.overview(experiment, owner))
-answer = ask("attribution", lambda service, experiment, owner: service.attribution(experiment, project, owner))
+ask("overview")
+answer = ask("attribution", direction=project)
 with figures(answer):
     if answer is None:
         st.info("The first figures appear once both models have run.")

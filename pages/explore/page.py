@@ -6,7 +6,7 @@ from pages.shared import definitions
 from pages.shared.figures import figure
 from pages.shared.answers import ask, figures
 
-overview = ask("overview", lambda service, experiment, owner: service.overview(experiment, owner))
+overview = ask("overview")
 parts.headline(overview)
 with figures(overview):
     if overview is not None:

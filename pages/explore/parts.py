@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from cache.service import Overview
+from cache.questions import Overview
 from core.prompt import Prompt, neighbours
 from core.results import MODELS, Summary
 from pages.shared import definitions, state
@@ -100,7 +100,7 @@ def continuations(overview: Overview) -> None:
     experiment = state.experiment()
     stopped = st.session_state.setdefault("stopped", set())
     jobs = {
-        name: service().continuation(experiment, name, owner()) for name in MODELS if (experiment, name) not in stopped
+        name: service().ask("continuation", experiment, owner(), model=name) for name in MODELS if (experiment, name) not in stopped
     }
 
     def show() -> None:

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import streamlit as st
 
-from cache.job import Job
-from cache.service import Service
-from core.experiment import Experiment
 from pages.shared.jobs import Answer
 
 _STYLE = "<style>.st-key-figures {{ opacity: {opacity}; transition: opacity 0.15s; }}</style>"
 
 
-def ask(name: str, question: Callable[[Service, Experiment, str], Job]) -> Answer | None:
-    """The answer of the service, fresh or the last good one; None while there is none."""
-    return st.session_state.asking.ask(name, question)
+def ask(question: str, **options) -> Answer | None:
+    """The answer to a question of `cache.questions`, fresh or the last good one; None while there is none."""
+    return st.session_state.asking.ask(question, **options)
 
 
 @contextmanager

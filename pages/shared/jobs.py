@@ -7,7 +7,6 @@ watched by a fragment, which reruns the page once it has ended.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -19,7 +18,7 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 from cache.job import Job
 from cache.service import Service
 from cache.settings import settings
-from core.experiment import Experiment, InputError, check
+from core.experiment import InputError, check
 from pages.shared import state
 from pages.shared.text import plain
 
@@ -56,21 +55,21 @@ class Asking:
         self.pending: list[Job] = []
         self.errors: dict[str, str] = {}
 
-    def ask(self, name: str, question: Callable[[Service, Experiment, str], Job]) -> Answer | None:
-        """The answer to a question about the current experiment, or the last good one under this name, or None."""
+    def ask(self, question: str, **options) -> Answer | None:
+        """The answer to a question about the current experiment, or the last good one, or None."""
         last = st.session_state.setdefault("last", {})
-        experiment = state.experiment()
-        job = None if self.errors else self._submit(question, experiment)
+        job = None if self.errors else self._submit(question, options)
         if job is not None and job.wait(max(0.0, self.deadline - time.monotonic())):
             if job.state == "done":
-                last[name] = job.result
+                last[question] = job.result
                 return Answer(job.result, fresh=True)
             self._failed(job)
         elif job is not None:
             self.pending.append(job)
-        return Answer(last[name], fresh=False) if name in last else None
+        return Answer(last[question], fresh=False) if question in last else None
 
-    def _submit(self, question, experiment: Experiment) -> Job | None:
+    def _submit(self, question: str, options: dict) -> Job | None:
+        experiment = state.experiment()
         try:
             check(experiment)
             service().spec(experiment)
@@ -78,7 +77,7 @@ class Asking:
             self.errors[error.field] = str(error)
             service().worker.release(owner())
             return None
-        return question(service(), experiment, owner())
+        return service().ask(question, experiment, owner(), **options)
 
     def _failed(self, job: Job) -> None:
         if isinstance(job.error, ValueError):

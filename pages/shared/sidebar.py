@@ -247,6 +247,6 @@ def on_screen(overview) -> str:
     """The line of progress when nothing is under way: what the figures were computed with."""
     if overview is None:
         return "ready"
-    models, seconds = overview.models, overview.seconds
+    seconds = overview.seconds
     took = f"{1000 * seconds['record']:.0f} ms for two forward passes" if seconds["record"] else "recorded before"
-    return plain(f"{models['dtype']} on {models['device']} · {len(overview.prompt.ids)} tokens · {took}")
+    return plain(f"{overview.dtype} on {overview.device} · {len(overview.prompt.ids)} tokens · {took}")

@@ -46,11 +46,11 @@ def result(job):
 def test_the_answers_are_those_of_the_core(service, pair):
     experiment = sentence("fox")
     runs = run(experiment, pair)
-    overview = result(service.overview(experiment, "me"))
+    overview = result(service.ask("overview", experiment, "me"))
     assert overview.prompt == runs.prompt
     alone = summarize(runs.recordings, runs.prompt)
     np.testing.assert_array_equal(overview.summary.logit_diff, alone.logit_diff)
-    attribution = result(service.attribution(experiment, "instruct", "me"))
+    attribution = result(service.ask("attribution", experiment, "me", direction="instruct"))
     np.testing.assert_array_equal(attribution.head, attribute(runs.recordings, runs.prompt, "instruct").head)
 
 
@@ -68,9 +68,9 @@ def test_ten_sessions_editing_at_once_each_get_the_answer_that_is_computed_alone
         try:
             for _ in range(12):
                 noun = draw.choice(NOUNS)
-                service.continuation(sentence(noun), "instruct", owner)
-                diff = result(service.overview(sentence(noun), owner)).summary.logit_diff
-                head = result(service.attribution(sentence(noun), "own", owner)).head
+                service.ask("continuation", sentence(noun), owner, model="instruct")
+                diff = result(service.ask("overview", sentence(noun), owner)).summary.logit_diff
+                head = result(service.ask("attribution", sentence(noun), owner, direction="own")).head
                 seen.append(noun)
                 np.testing.assert_array_equal(diff, alone[noun][0])
                 np.testing.assert_array_equal(head, alone[noun][1])
@@ -88,7 +88,7 @@ def test_ten_sessions_editing_at_once_each_get_the_answer_that_is_computed_alone
 
 def test_a_continuation_grows_token_by_token_and_starts_with_the_most_likely_one(service, pair):
     experiment = sentence("horse")
-    text = result(service.continuation(experiment, "base", "me"))
+    text = result(service.ask("continuation", experiment, "me", model="base"))
     runs = run(experiment, pair)
     top = summarize(runs.recordings, runs.prompt).top[0].strings[0]
     assert text.startswith(top) and len(text) > len(top)
@@ -96,8 +96,8 @@ def test_a_continuation_grows_token_by_token_and_starts_with_the_most_likely_one
 
 def test_another_answer_needs_no_other_forward_pass(service):
     experiment = sentence("wolf")
-    first = result(service.overview(experiment, "me"))
-    second = result(service.overview(replace(experiment, answer="slow"), "me"))
+    first = result(service.ask("overview", experiment, "me"))
+    second = result(service.ask("overview", replace(experiment, answer="slow"), "me"))
     assert first.seconds["record"] > 0 and second.seconds["record"] == 0
     assert second.prompt.answer == " slow"
     np.testing.assert_array_equal(first.summary.logit_original, second.summary.logit_original)
@@ -105,21 +105,21 @@ def test_another_answer_needs_no_other_forward_pass(service):
 
 def test_a_refused_input_names_its_field_and_is_no_failure_in_the_log(service, caplog):
     with pytest.raises(InputError) as refused:
-        result(service.overview(replace(sentence("fox"), answer="swift-footed"), "me"))
+        result(service.ask("overview", replace(sentence("fox"), answer="swift-footed"), "me"))
     assert refused.value.field == "answer" and "swift" in str(refused.value)
     assert not [record for record in caplog.records if record.levelname == "ERROR"]
 
 
 def test_a_pair_larger_than_the_memory_budget_is_refused_with_the_way_out():
     service = Service(Settings(memory_gb=0.001))
-    job = service.overview(Experiment(), "me")
+    job = service.ask("overview", Experiment(), "me")
     assert job.wait(PATIENCE) and "REPHRASE_MEMORY_GB" in str(job.error)
     assert service.worker.stop()
 
 
 def test_a_hosted_demo_loads_listed_pairs_only(tmp_path):
     service = Service(Settings(hosted=True))
-    job = service.overview(Experiment(pair="", base=str(tmp_path), instruct=str(tmp_path)), "me")
+    job = service.ask("overview", Experiment(pair="", base=str(tmp_path), instruct=str(tmp_path)), "me")
     assert job.wait(PATIENCE)
     assert isinstance(job.error, InputError) and "listed" in str(job.error)
     assert service.worker.stop()

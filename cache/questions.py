@@ -1,0 +1,91 @@
+"""What can be asked about an experiment: one function a question, run in the worker's thread.
+
+A question gets the recorded runs and its own options and returns a frozen, torch-free result. The core is imported
+inside the functions: pages import this module, and it must not import torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cache.worker import Context
+from core.prompt import Prompt
+from core.results import MODELS, Attribution, Summary
+
+if TYPE_CHECKING:
+    from core.loading import LoadedPair
+    from core.runs import Runs
+
+# A viewer's first figures go before anybody's text, and that before anybody's sweep.
+FIRST, NEXT, TEXT, SWEEP = 3, 2, 1, 0
+CONTINUATION_TOKENS = 24
+
+
+@dataclass(frozen=True, eq=False)
+class Work:
+    """What a question works on: the recorded runs of a resident pair, and its line to the worker.
+
+    seconds: wall-clock of the stages `load` and `record`, 0 where nothing had to be done.
+    """
+
+    runs: Runs
+    pair: LoadedPair
+    ctx: Context
+    seconds: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Overview:
+    """The first answer to an experiment: its prompt with the answer set, and both models' logit difference.
+
+    dtype, device: what ran; n_layers, n_heads, n_groups: sizes, as many KV groups as heads where nothing is grouped.
+    seconds: wall-clock of the stages `load` and `record`.
+    """
+
+    prompt: Prompt
+    summary: Summary
+    dtype: str
+    device: str
+    n_layers: int
+    n_heads: int
+    n_groups: int
+    seconds: dict[str, float]
+
+
+def overview(work: Work) -> Overview:
+    from core.logit_difference import summarize
+
+    runs, cfg = work.runs, work.pair.base.cfg
+    groups = cfg.n_key_value_heads or cfg.n_heads
+    summary = summarize(runs.recordings, runs.prompt)
+    return Overview(
+        runs.prompt, summary, work.pair.dtype, work.pair.device, cfg.n_layers, cfg.n_heads, groups, work.seconds
+    )
+
+
+def attribution(work: Work, direction: str = "own") -> Attribution:
+    from core.attribution import attribute
+
+    return attribute(work.runs.recordings, work.runs.prompt, direction)
+
+
+def continuation(work: Work, model: str) -> str:
+    """What one model writes after the prompt; partial results are the text so far."""
+    from core.generation import continuation
+
+    text, bridge = "", (work.pair.base, work.pair.instruct)[MODELS.index(model)]
+    for count, text in enumerate(continuation(bridge, work.runs.prompt, CONTINUATION_TOKENS), 1):
+        work.ctx.progress(count, CONTINUATION_TOKENS, f"{model.upper()} writes")
+        work.ctx.publish(text)
+        work.ctx.checkpoint()
+    return text
+
+
+# question → (priority, function)
+QUESTIONS: dict[str, tuple[int, Callable]] = {
+    "overview": (FIRST, overview),
+    "attribution": (NEXT, attribution),
+    "continuation": (TEXT, continuation),
+}
