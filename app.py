@@ -5,18 +5,33 @@ request in its legacy mode and answer a deep link with "Page not found".
 """
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 
 import streamlit as st
+from starlette.middleware import Middleware
 
+import pages.attribution.parts  # noqa: F401 — imported before the first visitor waits for it
+import pages.explore.parts  # noqa: F401
+from cache.courtesy import busy
 from pages.shared.jobs import service
 
 
 @asynccontextmanager
 async def warm(app: st.App) -> AsyncIterator[None]:
-    """Let the worker import torch and load the default pair while the first browser is on its way."""
+    """Let the worker import torch and load the default pair before the first visitor needs them."""
     service().warm()
     yield
 
 
-app = st.App("pages/frame.py", lifespan=warm)
+class Serving:
+    """ASGI middleware: what is imported meanwhile gives way to every request."""
+
+    def __init__(self, app):
+        self.app = app
+
+    async def __call__(self, scope, receive, send) -> None:
+        with busy() if scope["type"] == "http" else nullcontext():
+            await self.app(scope, receive, send)
+
+
+app = st.App("pages/frame.py", lifespan=warm, middleware=[Middleware(Serving)])

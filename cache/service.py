@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from cache.courtesy import giving_way
 from cache.job import Job
 from cache.models import Residents, memory_budget
 from cache.questions import QUESTIONS, Work
@@ -96,7 +97,8 @@ class Service:
     @contextmanager
     def _stage(self, experiment: Experiment, ctx: Context, seconds: dict[str, float]) -> Iterator[_Stage]:
         ctx.progress(0, 0, "starting torch")
-        from core.loading import bytes_needed, find_checkpoints, fit_threads, load_pair
+        with giving_way():
+            from core.loading import bytes_needed, find_checkpoints, fit_threads, load_pair
 
         spec = self.spec(experiment)
         dtype = experiment.dtype or self.settings.dtype or spec.dtype

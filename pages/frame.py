@@ -4,23 +4,27 @@ from pathlib import Path
 
 import streamlit as st
 
+from cache.courtesy import busy
 from pages.shared import sidebar, state
 from pages.shared.jobs import Asking, show_status
 from pages.shared.text import plain
 
 st.set_page_config(page_title="REPHRASE Circuit Explorer", page_icon="🔁", layout="wide")
 
+# Figures begin near the top of the screen; Streamlit leaves 6rem for a header that is empty here.
+st.html("<style>.stMainBlockContainer { padding-top: 4rem; }</style>")
 folder = Path(__file__).parent
-page = st.navigation(
-    [
-        st.Page(folder / "explore/page.py", title="Explore", icon=":material/search:", url_path="explore", default=True),
-        st.Page(folder / "attribution/page.py", title="Attribution", icon=":material/bar_chart:", url_path="attribution"),
-    ]
-)
-state.read_address(page.url_path)
-slots = sidebar.sidebar()
-for complaint in st.session_state.complaints:
-    st.warning(plain(complaint))
+with busy():
+    page = st.navigation(
+        [
+            st.Page(folder / "explore/page.py", title="Explore", icon=":material/search:", url_path="explore", default=True),
+            st.Page(folder / "attribution/page.py", title="Attribution", icon=":material/bar_chart:", url_path="attribution"),
+        ]
+    )
+    state.read_address(page.url_path)
+    slots = sidebar.sidebar()
+    for complaint in st.session_state.complaints:
+        st.warning(plain(complaint))
 status = st.container(key="status")
 st.session_state.asking = asking = Asking()
 page.run()

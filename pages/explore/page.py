@@ -9,7 +9,9 @@ from pages.shared.answers import ask, figures
 overview = ask("overview")
 parts.headline(overview)
 with figures(overview):
-    if overview is not None:
+    if overview is None:
+        parts.text_only()
+    else:
         prompt, summary = overview.result.prompt, overview.result.summary
         parts.disagreement(prompt, summary)
         figure(

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import pandas as pd
 import streamlit as st
 
 from cache.questions import Overview
+from core.experiment import InputError, prompt_text
 from core.prompt import Prompt, neighbours
 from core.results import MODELS, Summary
 from pages.shared import definitions, state
@@ -82,6 +85,13 @@ def tokens(prompt: Prompt) -> None:
         definitions.ROLES,
         _token_table(prompt),
     )
+
+
+def text_only() -> None:
+    """The prompt while no tokenizer is there yet, in the place of nothing."""
+    st.markdown("**The prompt as both models will read it**")
+    with suppress(InputError):
+        st.text(prompt_text(state.experiment()).text)
 
 
 def _token_table(prompt: Prompt) -> pd.DataFrame:

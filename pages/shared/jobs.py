@@ -51,7 +51,8 @@ class Asking:
     """The jobs of one run of a page. Filled by `ask`, shown by `show_status`."""
 
     def __init__(self) -> None:
-        self.deadline = time.monotonic() + PATIENCE
+        # A first page has nothing to keep on screen meanwhile: its frame comes at once.
+        self.deadline = time.monotonic() + (PATIENCE if st.session_state.get("last") else 0.05)
         self.pending: list[Job] = []
         self.errors: dict[str, str] = {}
 
