@@ -140,6 +140,11 @@ class Worker:
     def clear(self) -> None:
         self.forget(lambda key: True)
 
+    def current(self) -> Job | None:
+        """The job that has the thread now."""
+        with self._lock:
+            return self._stack[-1] if self._stack else None
+
     def status(self) -> Status:
         with self._lock:
             running = tuple(job.key for job in self._stack)

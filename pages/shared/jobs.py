@@ -88,12 +88,14 @@ class Asking:
 
 
 def progress_line(job: Job) -> str:
-    """What a job is doing, in one line."""
-    if job.state == "queued" and job.place:
-        return f"waiting: {job.place} before this one"
-    done, total, message = job.progress
+    """What is being done for a job, in one line: while it waits, what it waits for."""
+    shown = job
+    if job.state == "queued":
+        shown = service().worker.current() or job
+    done, total, message = shown.progress
     count = f" {done}/{total}" if total else ""
-    return f"{message or 'starting'}{count} · {job.seconds:.1f} s"
+    place = f" · {job.place} more before this prompt" if job.place else ""
+    return f"{message or 'starting'}{count} · {shown.seconds:.1f} s{place}"
 
 
 def show_status(asking: Asking, line: str) -> None:
