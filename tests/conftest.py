@@ -1,0 +1,56 @@
+"""What every test stands on: one CPU thread, quiet libraries, an environment without a developer's own settings."""
+
+from __future__ import annotations
+
+import os
+from functools import cache
+
+# Before any module reads them: settings of the machine must not decide a test.
+for _name in [name for name in os.environ if name.startswith(("REPHRASE_", "STREAMLIT_"))]:
+    del os.environ[_name]
+
+import pytest  # noqa: E402
+import torch  # noqa: E402
+import transformers  # noqa: E402
+
+from tests.random_models import boot  # noqa: E402
+from tests.random_pair import RandomPair, random_pair  # noqa: E402
+from tests.random_tokenizers import build  # noqa: E402
+
+torch.set_num_threads(1)
+transformers.logging.set_verbosity_error()
+transformers.logging.disable_progress_bar()
+
+
+@pytest.fixture(scope="session")
+def tokenizer_of():
+    """kind, adds_bos → a tokenizer, built once."""
+    return cache(build)
+
+
+@pytest.fixture(scope="session")
+def folder_of(tmp_path_factory):
+    """family, groups → a folder that holds the pair's `base` and `instruct` in Hugging Face's format, without tokenizer."""
+    return cache(lambda family, groups: tmp_path_factory.mktemp(f"{family}-{groups}"))
+
+
+@pytest.fixture(scope="session")
+def pair_of(folder_of):
+    """family, groups, dtype → a random pair with a recorded prompt, made once."""
+
+    @cache
+    def make(family: str = "llama", groups: int = 2, dtype: torch.dtype = torch.float32) -> RandomPair:
+        return random_pair(family, groups, folder_of(family, groups), dtype)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def booted(folder_of, pair_of, tokenizer_of):
+    """family, model → a bridge of a random pair's weights that the test may change."""
+
+    def make(family: str = "llama", model: str = "base", groups: int = 2, dtype: torch.dtype = torch.float32):
+        pair_of(family, groups)
+        return boot(folder_of(family, groups) / model, tokenizer_of("byte_level"), dtype)
+
+    return make

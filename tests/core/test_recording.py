@@ -1,0 +1,79 @@
+"""A recording holds what the model did, changes nothing in it, and nothing changes the recording."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from core.recording import record
+
+IDS = [1, 30, 45, 60, 33]
+
+
+def test_shapes_are_transformer_lens_with_a_batch_of_one(pair_of):
+    recording = record(pair_of().bridges[0], IDS)
+    shapes = {
+        "hook_resid_pre": (5, 32),
+        "hook_resid_mid": (5, 32),
+        "hook_attn_out": (5, 32),
+        "hook_mlp_out": (5, 32),
+        "attn.hook_q": (5, 4, 12),
+        "attn.hook_k": (5, 2, 12),
+        "attn.hook_v": (5, 2, 12),
+        "attn.hook_z": (5, 4, 12),
+        "attn.hook_pattern": (4, 5, 5),
+    }
+    for layer in range(2):
+        for name, shape in shapes.items():
+            assert recording.activations[f"blocks.{layer}.{name}"].shape == (1, *shape), name
+            assert recording.layer(layer, name).shape == shape
+    assert recording.final_residual.shape == (5, 32)
+    assert recording.activations["unembed.hook_out"].shape[:2] == (1, 1)
+    assert recording.ids == tuple(IDS)
+
+
+def test_recorded_numbers_are_those_of_transformers(pair_of):
+    pair = pair_of()
+    recording = record(pair.bridges[0], IDS)
+    with torch.no_grad():
+        expected = pair.models[0](torch.tensor([IDS]), output_hidden_states=True, output_attentions=True)
+    for layer in range(2):
+        np.testing.assert_allclose(recording.layer(layer, "hook_resid_pre"), expected.hidden_states[layer][0], atol=1e-5)
+        np.testing.assert_allclose(recording.layer(layer, "attn.hook_pattern"), expected.attentions[layer][0], atol=1e-5)
+
+
+def test_the_stream_is_the_sum_of_what_the_layers_add(pair_of):
+    for family in ("llama", "gemma2"):
+        recording = record(pair_of(family).bridges[0], IDS)
+        x = recording.layer(0, "hook_resid_pre")
+        for layer in range(2):
+            x = x + recording.layer(layer, "hook_attn_out")
+            torch.testing.assert_close(x, recording.layer(layer, "hook_resid_mid"), atol=1e-5, rtol=0)
+            x = x + recording.layer(layer, "hook_mlp_out")
+        torch.testing.assert_close(x, recording.final_residual, atol=1e-5, rtol=0)
+
+
+def test_recording_leaves_the_model_as_it_was(pair_of):
+    bridge, ids = pair_of().bridges[0], torch.tensor([IDS])
+    with torch.no_grad():
+        before = bridge(ids)
+        record(bridge, IDS)
+        after = bridge(ids)
+    assert torch.equal(before, after)
+    assert all(not point.fwd_hooks for point in bridge.hook_dict.values())
+
+
+def test_a_later_run_does_not_change_a_recording(pair_of):
+    bridge = pair_of().bridges[0]
+    recording = record(bridge, IDS)
+    copies = {name: activation.clone() for name, activation in recording.activations.items()}
+    record(bridge, [1, 9, 8, 7, 6])
+    again = record(bridge, IDS)
+    for name, copy in copies.items():
+        assert torch.equal(recording.activations[name], copy)
+        assert torch.equal(again.activations[name], copy)
+
+
+def test_no_gradient_is_kept(pair_of):
+    recording = record(pair_of().bridges[0], IDS)
+    assert not any(activation.requires_grad for activation in recording.activations.values())
