@@ -1,0 +1,197 @@
+"""Cross-model activation patching: which components, taken from the donor, carry its behaviour into the recipient.
+
+The recipient runs the prompt with some activations replaced by the donor's on the same tokens. instruct_to_base:
+INSTRUCT is the donor, BASE the recipient (what is sufficient); base_to_instruct is the mirror (what is necessary), and
+not its negative. Sites are those of `core.patching_plan`, effects and scores those of `core.patching_results`. Raw
+weights of both models, nothing folded, nothing centred.
+
+Every function takes the recordings of (BASE, INSTRUCT) and a prompt whose answer is set. `progress(done, total,
+partial)` is called after every chunk with a result that has NaN where nothing has run yet; `checkpoint()` may raise to
+cancel. Not done: no ablation by means or noise, no patching along single paths.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from itertools import combinations
+
+import numpy as np
+
+from core.experiment import InputError
+from core.patching_memory import Budget, default_budget
+from core.patching_pass import run_rows, shape_of
+from core.patching_plan import (
+    DIRECTIONS,
+    Direction,
+    Row,
+    Shape,
+    checked,
+    pair_rows,
+    position_rows,
+    positions_of,
+    set_row,
+    sweep_rows,
+)
+from core.patching_results import Gap, Pairs, PositionMap, Sets, Sweep
+from core.prompt import Prompt
+from core.readout import readout
+from core.recording import Recording
+
+Recordings = tuple[Recording, Recording]
+Member = tuple[int, int]
+
+
+def no_progress(done: int, total: int, partial) -> None:
+    """The default: nobody watches."""
+
+
+def no_checkpoint() -> None:
+    """The default: nobody cancels."""
+
+
+def sweep(
+    recordings: Recordings,
+    prompt: Prompt,
+    site: str = "z",
+    direction: Direction = "instruct_to_base",
+    positions: str | int = "all",
+    *,
+    budget: Budget | None = None,
+    progress: Callable[[int, int, Sweep], None] = no_progress,
+    checkpoint: Callable[[], None] = no_checkpoint,
+) -> Sweep:
+    """One site at every head, KV group or layer, each in a run of its own. positions: "all", "end" or an index."""
+    recipient, _ = roles(recordings, direction)
+    shape = shape_of(recipient)
+    rows = sweep_rows(site, positions_of(positions, shape), shape)
+
+    def result(gap: Gap, logit_diff: np.ndarray) -> Sweep:
+        return Sweep(site, positions, gap, logit_diff.reshape(shape.layers, shape.width(site)))
+
+    return run_plan(recordings, prompt, rows, direction, result, budget, progress, checkpoint)
+
+
+def position_map(
+    recordings: Recordings,
+    prompt: Prompt,
+    site: str = "resid_pre",
+    direction: Direction = "instruct_to_base",
+    *,
+    budget: Budget | None = None,
+    progress: Callable[[int, int, PositionMap], None] = no_progress,
+    checkpoint: Callable[[], None] = no_checkpoint,
+) -> PositionMap:
+    """A whole layer's site at every single position of every layer."""
+    recipient, _ = roles(recordings, direction)
+    shape = shape_of(recipient)
+
+    def result(gap: Gap, logit_diff: np.ndarray) -> PositionMap:
+        return PositionMap(site, gap, logit_diff.reshape(shape.layers, shape.positions))
+
+    return run_plan(recordings, prompt, position_rows(site, shape), direction, result, budget, progress, checkpoint)
+
+
+def patch_sets(
+    recordings: Recordings,
+    prompt: Prompt,
+    sets: Iterable[Iterable[Member]],
+    site: str = "z",
+    direction: Direction = "instruct_to_base",
+    positions: str | int = "all",
+    *,
+    budget: Budget | None = None,
+    progress: Callable[[int, int, Sets], None] = no_progress,
+    checkpoint: Callable[[], None] = no_checkpoint,
+) -> Sets:
+    """Any sets of (layer, head) members, each set patched at once; (layer, group) for sites of KV groups."""
+    recipient, _ = roles(recordings, direction)
+    shape = shape_of(recipient)
+    members = tuple(tuple(sorted(set(chosen))) for chosen in sets)
+    rows = [set_row(chosen, site, positions_of(positions, shape), shape) for chosen in members]
+
+    def result(gap: Gap, logit_diff: np.ndarray) -> Sets:
+        return Sets(site, positions, members, gap, logit_diff)
+
+    return run_plan(recordings, prompt, rows, direction, result, budget, progress, checkpoint)
+
+
+def patch_pairs(
+    recordings: Recordings,
+    prompt: Prompt,
+    members: Iterable[Member],
+    site: str = "z",
+    direction: Direction = "instruct_to_base",
+    positions: str | int = "all",
+    *,
+    budget: Budget | None = None,
+    progress: Callable[[int, int, Pairs], None] = no_progress,
+    checkpoint: Callable[[], None] = no_checkpoint,
+) -> Pairs:
+    """Every member alone and every pair of them, for example of `Sweep.top(k)`."""
+    recipient, _ = roles(recordings, direction)
+    shape = shape_of(recipient)
+    chosen = list(dict.fromkeys((int(layer), int(head)) for layer, head in members))
+    rows = pair_rows(chosen, site, positions_of(positions, shape), shape)
+
+    def result(gap: Gap, logit_diff: np.ndarray) -> Pairs:
+        matrix = np.diag(logit_diff[: len(chosen)])
+        for (a, b), value in zip(combinations(range(len(chosen)), 2), logit_diff[len(chosen) :]):
+            matrix[a, b] = matrix[b, a] = value
+        return Pairs(site, positions, tuple(chosen), gap, matrix)
+
+    return run_plan(recordings, prompt, rows, direction, result, budget, progress, checkpoint)
+
+
+def run_plan(
+    recordings: Recordings,
+    prompt: Prompt,
+    rows: list[Row],
+    direction: Direction,
+    result: Callable[[Gap, np.ndarray], object],
+    budget: Budget | None = None,
+    progress: Callable = no_progress,
+    checkpoint: Callable[[], None] = no_checkpoint,
+):
+    """Any plan. `result(gap, logit_diff)` makes of the rows' logit differences, in their order, what is returned."""
+    recipient, donor = roles(recordings, direction)
+    gap, candidates = gap_of(recordings, prompt, direction), (prompt.answer_id, prompt.original_id)
+    rows = checked(rows, shape_of(recipient))
+
+    def report(done: int, total: int, partial: np.ndarray, noise: float) -> None:
+        progress(done, total, result(replace(gap, noise=noise), partial))
+
+    budget = budget or default_budget(recipient.bridge)
+    logit_diff, noise = run_rows(recipient, donor, rows, candidates, budget, report, checkpoint)
+    return result(replace(gap, noise=noise), logit_diff)
+
+
+def roles(recordings: Recordings, direction: Direction) -> tuple[Recording, Recording]:
+    """(recipient, donor), which must have the same sizes and have read the same tokens."""
+    if direction not in DIRECTIONS:
+        raise InputError(f"the direction {direction!r} is unknown; choose one of {', '.join(DIRECTIONS)}", "direction")
+    base, instruct = recordings
+    if shape_of(base) != shape_of(instruct) or base.bridge.cfg.d_model != instruct.bridge.cfg.d_model:
+        raise InputError(
+            f"BASE and INSTRUCT differ in size ({_sizes(base)} against {_sizes(instruct)}); "
+            "activations cannot be patched between them",
+            "pair",
+        )
+    return (base, instruct) if direction == "instruct_to_base" else (instruct, base)
+
+
+def gap_of(recordings: Recordings, prompt: Prompt, direction: Direction) -> Gap:
+    """The two plain runs that a patch is measured against."""
+    recipient, donor = (
+        float(readout(r.bridge).logit_diff(r.final_residual[-1], prompt.answer_id, prompt.original_id))
+        for r in roles(recordings, direction)
+    )
+    return Gap(direction, recipient, donor)
+
+
+def _sizes(recording: Recording) -> str:
+    shape: Shape = shape_of(recording)
+    return (
+        f"{shape.layers} layers, {shape.heads} heads, {shape.groups} KV groups, d_model "
+        f"{recording.bridge.cfg.d_model}, {shape.positions} tokens"
+    )

@@ -1,0 +1,117 @@
+"""Where in an activation a patch writes, and what: the index arithmetic beneath `core.patching_pass`.
+
+Layouts are TransformerLens': q, k, v, z (batch, pos, head, d_head); pattern (batch, head, query, key); whole layers
+(batch, pos, d_model). Writes are in place: the activations of a growing pass belong to it.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from core.patching_plan import LAYER_SITES, Patch
+from core.recording import Recording
+
+HOOKS = {site: f"attn.hook_{site}" for site in ("z", "q", "k", "v", "pattern")}
+HOOKS |= {site: f"hook_{site}" for site in LAYER_SITES}
+
+
+@dataclass(frozen=True, eq=False)
+class Cells:
+    """Cells of one site in one layer that take the same source, one entry per (row, head) or (row, position, head).
+
+    rows, heads, positions: index tensors of one length. heads is None for a whole layer; positions is None for all.
+    """
+
+    rows: Tensor
+    heads: Tensor | None
+    positions: Tensor | None
+
+
+def cells(patches: Iterable[tuple[int, Patch]], positions_kept: int | None, device: torch.device) -> list[Cells]:
+    """(row, patch) pairs of one site as at most two groups: those of all positions, those of single ones.
+
+    positions_kept: None, or the END of an activation of which only END is left, now at position 0.
+    """
+    everywhere, places = [], []
+    for row, patch in patches:
+        for head in patch.heads or (None,):
+            if not patch.positions:
+                everywhere.append((row, head, None))
+            elif positions_kept is None:
+                places += [(row, head, position) for position in patch.positions]
+            elif positions_kept in patch.positions:
+                places.append((row, head, 0))
+    return [_cells(group, device) for group in (everywhere, places) if group]
+
+
+def _cells(group: list[tuple[int, int | None, int | None]], device: torch.device) -> Cells:
+    columns = zip(*group)
+    return Cells(*(None if c[0] is None else torch.tensor(c, device=device) for c in columns))
+
+
+def by_place(rows: Iterable[tuple[int, tuple[Patch, ...]]]) -> dict[tuple[int, str], list[tuple[int, Patch]]]:
+    """The patches of numbered rows, gathered by (layer, site)."""
+    gathered = defaultdict(list)
+    for number, row in rows:
+        for patch in row:
+            gathered[patch.layer, patch.site].append((number, patch))
+    return gathered
+
+
+def write(x: Tensor, site: str, c: Cells, source: Float[Tensor, "pos ..."]) -> None:
+    """Overwrite the cells of `x` by the source's own activation of the site, batch axis taken off."""
+    if site == "pattern":
+        if c.positions is None:
+            x[c.rows, c.heads] = source[c.heads]
+        else:
+            x[c.rows, c.heads, c.positions] = source[c.heads, c.positions]
+    elif c.heads is None:
+        if c.positions is None:
+            x[c.rows] = source
+        else:
+            x[c.rows, c.positions] = source[c.positions]
+    else:
+        write_heads(x, c, source.transpose(0, 1)[c.heads] if c.positions is None else source[c.positions, c.heads])
+
+
+def write_heads(x: Float[Tensor, "batch pos head d_head"], c: Cells, values: Tensor | float) -> None:
+    """Overwrite the cells by values of shape (cell, pos, d_head), or (cell, d_head) where positions are single."""
+    if c.positions is None:
+        x[c.rows, :, c.heads] = values
+    else:
+        x[c.rows, c.positions, c.heads] = values
+
+
+def read_pattern(pattern: Float[Tensor, "batch head query key"], c: Cells) -> Tensor:
+    """The cells' attention: (cell, query, key), or (cell, key) where positions are single."""
+    if c.positions is None:
+        return pattern[c.rows, c.heads]
+    return pattern[c.rows, c.heads, c.positions]
+
+
+def attend(pattern: Tensor, values: Float[Tensor, "cell key d_head"]) -> Tensor:
+    """pattern · values per cell, for all queries or for one."""
+    if pattern.ndim == 3:
+        return pattern @ values
+    return (pattern.unsqueeze(1) @ values).squeeze(1)
+
+
+def add_results(x: Float[Tensor, "batch pos d_model"], c: Cells, z: Float[Tensor, "pos head d_head"], W_O: Tensor) -> None:
+    """Add each cell's z W_O[head], both the source's, to its row."""
+    heads, place = torch.unique(c.heads, return_inverse=True)
+    results = torch.einsum("phd,hdm->hpm", z[:, heads], W_O[heads]).to(x.dtype)
+    if c.positions is None:
+        x.index_add_(0, c.rows, results[place])
+    else:
+        x.index_put_((c.rows, c.positions), results[place, c.positions], accumulate=True)
+
+
+def from_source(source: Recording, layer: int, site: str, like: Tensor) -> Tensor:
+    """A recorded activation without its batch axis, on the device and in the dtype of the pass."""
+    return source.layer(layer, HOOKS[site]).to(like)

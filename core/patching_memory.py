@@ -1,0 +1,80 @@
+"""How many rows a growing pass may hold: an honest upper bound of what one row takes, and the budget against it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from transformer_lens.model_bridge import TransformerBridge
+
+from core.experiment import InputError
+from core.patching_plan import Row
+from core.recording import Recording
+
+SHARE = 0.5  # of the memory that is free; the other half is for whoever else is on the device
+# Enough to keep the device busy; more would only make progress and cancellation coarser.
+TOKENS = {"cpu": 2048, "cuda": 16384, "mps": 4096}
+_FLOAT32 = 4
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What a pass may hold at once beyond the model: bytes at its peak, and tokens (rows × positions)."""
+
+    bytes: int
+    tokens: int
+
+
+def default_budget(bridge: TransformerBridge) -> Budget:
+    """Half of the memory that is free on the bridge's device now."""
+    device = torch.device(bridge.cfg.device)
+    if device.type == "cuda":
+        # What torch holds in reserve is free for it, though not for the driver.
+        reserve = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        free = torch.cuda.mem_get_info(device)[0] + reserve
+    elif device.type == "mps":
+        free = torch.mps.recommended_max_memory() - torch.mps.driver_allocated_memory()
+    else:
+        import psutil
+
+        free = psutil.virtual_memory().available
+    return Budget(int(SHARE * free), TOKENS.get(device.type, TOKENS["cpu"]))
+
+
+def rows_per_chunk(recipient: Recording, rows: list[Row], budget: Budget) -> int:
+    """How many rows, beside the no-op, fit into the budget; an `InputError` where not even one does."""
+    one = row_bytes(recipient, max((_heads(row) for row in rows), default=0))
+    if 2 * one > budget.bytes:
+        raise InputError(
+            f"patching this prompt of {len(recipient.ids)} tokens takes {2 * one / 1e6:,.0f} MB at least, "
+            f"{budget.bytes / 1e6:,.0f} MB are set aside for it; shorten the prompt or free memory",
+            "sentence",
+        )
+    return max(1, min(budget.bytes // one, budget.tokens // len(recipient.ids)) - 1)
+
+
+def row_bytes(recipient: Recording, heads: int = 0) -> int:
+    """Bytes of one row at the peak of a layer, patches of `heads` heads in that layer included.
+
+    The peak lies in attention (q, k, v, their rotated copies and halves, keys and values repeated for every query head,
+    scores before and after mask and softmax, the softmax in float32) or in the MLP (its two pre-activations, the
+    activation and their product). The residual stream lives beside either: once for the caller of the layer, once
+    grown, once as the layer's own, and in float32 inside a norm.
+    """
+    cfg, positions = recipient.bridge.cfg, len(recipient.ids)
+    element = recipient.final_residual.element_size()
+    stream = cfg.d_model * (4 * element + 3 * _FLOAT32)
+    queries, keys = cfg.n_heads * cfg.d_head, (cfg.n_key_value_heads or cfg.n_heads) * cfg.d_head
+    attention = element * (5 * queries + 6 * keys + 2 * queries)
+    scores = cfg.n_heads * positions * (3 * element + 2 * _FLOAT32)
+    mlp = 4 * cfg.d_mlp * element
+    patched = heads * ((positions + 4 * cfg.d_head) * element)
+    return positions * (stream + max(attention + scores, mlp) + patched)
+
+
+def _heads(row: Row) -> int:
+    """The most heads that a row's patches touch in one layer."""
+    by_layer: dict[int, int] = {}
+    for patch in row:
+        by_layer[patch.layer] = by_layer.get(patch.layer, 0) + max(1, len(patch.heads))
+    return max(by_layer.values(), default=0)

@@ -1,0 +1,214 @@
+"""The executor: any plan's rows as growing passes of the recipient.
+
+One forward pass starts with one row. On entering layer L it grows by every row whose lowest patch is in L, each a copy
+of the recipient's own residual stream there; a row's patches are written into it at their sites. In the last layer
+only END is kept after attention, and of the result only END's residual is read, by `core.readout` in float32. Logits
+are never formed for the rows. Work: Σ over rows of the layers from their lowest patch up, in place of all layers.
+
+Row 0 is a no-op: the recipient's own activations written at the places of the chunk's first row. Its effect is what
+rounding alone does, the noise floor. Rows run in chunks within a budget, deepest layers first.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from core import patching_cells as at
+from core.patching_memory import Budget, rows_per_chunk
+from core.patching_plan import Patch, Row, Shape
+from core.readout import readout
+from core.recording import Recording
+
+# (rows done, rows in all, logit_diff of each row in the plan's order with NaN where not done, noise floor so far)
+Progress = Callable[[int, int, np.ndarray, float], None]
+Hook = tuple[str, Callable]
+
+# Hooks run in this order: what a counterfactual reads is written before it, what overwrites it after.
+_ORDER = ("resid_pre", "q", "k", "v", "pattern", "value_only", "pattern_only", "z", "result")
+_ORDER += ("attn_out", "resid_mid", "mlp_out")
+
+
+def shape_of(recording: Recording) -> Shape:
+    """The sizes of a recorded run that a plan is made for."""
+    cfg = recording.bridge.cfg
+    groups = cfg.n_key_value_heads or cfg.n_heads
+    parallel = "blocks.0.hook_resid_mid" not in recording.activations
+    return Shape(cfg.n_layers, cfg.n_heads, groups, len(recording.ids), parallel)
+
+
+@torch.no_grad()
+def run_rows(
+    recipient: Recording,
+    donor: Recording,
+    rows: list[Row],
+    candidates: tuple[int, int],
+    budget: Budget,
+    progress: Progress = lambda done, total, partial, noise: None,
+    checkpoint: Callable[[], None] = lambda: None,
+) -> tuple[np.ndarray, float]:
+    """(logit_diff of each row, in the rows' order; noise floor), in logits.
+
+    candidates: ids of answer and original. checkpoint is called before every chunk and at every layer; it may raise
+    to cancel, which leaves no hook on the bridge.
+    """
+    head = readout(recipient.bridge)
+    plain = float(head.logit_diff(recipient.final_residual[-1], *candidates))
+    logit_diff, noise = np.full(len(rows), np.nan), float("nan")
+    done = 0
+    for chunk in chunks(rows, rows_per_chunk(recipient, rows, budget)):
+        checkpoint()
+        final = _grow(recipient, donor, [rows[i] for i in chunk], checkpoint)
+        read = head.logit_diff(final, *candidates).double().cpu().numpy()
+        logit_diff[chunk] = read[1:]
+        noise = float(np.fmax(noise, abs(read[0] - plain)))
+        done += len(chunk)
+        progress(done, len(rows), logit_diff.copy(), noise)
+    return logit_diff, noise
+
+
+def chunks(rows: list[Row], size: int) -> list[list[int]]:
+    """Indices of the rows, at most `size` at once, deepest chunk first; in a chunk they stand in the order they join."""
+    order = sorted(range(len(rows)), key=lambda i: -lowest(rows[i]))
+    return [order[start : start + size][::-1] for start in range(0, len(order), size)]
+
+
+def lowest(row: Row) -> int:
+    """The layer in which a row joins the batch."""
+    return min((patch.layer for patch in row), default=0)
+
+
+def _grow(recipient: Recording, donor: Recording, rows: list[Row], checkpoint: Callable) -> Float[Tensor, "row d_model"]:
+    """Residual at END after the last layer; the first row is the no-op, then `rows`, which stand as they join."""
+    growth = _Growth(recipient, donor, rows, checkpoint)
+    bridge = recipient.bridge
+    ids = torch.tensor([recipient.ids], device=bridge.cfg.device)
+    # Without use_cache=False the keys and values of every row in every layer would be kept to the end.
+    bridge.run_with_hooks(ids, return_type=None, fwd_hooks=list(growth.hooks()), use_cache=False)
+    return growth.final[0]
+
+
+@dataclass(eq=False)
+class _Growth:
+    """The hooks of one growing pass. final: its one result, filled by the last of them."""
+
+    recipient: Recording
+    donor: Recording
+    rows: list[Row]
+    checkpoint: Callable[[], None]
+    final: list[Tensor] = field(default_factory=list)
+
+    @property
+    def last(self) -> int:
+        return self.recipient.bridge.cfg.n_layers - 1
+
+    @property
+    def end(self) -> int:
+        return len(self.recipient.ids) - 1
+
+    def hooks(self) -> Iterator[Hook]:
+        """In the order in which hooks on one point must run: join, write by site, keep END only."""
+        joining = Counter(lowest(row) for row in self.rows)
+        for layer in range(min(joining), self.last + 1):
+            yield f"blocks.{layer}.hook_resid_pre", self._enter(layer, joining[layer])
+        own, taken = at.by_place([(0, self.rows[0])]), at.by_place(enumerate(self.rows, 1))
+        for layer, site in sorted(taken, key=lambda place: _ORDER.index(place[1])):
+            for source, patches in ((self.recipient, own.get((layer, site))), (self.donor, taken[layer, site])):
+                if patches:
+                    yield from self._writes(layer, site, patches, source)
+        yield from self._end_only()
+
+    def _enter(self, layer: int, joining: int) -> Callable:
+        def enter(x: Tensor, hook) -> Tensor | None:
+            self.checkpoint()
+            if not joining:
+                return None
+            copies = at.from_source(self.recipient, layer, "resid_pre", x).expand(joining, -1, -1)
+            return torch.cat([x, copies])
+
+        return enter
+
+    def _writes(self, layer: int, site: str, patches: list[tuple[int, Patch]], source: Recording) -> Iterator[Hook]:
+        """The hooks that write the patches of one site in one layer, all from one source."""
+        device = self.recipient.bridge.cfg.device
+        after_cut = layer == self.last and site in ("attn_out", "mlp_out")
+        cells = at.cells(patches, self.end if after_cut else None, device)
+        if site in ("value_only", "pattern_only"):
+            for group in cells:
+                yield from self._counterfactual(layer, site, group, source)
+        elif site == "result":
+            yield from self._results(layer, patches, cells, source)
+        else:
+
+            def write(x: Tensor, hook) -> Tensor:
+                values = at.from_source(source, layer, site, x)
+                for group in cells:
+                    at.write(x, site, group, values[-1:] if after_cut else values)
+                return x
+
+            yield f"blocks.{layer}.{at.HOOKS[site]}", write
+
+    def _counterfactual(self, layer: int, site: str, cells: at.Cells, source: Recording) -> Iterator[Hook]:
+        """z of running pattern and the source's v, or of the source's pattern and running v."""
+        held: list[Tensor] = []
+        groups = shape_of(self.recipient).group_of(cells.heads)
+
+        def hold(x: Tensor, hook) -> None:
+            held.append(at.read_pattern(x, cells) if site == "value_only" else x[cells.rows, :, groups])
+
+        def write(z: Tensor, hook) -> Tensor:
+            running = held.pop()
+            if site == "value_only":
+                values = at.from_source(source, layer, "v", z).transpose(0, 1)[groups]
+                at.write_heads(z, cells, at.attend(running, values))
+            else:
+                pattern = at.from_source(source, layer, "pattern", z).unsqueeze(0)
+                own = at.Cells(torch.zeros_like(cells.rows), cells.heads, cells.positions)
+                at.write_heads(z, cells, at.attend(at.read_pattern(pattern, own), running))
+            return z
+
+        yield f"blocks.{layer}.attn.hook_{'pattern' if site == 'value_only' else 'v'}", hold
+        yield f"blocks.{layer}.attn.hook_z", write
+
+    def _results(self, layer: int, patches: list, cells: list[at.Cells], source: Recording) -> Iterator[Hook]:
+        """The head's own z is taken out, and the source's z through the source's W_O put in."""
+        cut = layer == self.last
+        kept = at.cells(patches, self.end, self.recipient.bridge.cfg.device) if cut else cells
+
+        def clear(z: Tensor, hook) -> Tensor:
+            for group in cells:
+                at.write_heads(z, group, 0.0)
+            return z
+
+        def add(x: Tensor, hook) -> Tensor:
+            z = at.from_source(source, layer, "z", x)
+            W_O = source.bridge.blocks[layer].attn.W_O.to(x)
+            for group in kept:
+                at.add_results(x, group, z[-1:] if cut else z, W_O)
+            return x
+
+        yield f"blocks.{layer}.attn.hook_z", clear
+        yield f"blocks.{layer}.attn.hook_out", add
+
+    def _end_only(self) -> Iterator[Hook]:
+        """After the last layer's attention nothing but END is read; broadcasting over the residual keeps END right."""
+
+        def keep_end(x: Tensor, hook) -> Tensor:
+            return x[:, -1:].contiguous()
+
+        def finish(x: Tensor, hook) -> Tensor:
+            self.final.append(x[:, -1].clone())
+            return x[:1, -1:]
+
+        prefix = f"blocks.{self.last}"
+        # Where the MLP has no norm before it, its own input is the place.
+        norm = hasattr(self.recipient.bridge.blocks[self.last], "ln2")
+        yield f"{prefix}.attn.hook_z", keep_end
+        yield f"{prefix}.{'ln2' if norm else 'mlp'}.hook_in", keep_end
+        yield f"{prefix}.hook_out", finish
