@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
-
 import streamlit as st
 
 from core.experiment import (
@@ -119,9 +117,9 @@ def _same_place(experiment: Experiment, sentence: str) -> dict:
         keep = experiment.occurrence if 0 < experiment.occurrence <= count and count > 1 else 0
         return {"occurrence": keep}
     before, after = words(experiment.sentence), words(sentence)
-    if len(before) == len(after):
-        with suppress(ValueError):
-            return choose_word(sentence, before.index(experiment.original)) | {"answer": ""}
+    place = before.index(experiment.original) if experiment.original in before else len(after)
+    if place < len(after) and (before[:place] == after[:place] or len(before) == len(after)):
+        return choose_word(sentence, place) | {"answer": ""}
     return {"occurrence": 0}
 
 

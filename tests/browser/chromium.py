@@ -12,6 +12,17 @@ import subprocess
 import sys
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+# No sandbox: containers rarely allow one. The rest keeps Chromium from calling home.
+ARGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-dev-shm-usage",
+)
 REMEDY = "install one (on Debian: apt-get install chromium), or set CHROMIUM to the path of a Chromium or Chrome"
 
 

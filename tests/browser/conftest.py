@@ -1,0 +1,115 @@
+"""One server and one Chromium for all browser tests; a fresh context, and so a fresh viewer, for each test.
+
+Every page must stay free of console errors and of requests to another host, and the server's log free of tracebacks.
+"""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import urlencode
+
+import pytest
+from playwright.sync_api import Page, expect, sync_playwright
+
+from tests.browser.chromium import ARGS, find
+from tests.browser.server import Server, server
+
+expect.set_options(timeout=30_000)
+# The frontend looks for its endpoints below a deep link's path first; the answer 404 sends it to the root.
+PROBES = re.compile(r"/\w+/_stcore/(health|host-config)$")
+
+
+@pytest.fixture(scope="session")
+def app(tmp_path_factory) -> Server:
+    with server(tmp_path_factory.mktemp("server") / "log") as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=find(), args=ARGS)
+        yield browser
+        browser.close()
+
+
+class Viewer:
+    """A tab of the app and what a viewer does in it."""
+
+    def __init__(self, page: Page, url: str):
+        self.page, self.url = page, url
+        self.complaints: list[str] = []
+        page.set_default_timeout(30_000)
+        page.on("console", self._console)
+        page.on("pageerror", lambda error: self.complaints.append(f"page error: {error}"))
+        page.on("request", self._request)
+
+    def _console(self, message) -> None:
+        probe = message.location and PROBES.search(message.location.get("url", ""))
+        if message.type == "error" and not probe:
+            self.complaints.append(f"console: {message.text}")
+
+    def _request(self, request) -> None:
+        if not request.url.startswith((self.url, self.url.replace("http", "ws"), "data:", "blob:")):
+            self.complaints.append(f"request to another host: {request.url}")
+
+    def open(self, path: str = "", **parameters: str) -> "Viewer":
+        self.page.goto(f"{self.url}{path}{'?' + urlencode(parameters) if parameters else ''}")
+        self.settle()
+        return self
+
+    def settle(self) -> None:
+        """Wait until no script runs and no job is watched."""
+        running = '[data-testid=stApp][data-test-script-state=notRunning]'
+        self.page.wait_for_selector(running)
+        expect(self.status).to_contain_text(re.compile("check_circle|error"), timeout=60_000)
+        self.page.wait_for_selector(running)
+
+    @property
+    def status(self):
+        return self.page.locator(".st-key-status")
+
+    @property
+    def figures(self) -> list[str]:
+        """Explore's metrics as they stand: BASE, INSTRUCT, gap."""
+        metrics = self.page.locator("[data-testid=stMetricValue]")
+        expect(metrics).to_have_count(3)
+        return metrics.all_inner_texts()
+
+    @property
+    def alerts(self) -> list[str]:
+        return self.page.locator("[data-testid=stAlert]").all_inner_texts()
+
+    def type(self, label: str, text: str) -> None:
+        """Type into a field of the sidebar and press Enter."""
+        box = self.page.get_by_label(label, exact=True).first
+        box.fill(text)
+        box.press("Enter")
+        expect(self.page.get_by_label(label, exact=True).first).to_have_value(text)
+        # The rerun begins a moment after the key.
+        self.page.wait_for_timeout(150)
+        self.settle()
+
+
+@pytest.fixture
+def viewer_of(app, chromium):
+    """options of a browser context → a new viewer; each must end without complaints."""
+    contexts, viewers = [], []
+
+    def make(server: Server = app, **options) -> Viewer:
+        context = chromium.new_context(**{"viewport": {"width": 1280, "height": 900}, **options})
+        contexts.append(context)
+        viewers.append(Viewer(context.new_page(), server.url))
+        return viewers[-1]
+
+    yield make
+    complaints = [complaint for viewer in viewers for complaint in viewer.complaints]
+    for context in contexts:
+        context.close()
+    assert not complaints
+    assert "Traceback" not in app.log.read_text(), app.log.read_text()
+
+
+@pytest.fixture
+def viewer(viewer_of) -> Viewer:
+    return viewer_of()

@@ -1,0 +1,166 @@
+"""Explore and the frame around every page, as a viewer meets them."""
+
+import re
+
+from playwright.sync_api import expect
+
+HOSTILE = "The <img src=x onerror=alert(1)> quick </script> **fox** [x](http://evil.test/a) ![y](http://evil.test/b)"
+
+
+def number(text: str) -> float:
+    return float(text.replace("−", "-"))
+
+
+def test_the_posts_prompt_shows_base_below_and_instruct_above_zero(viewer):
+    viewer.open()
+    base, instruct, gap = map(number, viewer.figures)
+    assert base < 0 < instruct
+    assert abs(gap - (instruct - base)) < 0.02
+    expect(viewer.page.get_by_role("heading", name="swift")).to_be_visible()
+
+
+def test_the_frame_and_the_prompt_stand_before_any_figure(viewer):
+    viewer.page.goto(viewer.url)
+    expect(viewer.page.get_by_label("Sentence", exact=True).first).to_be_visible()
+    expect(viewer.page.get_by_text("Rephrased sentence: The").first).to_be_visible()
+
+
+def test_a_copied_link_shows_another_viewer_the_same(viewer_of):
+    first = viewer_of().open()
+    first.type("Sentence", "The tired horse sleeps near the small river.")
+    first.page.get_by_role("link", name="Attribution").click()
+    expect(first.page).to_have_url(re.compile("attribution.*tired"))
+    second = viewer_of()
+    second.page.goto(first.page.url)
+    second.settle()
+    expect(second.page).to_have_url(first.page.url)
+    assert second.page.get_by_label("Sentence", exact=True).first.input_value() == (
+        "The tired horse sleeps near the small river."
+    )
+    second.page.get_by_role("link", name="Explore").click()
+    first.page.get_by_role("link", name="Explore").click()
+    for viewer in (first, second):
+        expect(viewer.page.get_by_role("heading", name="tired")).to_be_visible()
+        viewer.settle()
+    assert first.figures == second.figures
+
+
+def test_the_back_button_brings_the_previous_prompt_back(viewer):
+    viewer.open()
+    before = viewer.figures
+    viewer.type("Sentence", "The quick horse jumps over the dog.")
+    assert viewer.figures != before
+    viewer.page.go_back()
+    expect(viewer.page.get_by_label("Sentence", exact=True).first).to_have_value("The quick fox jumps over the dog.")
+    viewer.settle()
+    assert viewer.figures == before
+
+
+def test_editing_while_the_models_run_shows_the_last_edit_only(viewer):
+    viewer.open()
+    box = viewer.page.get_by_label("Sentence", exact=True).first
+    for noun in ("horse", "bird", "wolf", "bear"):
+        box.fill(f"The quick {noun} jumps over the dog.")
+        box.press("Enter")
+    viewer.page.wait_for_timeout(500)
+    viewer.settle()
+    edited = viewer.figures
+    viewer.open(sentence="The quick bear jumps over the dog.")
+    assert viewer.figures == edited
+
+
+def test_the_word_clicked_in_the_sentence_becomes_the_original(viewer):
+    viewer.open(sentence="The quick fox sees the tired dog.")
+    viewer.page.locator(".st-key-pick_original").get_by_text("tired").first.click()
+    expect(viewer.page.get_by_role("heading", name="tired")).to_be_visible()
+    expect(viewer.page).to_have_url(re.compile("original=tired"))
+
+
+def test_a_suggested_answer_is_taken_by_a_click(viewer):
+    viewer.open()
+    viewer.page.locator(".st-key-pick_answer").get_by_text("fast").first.click()
+    expect(viewer.page.get_by_role("heading", name="fast")).to_be_visible()
+    expect(viewer.page).to_have_url(re.compile("answer=fast"))
+
+
+def test_bad_input_is_told_at_its_field_and_the_last_figures_stay(viewer):
+    viewer.open()
+    good = viewer.figures
+    cases = [
+        ("Sentence", "", "sentence is empty"),
+        ("Sentence", "word " * 10_000, "at most"),
+        ("Sentence", "The dog sleeps", "does not stand in the sentence"),
+        ("Sentence", "The quick and quick fox", "stands 2 times"),
+        ("Sentence", "The quick fox jumps over the dog.", None),
+        ("Answer: the replacement", "swift-footed", "tokens:"),
+        ("Answer: the replacement", "Quick", "original word itself"),
+        ("Answer: the replacement", "", None),
+    ]
+    for label, text, message in cases:
+        viewer.type(label, text)
+        if message is None:
+            assert viewer.alerts == []
+        else:
+            assert any(message in alert for alert in viewer.alerts), (text[:40], viewer.alerts)
+        assert viewer.figures == good, text[:40]
+
+
+def test_a_prompt_of_hostile_text_is_shown_as_text_and_runs_nothing(viewer):
+    dialogs = []
+    viewer.page.on("dialog", lambda dialog: (dialogs.append(dialog.message), dialog.dismiss()))
+    viewer.open(sentence=HOSTILE)
+    assert viewer.status.inner_text().startswith("check_circle")
+    assert not dialogs
+    assert viewer.page.locator("img[src=x]").count() == 0
+    assert viewer.page.locator("a[href*=evil]").count() == 0
+    strip = viewer.page.get_by_role("group", name="the prompt's tokens")
+    assert "</script>" in strip.inner_text().replace("\n", "").replace("·", "").replace("original", "")
+
+
+def test_emoji_and_right_to_left_text_are_analysed(viewer):
+    viewer.open(sentence="שלום 😀 the quick fox")
+    assert viewer.status.inner_text().startswith("check_circle")
+
+
+def test_an_unknown_pair_or_parameter_in_the_address_is_named(viewer):
+    viewer.open(pair="nix", zoom="3", colon="x")
+    told = " ".join(viewer.alerts)
+    for part in ("'nix'", "tiny", "zoom=3", "colon=x"):
+        assert part in told
+
+
+def test_two_tabs_keep_their_own_prompts(viewer_of):
+    first, second = viewer_of().open(), viewer_of().open()
+    untouched = second.figures
+    first.type("Sentence", "The quick horse jumps over the dog.")
+    assert first.figures != untouched
+    second.page.reload()
+    second.settle()
+    assert second.figures == untouched
+
+
+def test_a_clicked_token_is_followed_and_the_second_colon_can_be_chosen(viewer):
+    viewer.open()
+    viewer.page.get_by_role("button", name="position 5:").click()
+    expect(viewer.page).to_have_url(re.compile("picked=5"))
+    viewer.page.get_by_text("Advanced").click()
+    viewer.page.locator(".st-key-input_colon").get_by_text("second").first.click()
+    expect(viewer.page).to_have_url(re.compile("colon=1"))
+
+
+def test_a_free_prompt_takes_over_the_text_on_screen(viewer):
+    viewer.open()
+    before = viewer.figures
+    viewer.page.get_by_text("Advanced").click()
+    viewer.page.get_by_role("button", name="Write a free prompt").click()
+    expect(viewer.page.get_by_label("Free prompt (exact text)")).to_have_value(
+        "Rephrase all the adjectives of the following sentence: The quick fox jumps over the dog.\n\nRephrased sentence: The"
+    )
+    viewer.settle()
+    assert viewer.figures == before
+
+
+def test_the_continuation_is_streamed_to_its_end(viewer):
+    viewer.open()
+    expect(viewer.page.get_by_text("Stop writing")).to_have_count(0)
+    expect(viewer.page.locator("strong", has_text="swift fox jumps over the dog.")).to_be_visible()
