@@ -1,0 +1,86 @@
+"""The layer attribution plot: what attention and MLP of every layer add to the logit difference."""
+
+from __future__ import annotations
+
+import numpy as np
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from core.charts import theme
+from core.charts.labels import number, with_unit
+from core.results import Attribution
+
+
+def layer_attribution(attribution: Attribution, size: theme.SizeName = "normal") -> go.Figure:
+    """Attention above, MLP below, BASE and INSTRUCT side by side; both rows on one scale, in logits."""
+    rows = {"attention": attribution.attn, "MLP": attribution.mlp}
+    return layer_bars(rows, "Direct logit attribution by layer", theme.LOGITS, _rest(attribution), size)
+
+
+def layer_bars(
+    rows: dict[str, np.ndarray],
+    title: str,
+    unit: str,
+    subtitle: str = "",
+    size: theme.SizeName = "normal",
+    series: tuple[str, str] = ("BASE", "INSTRUCT"),
+) -> go.Figure:
+    """One row of bars for each entry of `rows`, name → (series, layer), all on one scale; customdata is [layer]."""
+    type_ = theme.SIZES[size]
+    layers = next(iter(rows.values())).shape[1]
+    fig = make_subplots(len(rows), 1, shared_xaxes=True, vertical_spacing=0.06)
+    for n, (name, values) in enumerate(rows.items(), 1):
+        hover = [_hover(name, layer, values[:, layer], series, unit) for layer in range(layers)]
+        for label, colour, row in zip(series, (theme.BASE, theme.INSTRUCT), values):
+            fig.add_bar(
+                x=list(range(layers)), y=row.tolist(), name=label, marker={"color": colour, "line": {"width": 0}},
+                customdata=[[layer] for layer in range(layers)], text=hover, textposition="none",
+                hovertemplate="%{text}<extra></extra>", legendgroup=label, showlegend=n == 1, row=n, col=1,
+            )  # fmt: skip
+        _name_largest(fig, values, n, type_)
+        fig.update_yaxes(title_text=f"{name}, {unit}", row=n, col=1)
+    # A few layers on a wide page: bars, not walls.
+    fig.update_layout(barmode="group", bargap=0.2 if layers >= 12 else 0.75 - 0.045 * layers, bargroupgap=0.05)
+    fig.update_xaxes(range=[-0.5, layers - 0.5], tick0=0, showgrid=False, zeroline=False)
+    fig.update_xaxes(dtick=theme.step(layers, 850 / (2.2 * type_.tick)))
+    fig.update_xaxes(title_text="layer", row=len(rows), col=1)
+    fig.update_yaxes(range=_span(list(rows.values())), zeroline=True, zerolinewidth=1.5, zerolinecolor=theme.LINE)
+    return theme.frame(fig, title, 190 * len(rows) * type_.scale, size, subtitle, legend=True)
+
+
+def _rest(attribution: Attribution) -> str:
+    """What no layer adds, and what everything sums to."""
+    parts = [f"embed {_pair(attribution.embed)}"]
+    if np.any(attribution.bias):
+        parts.append(f"bias {_pair(attribution.bias)}")
+    parts.append(f"sum of all {_pair(attribution.total)}")
+    return "BASE | INSTRUCT:  " + "  ·  ".join(parts)
+
+
+def _pair(values: np.ndarray) -> str:
+    return " | ".join(number(float(value)) for value in values)
+
+
+def _hover(name: str, layer: int, values: np.ndarray, series: tuple[str, str], unit: str) -> str:
+    lines = [f"<b>layer {layer}, {name}</b>"]
+    lines += [f"{label}: {with_unit(float(value), unit)}" for label, value in zip(series, values)]
+    return "<br>".join([*lines, f"{series[1]} − {series[0]}: {with_unit(float(values[1] - values[0]), unit)}"])
+
+
+def _name_largest(fig: go.Figure, values: np.ndarray, row: int, type_: theme.Size) -> None:
+    """The layer with the longest bar, by name: on a wide axis its number is hard to read off."""
+    finite = np.nan_to_num(values)
+    model, layer = np.unravel_index(np.abs(finite).argmax(), values.shape)
+    if value := finite[model, layer]:
+        fig.add_annotation(
+            x=int(layer), y=float(value), text=f"L{layer}", showarrow=False, yanchor="bottom" if value > 0 else "top",
+            font={"size": type_.tick}, row=row, col=1,
+        )  # fmt: skip
+
+
+def _span(values: list[np.ndarray]) -> list[float]:
+    """A range that holds every bar, zero, and a name beyond the longest bar."""
+    everything = np.nan_to_num(np.concatenate([v.ravel() for v in values]))
+    low, high = min(everything.min(), 0.0), max(everything.max(), 0.0)
+    room = 0.14 * (high - low) or 1.0
+    return [float(low - room), float(high + room)]

@@ -1,0 +1,178 @@
+"""Panels of cells side by side on one colour scale, every cell clickable.
+
+A click on a heatmap trace selects nothing in Streamlit, so transparent markers lie over the cells and carry
+(row, column) as customdata; the heatmaps themselves take no part in hovering. Rows count downwards from the top.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from core.charts import theme
+from core.charts.labels import PENDING_TEXT, escape, with_unit
+
+ScaleName = Literal["diverging", "sequential"]
+
+FAINT_TEXT = "below the noise floor"
+ESTIMATE_TEXT = "estimate"
+
+
+@dataclass(frozen=True, eq=False)
+class Panel:
+    """One map of a figure.
+
+    values: (row, column); NaN is a cell not yet computed. faint: (row, column) bool, cells that are no more than
+    noise, shown grey. estimated: (row, column) bool, cells whose value is an estimate, marked with a dot.
+    """
+
+    title: str
+    values: np.ndarray
+    faint: np.ndarray | None = None
+    estimated: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class Cells:
+    """What the cells of all panels are: names[row][column] for hovering, notes likewise, and height of a row in px."""
+
+    names: Sequence[Sequence[str]]
+    height: float
+    notes: Sequence[Sequence[str]] | None = None
+
+
+def colour_limit(panels: Sequence[Panel]) -> float:
+    """The largest magnitude over all panels; 1 where there is nothing but zeros or nothing at all."""
+    finite = [abs(panel.values[np.isfinite(panel.values)]) for panel in panels]
+    largest = max((float(values.max()) for values in finite if values.size), default=0.0)
+    return largest or 1.0
+
+
+def grid(
+    panels: Sequence[Panel],
+    cells: Cells,
+    unit: str,
+    scale: ScaleName = "diverging",
+    limit: float | None = None,
+    chosen: tuple[int, int] | None = None,
+    size: theme.SizeName = "normal",
+) -> go.Figure:
+    """The panels without title and tick labels; `theme.frame` and axis titles are the caller's."""
+    rows, columns = panels[0].values.shape
+    fig = make_subplots(1, len(panels), shared_yaxes=True, horizontal_spacing=0.025)
+    hover = _hover(panels, cells, unit)
+    for n, panel in enumerate(panels, 1):
+        for trace in _layers(panel, cells.height):
+            fig.add_trace(trace, 1, n)
+        fig.add_trace(_click_layer(rows, columns, hover, cells.height, len(panels)), 1, n)
+    limit = limit or colour_limit(panels)
+    colours = theme.DIVERGING if scale == "diverging" else theme.SEQUENTIAL
+    low = -limit if scale == "diverging" else 0.0
+    bar = theme.colour_bar(unit, size)
+    fig.update_layout(coloraxis={"colorscale": colours, "cmin": low, "cmax": limit, "colorbar": bar})
+    fig.update_layout(clickmode="event+select", hoverdistance=-1)
+    fig.update_xaxes(range=[-0.5, columns - 0.5], showgrid=False, zeroline=False, fixedrange=True)
+    fig.update_yaxes(range=[rows - 0.5, -0.5], showgrid=False, zeroline=False, fixedrange=True)
+    _legend(fig, panels)
+    if chosen is not None and chosen[0] < rows and chosen[1] < columns:
+        _outline(fig, chosen)
+    return fig
+
+
+def has_legend(panels: Sequence[Panel]) -> bool:
+    return any(mask.any() for panel in panels for mask in _masks(panel).values())
+
+
+def _masks(panel: Panel) -> dict[str, np.ndarray]:
+    none = np.zeros(panel.values.shape, bool)
+    pending = ~np.isfinite(panel.values)
+    faint = none if panel.faint is None else np.asarray(panel.faint, bool) & ~pending
+    estimated = none if panel.estimated is None else np.asarray(panel.estimated, bool) & ~pending
+    return {PENDING_TEXT: pending, FAINT_TEXT: faint, ESTIMATE_TEXT: estimated}
+
+
+def _layers(panel: Panel, height: float) -> list:
+    """The coloured cells, grey ones for what has no colour, and marks on what is pending or an estimate."""
+    masks = _masks(panel)
+    gap = 1 if height >= 10 else 0
+    values = np.where(masks[PENDING_TEXT] | masks[FAINT_TEXT], np.nan, panel.values.astype(float))
+    common = {"xgap": gap, "ygap": gap, "hoverinfo": "skip"}
+    layers: list = [go.Heatmap(z=_absent(values), coloraxis="coloraxis", **common)]
+    for name, colour in ((PENDING_TEXT, theme.PENDING), (FAINT_TEXT, theme.FAINT)):
+        if masks[name].any():
+            z = _absent(np.where(masks[name], 1.0, np.nan))
+            layers.append(go.Heatmap(z=z, colorscale=[[0, colour], [1, colour]], showscale=False, **common))
+    for name in (PENDING_TEXT, ESTIMATE_TEXT):
+        if masks[name].any():
+            y, x = np.nonzero(masks[name])
+            marks = go.Scatter(x=x.tolist(), y=y.tolist(), mode="markers", hoverinfo="skip", showlegend=False)
+            layers.append(marks.update(marker=_mark(name, min(0.45 * height, 8))))
+    return layers
+
+
+def _absent(values: np.ndarray) -> list[list[float | None]]:
+    return [[None if np.isnan(v) else float(v) for v in row] for row in values]
+
+
+def _mark(name: str, size: float) -> dict:
+    if name == ESTIMATE_TEXT:
+        return {"symbol": "circle", "size": max(size / 2, 2.5), "color": theme.MUTED}
+    if name == PENDING_TEXT:
+        return {"symbol": "line-ne", "size": size, "color": theme.MUTED, "line": {"width": 1, "color": theme.LINE}}
+    return {"symbol": "square", "size": size, "color": theme.FAINT}
+
+
+def _legend(fig: go.Figure, panels: Sequence[Panel]) -> None:
+    for name in (PENDING_TEXT, FAINT_TEXT, ESTIMATE_TEXT):
+        if any(_masks(panel)[name].any() for panel in panels):
+            # At no point of the panels: an entry in the legend, nothing else.
+            fig.add_trace(go.Scatter(x=[None], y=[None], mode="markers", name=name, marker=_mark(name, 10)), 1, 1)
+
+
+def _hover(panels: Sequence[Panel], cells: Cells, unit: str) -> list[str]:
+    """Row by row, each cell's name and its value in every panel."""
+    masks = [_masks(panel) for panel in panels]
+    rows, columns = panels[0].values.shape
+    texts = []
+    for r in range(rows):
+        for c in range(columns):
+            lines = [f"<b>{escape(cells.names[r][c])}</b>"]
+            for panel, mask in zip(panels, masks):
+                remarks = [name for name in (FAINT_TEXT, ESTIMATE_TEXT) if mask[name][r, c]]
+                remark = f" ({', '.join(remarks)})" if remarks else ""
+                lines.append(f"{escape(panel.title)}: {with_unit(panel.values[r, c], unit)}{remark}")
+            if cells.notes is not None:
+                lines.append(escape(cells.notes[r][c]))
+            texts.append("<br>".join(lines))
+    return texts
+
+
+def _click_layer(rows: int, columns: int, hover: list[str], height: float, panels: int) -> go.Scatter:
+    r, c = np.divmod(np.arange(rows * columns), columns)
+    # Markers that overlapped would answer for their neighbours: no larger than a cell of the narrowest page.
+    side = max(3.0, min(height, 750 / panels / columns) - 1)
+    return go.Scatter(
+        x=c.tolist(),
+        y=r.tolist(),
+        mode="markers",
+        marker={"symbol": "square", "size": side, "opacity": 0},
+        selected={"marker": {"opacity": 0}},
+        unselected={"marker": {"opacity": 0}},
+        customdata=np.stack([r, c], -1).tolist(),
+        text=hover,
+        hovertemplate="%{text}<extra></extra>",
+        showlegend=False,
+    )
+
+
+def _outline(fig: go.Figure, cell: tuple[int, int]) -> None:
+    """A frame in two tones, so that it stands out from any cell on any page."""
+    row, column = cell
+    box = {"x0": column - 0.5, "x1": column + 0.5, "y0": row - 0.5, "y1": row + 0.5, "type": "rect"}
+    for colour, width in (("#ffffff", 5), ("#111418", 2.5)):
+        fig.add_shape(**box, line={"color": colour, "width": width}, row="all", col="all")

@@ -1,0 +1,56 @@
+"""Layer × head maps: direct logit attribution, patch scores, attention."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+import plotly.graph_objects as go
+
+from core.charts import theme
+from core.charts.grid import Cells, Panel, ScaleName, grid, has_legend
+from core.results import group_name, head_name
+
+Columns = Literal["head", "KV group"]
+
+MODEL_TITLES = ("BASE", "INSTRUCT", "INSTRUCT − BASE")
+
+
+def model_panels(values: np.ndarray, difference: bool = True) -> tuple[Panel, ...]:
+    """BASE | INSTRUCT | INSTRUCT − BASE of values with axes (model, layer, head)."""
+    base, instruct = values
+    maps = (base, instruct, instruct - base) if difference else (base, instruct)
+    return tuple(Panel(title, np.asarray(map_)) for title, map_ in zip(MODEL_TITLES, maps))
+
+
+def head_heatmaps(
+    panels: Sequence[Panel],
+    title: str,
+    unit: str = theme.LOGITS,
+    scale: ScaleName = "diverging",
+    limit: float | None = None,
+    chosen: tuple[int, int] | None = None,
+    columns: Columns = "head",
+    notes: Sequence[Sequence[str]] | None = None,
+    subtitle: str = "",
+    size: theme.SizeName = "normal",
+) -> go.Figure:
+    """One to three layer × head maps on one colour scale; a click on a cell selects customdata [layer, head].
+
+    scale: "diverging" is symmetric around zero, "sequential" starts at zero. limit: the scale's end, by default the
+    largest magnitude shown. chosen: (layer, head) outlined in every panel. columns: what the x axis counts.
+    notes: [layer][head], a line added to what hovering shows, for instance which heads share a KV group.
+    """
+    layers, count = panels[0].values.shape
+    name = head_name if columns == "head" else group_name
+    names = [[name(layer, h) for h in range(count)] for layer in range(layers)]
+    type_ = theme.SIZES[size]
+    height = float(np.clip(380 / layers, 9, 36)) * (1 if layers > 24 else type_.scale)
+    fig = grid(panels, Cells(names, height, notes), unit, scale, limit, chosen, size)
+    theme.headings(fig, [panel.title for panel in panels], size)
+    room = 800 / len(panels) / (2.1 * type_.tick)
+    fig.update_xaxes(title_text=columns, tick0=0, dtick=theme.step(count, room))
+    fig.update_yaxes(tick0=0, dtick=theme.step(layers, layers * height / (1.5 * type_.tick)))
+    fig.update_yaxes(title_text="layer", col=1)
+    return theme.frame(fig, title, layers * height, size, subtitle, has_legend(panels), headings=True)

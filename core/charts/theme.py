@@ -1,0 +1,142 @@
+"""How every figure looks: colours, colour scales, type sizes, and the frame of title, legend and margins.
+
+Figures are shown on light and dark pages, so backgrounds are transparent and no text has a colour of its own: the
+page's theme gives it one. Sizes of text are set on every element, since a page's theme sets its own default.
+Heights are in pixels and add up from the rows of the frame; widths are the page's (900 px and more).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import plotly.graph_objects as go
+
+from core.charts.labels import escape, width_em
+
+SizeName = Literal["normal", "large"]
+
+# Told apart in every common colour blindness, and at contrast 3 or more on white and on near-black.
+BASE = "#2b83c6"
+INSTRUCT = "#e0701a"
+ANSWER = "#2e9b57"
+ORIGINAL = "#9b5dba"
+MUTED = "#8a8f98"
+SERIES = ("#9b5dba", "#16998c", "#b8860b", "#c2527a", "#8a8f98")
+LINE = "rgba(128,134,145,0.75)"
+PENDING = "rgba(128,134,145,0.22)"
+FAINT = "rgba(128,134,145,0.55)"
+CLEAR = "rgba(0,0,0,0)"
+
+# Purple, near-white at zero, green: neither end is a model's colour. Green is towards the answer.
+DIVERGING = [
+    [0.0, "#40004b"], [0.1, "#762a83"], [0.2, "#9970ab"], [0.3, "#c2a5cf"], [0.4, "#e7d4e8"], [0.5, "#f7f7f7"],
+    [0.6, "#d9f0d3"], [0.7, "#a6dba0"], [0.8, "#5aae61"], [0.9, "#1b7837"], [1.0, "#00441b"],
+]  # fmt: skip
+SEQUENTIAL = [
+    [0.0, "#f7fcf0"], [0.125, "#e0f3db"], [0.25, "#ccebc5"], [0.375, "#a8ddb5"], [0.5, "#7bccc4"],
+    [0.625, "#4eb3d3"], [0.75, "#2b8cbe"], [0.875, "#0868ac"], [1.0, "#084081"],
+]  # fmt: skip
+
+LOGITS = "logits"
+SCORE = "patch score"
+ATTENTION = "attention"
+
+
+@dataclass(frozen=True)
+class Size:
+    """Type sizes in px; `scale` is what lengths in px grow by."""
+
+    title: int
+    text: int
+    tick: int
+    scale: float
+
+
+SIZES: dict[str, Size] = {"normal": Size(16, 13, 12, 1.0), "large": Size(24, 19, 17, 1.45)}
+
+_TEMPLATE = go.layout.Template(layout={"colorway": [BASE, INSTRUCT, *SERIES]})
+
+
+def frame(
+    fig: go.Figure,
+    title: str,
+    plot_height: float,
+    size: SizeName = "normal",
+    subtitle: str = "",
+    legend: bool = False,
+    headings: bool = False,
+    bottom: float = 0,
+    right: float = 0,
+) -> go.Figure:
+    """Give a figure its title, legend row, type sizes and margins; call it last.
+
+    title, subtitle: escaped here. plot_height: of the axes' area in px. headings: whether titles stand above panels.
+    bottom: what tick labels and axis title need below, in px (0: one row of ticks and a title); right likewise.
+    """
+    type_ = SIZES[size]
+    title_row = 1.5 * type_.title + (1.5 * type_.tick if subtitle else 0)
+    legend_row = 1.9 * type_.tick if legend else 0
+    top = 6 + title_row + legend_row + (1.8 * type_.text if headings else 0.8 * type_.text)
+    bottom = bottom or 1.8 * type_.tick + 2.2 * type_.text
+    height = top + plot_height + bottom
+    heading = {"text": escape(title), "font": {"size": type_.title}, "x": 0, "xanchor": "left"}
+    heading |= {"yref": "container", "y": 1 - 6 / height, "yanchor": "top"}
+    if subtitle:
+        heading["subtitle"] = {"text": escape(subtitle), "font": {"size": type_.tick}}
+    fig.update_layout(
+        template=_TEMPLATE,
+        title=heading,
+        height=round(height),
+        font={"size": type_.text},
+        margin={"t": top, "b": bottom, "l": 0, "r": max(right, 12), "pad": 4},
+        paper_bgcolor=CLEAR,
+        plot_bgcolor=CLEAR,
+        hoverlabel={"font": {"size": type_.text}, "align": "left"},
+        showlegend=legend,
+        legend={"orientation": "h", "x": 0, "xanchor": "left", "yref": "container", "yanchor": "top"}
+        | {"y": 1 - (6 + title_row) / height, "font": {"size": type_.tick}, "itemclick": False, "itemdoubleclick": False},
+        hovermode="closest",
+        dragmode=False,
+    )
+    for update in (fig.update_xaxes, fig.update_yaxes):
+        update(tickfont={"size": type_.tick}, title_font={"size": type_.text}, automargin=True)
+    fig.update_xaxes(title_standoff=0.7 * type_.text)
+    fig.update_yaxes(title_standoff=0.7 * type_.text)
+    return fig
+
+
+def headings(fig: go.Figure, titles: list[str], size: SizeName) -> None:
+    """A title above each panel, centred. Panels are columns of the figure, axes x, x2, …"""
+    for n, title in enumerate(titles):
+        axis = "" if n == 0 else str(n + 1)
+        fig.add_annotation(
+            text=escape(title), xref=f"x{axis} domain", yref=f"y{axis} domain", x=0.5, y=1, yanchor="bottom",
+            yshift=3, showarrow=False, font={"size": SIZES[size].text},
+        )  # fmt: skip
+
+
+def colour_bar(unit: str, size: SizeName) -> dict:
+    """The one colour bar of a figure, as tall as its panels."""
+    type_ = SIZES[size]
+    return {
+        "title": {"text": escape(unit), "side": "right", "font": {"size": type_.text}},
+        "tickfont": {"size": type_.tick},
+        "thickness": 12 * type_.scale,
+        "len": 1,
+        "y": 0.5,
+        "xpad": 12,
+        "nticks": 6,
+        "outlinewidth": 0,
+    }
+
+
+def tick_row(labels: list[str], size: SizeName) -> float:
+    """Height in px that vertical tick labels need, axis title included."""
+    type_ = SIZES[size]
+    return max(map(width_em, labels), default=1) * type_.tick + 3.2 * type_.text
+
+
+def step(count: int, room: float) -> int:
+    """Every how many cells a tick is labelled, when there is room for `room` labels."""
+    return next((s for s in (1, 2, 4, 5, 8, 10, 16, 20, 32) if count <= s * room), 64)

@@ -1,0 +1,93 @@
+"""What the two models say next: the logit differences with their gap, and the most likely next tokens."""
+
+from __future__ import annotations
+
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from core.charts import theme
+from core.charts.labels import number, token_label, visible, with_unit
+from core.results import Summary, TopTokens
+
+MODELS = ("BASE", "INSTRUCT")
+
+
+def logit_difference_bars(summary: Summary, answer: str, original: str, size: theme.SizeName = "normal") -> go.Figure:
+    """The two logit differences as bars from zero, and the gap between their ends. Small: it can stand on a stage."""
+    type_ = theme.SIZES[size]
+    values = [float(value) for value in summary.logit_diff]
+    hover = [
+        f"<b>{model}</b><br>logit[{token_label(answer)}] {number(float(a))}<br>logit[{token_label(original)}] "
+        f"{number(float(o))}<br>difference {with_unit(d, theme.LOGITS)}"
+        for model, a, o, d in zip(MODELS, summary.logit_answer, summary.logit_original, values)
+    ]
+    fig = go.Figure(
+        go.Bar(
+            x=values, y=[0, 1], orientation="h", width=0.6, marker={"color": [theme.BASE, theme.INSTRUCT]},
+            text=[f"<b>{value:+.2f}</b>".replace("-", "−") for value in values], textposition="outside",
+            textfont={"size": type_.title}, cliponaxis=False, hovertext=hover, hovertemplate="%{hovertext}<extra></extra>",
+        )
+    )  # fmt: skip
+    low, high = min(*values, 0.0), max(*values, 0.0)
+    room = 0.16 * (high - low) or 1.0
+    fig.update_xaxes(title_text=f"logit difference, {theme.LOGITS}", zeroline=True, zerolinewidth=1.5)
+    fig.update_xaxes(range=[low - room, high + room], zerolinecolor=theme.LINE)
+    fig.update_yaxes(tickvals=[0, 1, 2], ticktext=[*MODELS, "gap"], range=[2.5, -0.5], showgrid=False, zeroline=False)
+    _gap(fig, values, type_)
+    title = f"Logit difference {visible(answer)} − {visible(original)}"
+    return theme.frame(fig, title, 130 * type_.scale, size)
+
+
+def _gap(fig: go.Figure, values: list[float], type_: theme.Size) -> None:
+    """From BASE's end to INSTRUCT's, in a row of its own so that it covers neither bar."""
+    base, instruct = values
+    for value, row in ((base, 0), (instruct, 1)):
+        fig.add_shape(
+            type="line", x0=value, x1=value, y0=row + 0.3, y1=2.2, line={"color": theme.LINE, "width": 1, "dash": "dot"}
+        )
+    fig.add_scatter(
+        x=[base, instruct], y=[2, 2], mode="lines+markers", hoverinfo="skip", showlegend=False,
+        line={"color": theme.MUTED, "width": 2}, marker={"symbol": "line-ns", "size": 12, "line": {"width": 2, "color": theme.MUTED}},
+    )  # fmt: skip
+    fig.add_annotation(
+        x=max(values), y=2, text=f"<b>{number(instruct - base)}</b>", showarrow=False, xanchor="left", xshift=8,
+        font={"size": type_.text},
+    )  # fmt: skip
+
+
+def top_tokens(summary: Summary, answer: str, original: str, size: theme.SizeName = "normal") -> go.Figure:
+    """The most likely next tokens of both models, by probability; answer and original in colours of their own."""
+    type_ = theme.SIZES[size]
+    fig = make_subplots(1, 2, horizontal_spacing=0.16)
+    kinds = {answer: ("answer", theme.ANSWER), original: ("original", theme.ORIGINAL)}
+    for n, top in enumerate(summary.top, 1):
+        fig.add_trace(_bars(top, kinds, type_), 1, n)
+        labels = [token_label(string) for string in top.strings]
+        fig.update_yaxes(tickvals=list(range(len(labels))), ticktext=labels, range=[len(labels) - 0.5, -0.5], row=1, col=n)
+    longest = max(float(top.prob.max()) for top in summary.top)
+    # Room for the number and the word behind the longest bar.
+    fig.update_xaxes(range=[0, min(1.45 * longest, 1.45)], title_text="probability", tickformat=".0%", nticks=6)
+    fig.update_xaxes(zeroline=True, zerolinecolor=theme.LINE)
+    fig.update_yaxes(showgrid=False, zeroline=False)
+    theme.headings(fig, list(MODELS), size)
+    rows = max(len(top.strings) for top in summary.top)
+    return theme.frame(fig, "Most likely next tokens at END", 2 * type_.tick * rows, size, headings=True)
+
+
+def _bars(top: TopTokens, kinds: dict[str, tuple[str, str]], type_: theme.Size) -> go.Bar:
+    found = [kinds.get(string, ("", theme.MUTED)) for string in top.strings]
+    labels = [f"{_percent(p)} <b>{kind}</b>" if kind else _percent(p) for p, (kind, _) in zip(top.prob, found)]
+    hover = [
+        f"<b>{token_label(string, 60)}</b> id {i}{kind and ', the ' + kind}<br>probability {p:.4g}<br>"
+        f"logit {number(float(logit))}"
+        for string, i, p, logit, (kind, _) in zip(top.strings, top.ids, top.prob, top.logit, found)
+    ]
+    return go.Bar(
+        x=[float(p) for p in top.prob], y=list(range(len(labels))), orientation="h", width=0.72, text=labels,
+        textposition="outside", textfont={"size": type_.tick}, cliponaxis=False, hovertext=hover, showlegend=False,
+        marker={"color": [colour for _, colour in found]}, hovertemplate="%{hovertext}<extra></extra>",
+    )  # fmt: skip
+
+
+def _percent(p: float) -> str:
+    return f"{p:.1%}" if p >= 0.001 else f"{p:.2g}"
