@@ -17,7 +17,7 @@ from cache.courtesy import giving_way
 from cache.job import Job
 from cache.models import Residents, memory_budget
 from cache.questions import QUESTIONS, Work
-from cache.settings import Settings
+from core.settings import Settings
 from cache.worker import Context, Worker
 from core.experiment import Experiment
 from core.pairs import PairSpec, find_pair, registry

@@ -12,7 +12,8 @@ import time
 from contextlib import contextmanager
 from pathlib import Path
 
-from core.experiment import DTYPES, DEFAULT_INSTRUCTION, Experiment, InputError
+from core.experiment import DEFAULT_INSTRUCTION, DTYPES, Experiment, InputError, check
+from core.settings import Settings, settings
 
 
 class _Parser(argparse.ArgumentParser):
@@ -45,7 +46,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     patching.add_argument("--positions", metavar="all|end|N", default="all")
     analyze.add_argument("--dtype", choices=DTYPES, default="", help="default: the pair's own")
-    analyze.add_argument("--device", default=os.environ.get("REPHRASE_DEVICE", "auto"))
+    analyze.add_argument("--device", default="", help="auto, cpu, cuda, cuda:N or mps (default: REPHRASE_DEVICE)")
     analyze.add_argument("--json", metavar="FILE", type=Path, required=True)
     analyze.add_argument("--csv", metavar="DIR", type=Path, help="also write each table as DIR/<table>.csv")
     return parser
@@ -79,6 +80,13 @@ def _experiment(args: argparse.Namespace) -> Experiment:
     )
 
 
+def _settings() -> Settings:
+    try:
+        return settings()
+    except ValueError as error:
+        raise InputError(str(error), "environment") from None
+
+
 def _check_targets(args: argparse.Namespace) -> None:
     for path in filter(None, (args.json.parent, args.csv and args.csv.parent)):
         if not path.is_dir():
@@ -90,11 +98,10 @@ def _check_targets(args: argparse.Namespace) -> None:
 
 
 def _analyze(args: argparse.Namespace) -> str:
-    from core.experiment import check
-
     experiment = _experiment(args)
     check(experiment)
     _check_targets(args)
+    environment = _settings()
     # Torch and transformers are loaded only for input that can be analysed.
     from core.attribution import attribute
     from core.loading import fit_threads, load_pair
@@ -113,11 +120,11 @@ def _analyze(args: argparse.Namespace) -> str:
         seconds[stage] = time.perf_counter() - start
 
     with timed("load"):
-        spec = find_pair(experiment, os.environ.get("REPHRASE_PAIRS", ""))
-        pair = load_pair(spec, experiment.dtype, args.device)
-        fit_threads(pair)
+        spec = find_pair(experiment, str(environment.pairs or ""))
+        pair = load_pair(spec, experiment.dtype or environment.dtype or "", args.device or environment.device)
+        fit_threads(pair, environment.threads)
     with timed("record"):
-        runs = run(experiment, pair)
+        runs = run(experiment, pair, environment.max_tokens)
     summary = summarize(runs.recordings, runs.prompt)
     attribution = attribute(runs.recordings, runs.prompt)
     tables = {

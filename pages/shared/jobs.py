@@ -17,7 +17,7 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from cache.job import Job
 from cache.service import Service
-from cache.settings import settings
+from core.settings import settings
 from core.experiment import InputError, check
 from pages.shared import state
 from pages.shared.text import plain

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from cache.service import Service
-from cache.settings import Settings
+from core.settings import Settings
 from core.attribution import attribute
 from core.experiment import Experiment, InputError
 from core.loading import load_pair

@@ -537,6 +537,6 @@ def test_stopping_cancels_what_is_left_and_refuses_more():
 
 
 def test_importing_the_cache_floor_imports_neither_torch_nor_streamlit():
-    code = "import sys, cache.worker, cache.models, cache.settings; print({'torch', 'streamlit'} & set(sys.modules))"
+    code = "import sys, cache.worker, cache.models, core.settings; print({'torch', 'streamlit'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"

@@ -3,7 +3,7 @@ from dataclasses import FrozenInstanceError, fields
 
 import pytest
 
-from cache.settings import Settings, settings, variables
+from core.settings import Settings, settings, variables
 
 
 def test_nothing_set_gives_the_defaults():
@@ -15,14 +15,13 @@ def test_every_setting_is_read_from_its_variable(tmp_path):
     pairs.touch()
     given = {
         "PAIRS": str(pairs), "DEVICE": "cuda:1", "DTYPE": "bfloat16", "MEMORY_GB": "15.5", "RESULTS_MB": "64",
-        "CACHE_DIR": str(tmp_path / "new"), "CACHE_GB": "2", "THREADS": "3", "HOSTED": "Yes", "MAX_TOKENS": "100",
+        "THREADS": "3", "HOSTED": "Yes", "MAX_TOKENS": "100",
     }
     read = settings({f"REPHRASE_{name}": value for name, value in given.items()})
     assert read == Settings(
-        pairs=pairs, device="cuda:1", dtype="bfloat16", memory_gb=15.5, results_mb=64, cache_dir=tmp_path / "new",
-        cache_gb=2.0, threads=3, hosted=True, max_tokens=100,
+        pairs=pairs, device="cuda:1", dtype="bfloat16", memory_gb=15.5, results_mb=64, threads=3, hosted=True, max_tokens=100,
     )
-    assert read.results_bytes == 64_000_000 and read.cache_bytes == 2_000_000_000
+    assert read.results_bytes == 64_000_000
     assert {f"REPHRASE_{name}" for name in given} == {variable.name for variable in variables()}
 
 
@@ -46,8 +45,6 @@ def test_the_environment_is_read_when_asked_not_on_import(monkeypatch):
         ("MEMORY_GB", "inf"),
         ("MEMORY_GB", "16 GB"),
         ("RESULTS_MB", "1.5"),
-        ("CACHE_DIR", "/dev/null"),
-        ("CACHE_GB", "lots"),
         ("THREADS", "0"),
         ("HOSTED", "maybe"),
         ("MAX_TOKENS", "-1"),
@@ -78,4 +75,5 @@ def test_settings_do_not_change():
 
 def test_a_home_folder_is_understood(monkeypatch, tmp_path):
     monkeypatch.setenv("HOME", str(tmp_path))
-    assert settings({"REPHRASE_CACHE_DIR": "~/runs"}).cache_dir == pathlib.Path(tmp_path / "runs")
+    (tmp_path / "pairs.toml").touch()
+    assert settings({"REPHRASE_PAIRS": "~/pairs.toml"}).pairs == pathlib.Path(tmp_path / "pairs.toml")

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 PREFIX = "REPHRASE_"
-GB, MB = 10**9, 10**6
+MB = 10**6
 YES, NO = ("1", "true", "yes", "on"), ("0", "false", "no", "off")
 
 
@@ -58,13 +58,6 @@ def _file(text: str) -> Path:
     return path
 
 
-def _folder(text: str) -> Path:
-    path = Path(text).expanduser()
-    if path.exists() and not path.is_dir():
-        raise ValueError(text)
-    return path
-
-
 def _setting(default: Any, name: str, description: str, accepts: str, parse: Callable[[str], Any]) -> Any:
     return field(default=default, metadata={"variable": Variable(PREFIX + name, description, accepts, parse)})
 
@@ -92,15 +85,8 @@ class Settings:
     results_mb: int = _setting(
         256, "RESULTS_MB", "Memory for finished results, in MB.", "a whole number above 0", _above_zero(int),
     )
-    cache_dir: Path = _setting(
-        Path("~/.cache/rephrase").expanduser(), "CACHE_DIR", "The folder for recorded runs; made if it is not there.",
-        "the path of a folder", _folder,
-    )
-    cache_gb: float = _setting(
-        5.0, "CACHE_GB", "Disk space for recorded runs, in GB.", "a number above 0", _above_zero(float),
-    )
     threads: int | None = _setting(
-        None, "THREADS", "CPU threads for torch; by default torch's own choice.",
+        None, "THREADS", "CPU threads for torch; by default every core, or one for a pair so small that more would only wait.",
         "a whole number above 0", _above_zero(int),
     )
     hosted: bool = _setting(
@@ -114,10 +100,6 @@ class Settings:
     @property
     def results_bytes(self) -> int:
         return self.results_mb * MB
-
-    @property
-    def cache_bytes(self) -> int:
-        return int(self.cache_gb * GB)
 
 
 def variables() -> tuple[Variable, ...]:

@@ -1,0 +1,194 @@
+"""`python -m core analyze` as a user calls it: what it writes, and how it refuses."""
+
+import json
+import math
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from core.__main__ import main
+from core.pairs import registry
+
+ROOT = Path(__file__).parents[2]
+TINY = registry()["tiny"]
+GIVEN = ["--sentence", "The quick fox jumps over the dog.", "--original", "quick"]
+
+
+def run(capsys, *arguments) -> tuple[int, str, str]:
+    status = main(["analyze", *map(str, arguments)])
+    out, err = capsys.readouterr()
+    return status, out, err
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory) -> tuple[dict, Path]:
+    folder = tmp_path_factory.mktemp("written")
+    assert main(["analyze", *GIVEN, "--json", str(folder / "out.json"), "--csv", str(folder / "tables")]) == 0
+    return json.loads((folder / "out.json").read_text()), folder
+
+
+def test_the_tables_hold_the_columns_that_others_rely_on(written):
+    result, _ = written
+    columns = {
+        "summary": "model logit_answer logit_original logit_diff prob_answer prob_original rank_answer rank_original",
+        "attribution": "model component layer head value",
+        "checks": "name residual",
+    }
+    for table, names in columns.items():
+        assert list(result[table][0]) == names.split()
+    assert {row["component"] for row in result["attribution"]} == {"embed", "attn", "mlp", "head", "bias"}
+    assert result["experiment"]["original"] == "quick"
+    assert {"load", "record"} <= set(result["manifest"]["seconds"])
+
+
+def test_the_written_components_sum_to_the_written_logit_difference(written):
+    result, _ = written
+    frame = pd.DataFrame(result["attribution"])
+    for row in result["summary"]:
+        mine = frame[frame["model"] == row["model"]]
+        parts = mine[mine["component"].isin(["embed", "mlp", "head", "bias"])]["value"].sum()
+        assert math.isclose(parts, row["logit_diff"], abs_tol=1e-4)
+
+
+def test_the_manifest_says_what_ran(written):
+    manifest = written[0]["manifest"]
+    assert len(manifest["base"]["weights_sha256"]) == 64
+    assert manifest["tokens"][manifest["roles"]["original"]["position"]] == " quick"
+    assert manifest["roles"]["end"]["position"] == len(manifest["token_ids"]) - 1
+    assert manifest["answer"]["id"] != manifest["original"]["id"]
+
+
+def test_the_csv_files_hold_the_same_tables(written):
+    result, folder = written
+    frame = pd.read_csv(folder / "tables" / "summary.csv")
+    assert frame["logit_diff"].tolist() == pytest.approx([row["logit_diff"] for row in result["summary"]])
+
+
+def test_float64_holds_the_identities_to_rounding(capsys, tmp_path):
+    status, _, _ = run(capsys, *GIVEN, "--dtype", "float64", "--json", tmp_path / "o.json")
+    assert status == 0
+    checks = json.loads((tmp_path / "o.json").read_text())["checks"]
+    assert all(check["residual"] <= 1e-10 for check in checks if "=" in check["name"])
+
+
+def test_a_free_prompt_takes_exact_strings(capsys, tmp_path):
+    arguments = ["--prompt", "The quick fox. The", "--original", " quick", "--answer", " fast"]
+    status, _, _ = run(capsys, *arguments, "--json", tmp_path / "o.json")
+    result = json.loads((tmp_path / "o.json").read_text())
+    assert status == 0 and result["manifest"]["answer"]["token"] == " fast"
+    assert result["manifest"]["roles"]["colon"] is None
+
+
+def broken_pair(folder: Path) -> list[str]:
+    """A copy of the tiny pair whose INSTRUCT weights are cut short."""
+    for name in ("base", "instruct"):
+        (folder / name).mkdir()
+        for file in Path(getattr(TINY, name)).iterdir():
+            data = file.read_bytes()
+            cut = name == "instruct" and file.suffix == ".safetensors"
+            (folder / name / file.name).write_bytes(data[:-1000] if cut else data)
+    return ["--base", str(folder / "base"), "--instruct", str(folder / "instruct")]
+
+
+def other_shape(folder: Path) -> list[str]:
+    """The tiny pair beside a model of other sizes, told by its config alone."""
+    arguments = broken_pair(folder)
+    path = folder / "instruct" / "config.json"
+    config = json.loads(path.read_text()) | {"num_hidden_layers": 77}
+    path.write_text(json.dumps(config))
+    weights = "model.safetensors"
+    (folder / "instruct" / weights).write_bytes((Path(TINY.instruct) / weights).read_bytes())
+    return arguments
+
+
+def pickled(folder: Path) -> list[str]:
+    arguments = broken_pair(folder)
+    (folder / "instruct" / "model.safetensors").rename(folder / "instruct" / "pytorch_model.bin")
+    return arguments
+
+
+REFUSED = {
+    "empty sentence": (["--sentence", " ", "--original", "quick"], "sentence is empty"),
+    "ten thousand words": (["--sentence", "quick " + "word " * 10_000, "--original", "quick"], "at most"),
+    "three thousand words": (["--sentence", "quick " + "a " * 3_000, "--original", "quick"], "at most 512"),
+    "no such word": (["--sentence", "The dog", "--original", "quick"], "does not stand in the sentence"),
+    "word twice": (["--sentence", "quick quick dog", "--original", "quick"], "stands 2 times"),
+    "several tokens": ([*GIVEN, "--answer", "swift-footed"], "' swift'"),
+    "answer is original": ([*GIVEN, "--answer", "Quick"], "original word itself"),
+    "control character": (["--sentence", "The quick \x07 fox", "--original", "quick"], "U+0007"),
+    "unknown pair": ([*GIVEN, "--pair", "nix"], "tiny"),
+    "pair and paths": ([*GIVEN, "--pair", "tiny", "--base", "a", "--instruct", "b"], "not both"),
+    "one model only": ([*GIVEN, "--base", "/nowhere"], "name the instruct model too"),
+    "wrong path": ([*GIVEN, "--base", "/nowhere", "--instruct", "/nowhere"], "no folder '/nowhere'"),
+    "unknown device": ([*GIVEN, "--device", "warp"], "'warp'"),
+    "absent device": ([*GIVEN, "--device", "cuda:99"], "cuda:99"),
+    "no such colon": ([*GIVEN, "--colon", "7"], "number 7"),
+    "token outside": ([*GIVEN, "--token", "999"], "position 999"),
+    "unknown flag": ([*GIVEN, "--nonsense"], "--nonsense"),
+    "no sentence": (["--original", "quick"], "--sentence"),
+    "cut weights": (lambda folder: [*GIVEN, *broken_pair(folder)], "cut short"),
+    "other sizes": (lambda folder: [*GIVEN, *other_shape(folder)], "INSTRUCT has 77"),
+    "pickled weights": (lambda folder: [*GIVEN, *pickled(folder)], "only safetensors"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_bad_input_gets_status_2_one_line_and_no_file(case, capsys, tmp_path):
+    arguments, message = REFUSED[case]
+    arguments = arguments(tmp_path) if callable(arguments) else arguments
+    target = tmp_path / "out.json"
+    status, out, err = run(capsys, *arguments, "--json", target, "--csv", tmp_path / "tables")
+    assert status == 2 and out == ""
+    assert err.startswith("error: ") and err.count("\n") == 1 and err.endswith("\n")
+    assert message in err
+    assert not target.exists() and not (tmp_path / "tables").exists()
+
+
+def test_a_hub_that_cannot_be_reached_is_told_with_the_way_out(capsys, tmp_path, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    status, _, err = run(capsys, *GIVEN, "--pair", "smollm2-135m", "--json", tmp_path / "o.json")
+    assert status == 2 and "HuggingFaceTB/SmolLM2-135M" in err and "--base" in err
+
+
+def test_a_gated_model_without_access_is_told_with_the_way_out(capsys, tmp_path, monkeypatch):
+    from httpx import Request, Response
+    from huggingface_hub.errors import GatedRepoError
+
+    def refuse(name, **_):
+        raise GatedRepoError("403", response=Response(403, request=Request("GET", "https://hub.invalid")))
+
+    monkeypatch.setattr("huggingface_hub.snapshot_download", refuse)
+    status, _, err = run(capsys, *GIVEN, "--pair", "llama-3.1-8b", "--json", tmp_path / "o.json")
+    assert status == 2 and "gated" in err and "HF_TOKEN" in err
+
+
+def test_too_little_memory_is_told_before_weights_are_read(capsys, tmp_path, monkeypatch):
+    monkeypatch.setattr("core.loading.free_bytes", lambda device: 1000)
+    status, _, err = run(capsys, *GIVEN, "--json", tmp_path / "o.json")
+    assert status == 2 and "GB free" in err and "smaller" in err
+
+
+def test_a_bad_setting_is_refused_by_its_name(capsys, tmp_path, monkeypatch):
+    monkeypatch.setenv("REPHRASE_MAX_TOKENS", "many")
+    status, _, err = run(capsys, *GIVEN, "--json", tmp_path / "o.json")
+    assert status == 2 and "REPHRASE_MAX_TOKENS" in err
+
+
+def test_hostile_and_foreign_text_is_only_text(capsys, tmp_path):
+    sentence = "The <img src=x onerror=alert(1)> quick </script> שלום 😀 fox"
+    status, _, _ = run(capsys, "--sentence", sentence, "--original", "quick", "--json", tmp_path / "o.json")
+    assert status == 0
+    assert sentence in json.loads((tmp_path / "o.json").read_text())["manifest"]["prompt"]
+
+
+def test_as_a_process_nothing_but_the_one_line_reaches_stderr(tmp_path):
+    command = [sys.executable, "-m", "core", "analyze", *GIVEN, "--json", str(tmp_path / "o.json")]
+    good = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=dict(os.environ))
+    assert good.returncode == 0 and good.stderr == ""
+    assert good.stdout.startswith("logit difference")
+    bad = subprocess.run([*command, "--answer", "swift-footed"], cwd=ROOT, capture_output=True, text=True)
+    assert bad.returncode == 2 and len(bad.stderr.splitlines()) == 1
