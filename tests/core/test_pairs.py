@@ -1,0 +1,70 @@
+"""The registry of pairs and a user's own file."""
+
+import pytest
+
+from core.experiment import Experiment, InputError
+from core.pairs import Shape, find_pair, read_pairs, registry
+
+# Published parameter counts in billions, from the models' own cards.
+PUBLISHED = {
+    "llama-3.1-8b": 8.03, "llama-3.2-1b": 1.24, "llama-3.2-3b": 3.21, "qwen2.5-0.5b": 0.49, "qwen2.5-1.5b": 1.54,
+    "qwen2.5-7b": 7.61, "smollm2-135m": 0.135, "smollm2-360m": 0.362, "smollm2-1.7b": 1.71, "gemma-2-2b": 2.61,
+    "olmo-2-1b": 1.48, "olmo-2-7b": 7.3, "mistral-7b-v0.3": 7.25,
+}  # fmt: skip
+OWN = '[[pair]]\nid = "mine"\nbase = "./a"\ninstruct = "org/tuned"\n'
+
+
+@pytest.mark.parametrize("pair", PUBLISHED)
+def test_the_memory_need_follows_from_the_published_number_of_parameters(pair):
+    spec = registry()[pair]
+    assert spec.shape.parameters / 1e9 == pytest.approx(PUBLISHED[pair], rel=0.01)
+    assert spec.bytes_needed("float32") == 2 * 4 * spec.shape.parameters
+    assert spec.bytes_needed("bfloat16") == 2 * 2 * spec.shape.parameters
+
+
+def test_a_shape_counts_every_matrix():
+    # By hand: W_Q 4×6, W_K and W_V 4×3 each, W_O 6×4; three MLP matrices of 4×5; embedding and unembedding of 7×4.
+    shape = Shape(layers=1, d_model=4, heads=2, kv_heads=1, d_head=3, d_mlp=5, vocab=7, tied=False)
+    assert shape.parameters == 24 + 12 + 12 + 24 + 60 + 28 + 28
+
+
+def test_the_default_experiment_is_on_the_embedded_pair():
+    spec = find_pair(Experiment())
+    assert spec.id == "tiny" and spec.base.endswith("core/tiny/base")
+
+
+def test_a_users_file_adds_pairs_and_its_folders_are_relative_to_it(tmp_path):
+    path = tmp_path / "pairs.toml"
+    path.write_text(OWN)
+    pairs = registry(str(path))
+    assert "tiny" in pairs
+    assert pairs["mine"].base == str(tmp_path / "a") and pairs["mine"].instruct == "org/tuned"
+
+
+@pytest.mark.parametrize(
+    "text, message",
+    [
+        ("[[pair]]\nid = 'x'\nbase = 'a/b'\n", "'instruct' is missing"),
+        (OWN + "dtypes = 'float32'\n", "unknown key 'dtypes'"),
+        (OWN + "dtype = 'float8'\n", "'float8'"),
+        (OWN + OWN, "given twice"),
+        (OWN + "shape = { layers = 2 }\n", "shape"),
+        ("[[pair\n", "cannot be read"),
+    ],
+)
+def test_a_bad_pairs_file_is_refused_with_its_name(tmp_path, text, message):
+    path = tmp_path / "pairs.toml"
+    path.write_text(text)
+    with pytest.raises(InputError, match=message) as refused:
+        read_pairs(path)
+    assert str(path) in str(refused.value)
+
+
+def test_a_missing_pairs_file_is_told_with_its_setting(tmp_path):
+    with pytest.raises(InputError, match="REPHRASE_PAIRS"):
+        read_pairs(tmp_path / "none.toml")
+
+
+def test_own_models_are_refused_where_only_listed_pairs_load():
+    with pytest.raises(InputError, match="listed"):
+        find_pair(Experiment(base="a/b", instruct="c/d"), only_listed=True)
