@@ -120,7 +120,7 @@ def colour_bar(unit: str, size: SizeName) -> dict:
     """The one colour bar of a figure, as tall as its panels."""
     type_ = SIZES[size]
     return {
-        "title": {"text": escape(unit), "side": "right", "font": {"size": type_.text}},
+        "title": {"text": escape(unit), "side": "top", "font": {"size": type_.text}},
         "tickfont": {"size": type_.tick},
         "thickness": 12 * type_.scale,
         "len": 1,

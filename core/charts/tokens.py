@@ -50,7 +50,7 @@ def _gap(fig: go.Figure, values: list[float], type_: theme.Size) -> None:
         line={"color": theme.MUTED, "width": 2}, marker={"symbol": "line-ns", "size": 12, "line": {"width": 2, "color": theme.MUTED}},
     )  # fmt: skip
     fig.add_annotation(
-        x=max(values), y=2, text=f"<b>{number(instruct - base)}</b>", showarrow=False, xanchor="left", xshift=8,
+        x=max(values), y=2, text=f"<b>{instruct - base:+.2f}</b>".replace("-", "−"), showarrow=False, xanchor="left", xshift=8,
         font={"size": type_.text},
     )  # fmt: skip
 
