@@ -1,0 +1,75 @@
+"""Previous-token, induction and BOS scores of every head, from its attention on random repeated tokens.
+
+Each sequence is BOS (if the tokenizer puts one), then r random tokens, then the same r again. Scores are mean attention
+weights, so 1 is a perfect head: previous — query q to q − 1; induction — query in the second copy to the token after
+its first occurrence (Olsson et al. 2022, "prefix matching"); bos — any query to position 0. A query that has no such
+source is left out of a mean, which is where this differs from `transformer_lens.head_detector`: that divides by all
+rows, so that a perfect induction head scores about one half. Position 0 is no source of a previous-token score.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from transformer_lens.model_bridge import TransformerBridge
+
+from core.head_results import HeadScores
+from core.prompt import leading_bos
+
+SEQUENCES = 4
+LENGTH = 25
+
+
+@torch.no_grad()
+def score_heads(
+    bridges: tuple[TransformerBridge, TransformerBridge],
+    sequences: int = SEQUENCES,
+    length: int = LENGTH,
+    seed: int = 0,
+) -> HeadScores:
+    """Scores of every head of (BASE, INSTRUCT), which read the same sequences: one forward pass each."""
+    ids, has_bos = repeated_tokens(bridges[0], sequences, length, seed)
+    length = (ids.shape[1] - has_bos) // 2
+    found = []
+    for bridge in bridges:
+        kept: dict[int, np.ndarray] = {}
+
+        def keep(pattern: Tensor, hook) -> None:
+            kept[hook.layer()] = pattern_scores(pattern, length, has_bos).cpu().numpy()
+
+        hooks = [(f"blocks.{layer}.attn.hook_pattern", keep) for layer in range(bridge.cfg.n_layers)]
+        tokens = torch.tensor(ids, device=bridge.cfg.device)
+        bridge.run_with_hooks(tokens, return_type=None, fwd_hooks=hooks)
+        found.append(np.stack([kept[layer] for layer in range(bridge.cfg.n_layers)]))
+    previous, induction, bos = np.moveaxis(np.stack(found), 2, 0)
+    return HeadScores(previous, induction, bos, has_bos, sequences, length)
+
+
+def pattern_scores(
+    pattern: Float[Tensor, "batch head query source"], length: int, has_bos: bool
+) -> Float[Tensor, "3 head"]:
+    """(previous, induction, bos) of each head from its patterns on repeated tokens."""
+    first = int(has_bos)
+    query = torch.arange(pattern.shape[-1], device=pattern.device)
+    later, second = query[max(first + 1, 2) :], query[first + length :]
+    previous = pattern[:, :, later, later - 1]
+    induction = pattern[:, :, second, second - length + 1]
+    bos = pattern[:, :, 1:, 0]
+    return torch.stack([x.float().mean((0, 2)) for x in (previous, induction, bos)])
+
+
+def repeated_tokens(
+    bridge: TransformerBridge, sequences: int, length: int, seed: int
+) -> tuple[Int[np.ndarray, "batch pos"], bool]:
+    """Random repeated tokens, no token twice within a copy, no special token; shortened to fit context and vocabulary."""
+    tokenizer = bridge.tokenizer
+    special = set(tokenizer.all_special_ids)
+    ordinary = [i for i in range(min(len(tokenizer), bridge.W_U.shape[1])) if i not in special]
+    bos = leading_bos(tokenizer)
+    length = min(length, len(ordinary), (bridge.cfg.n_ctx - 1) // 2)
+    random = np.random.default_rng(seed)
+    copies = np.stack([random.choice(ordinary, length, replace=False) for _ in range(sequences)])
+    opening = np.full((sequences, 0 if bos is None else 1), bos or 0)
+    return np.concatenate([opening, copies, copies], axis=1), bos is not None
