@@ -102,7 +102,12 @@ def attend(pattern: Tensor, values: Float[Tensor, "cell key d_head"]) -> Tensor:
     return (pattern.unsqueeze(1) @ values).squeeze(1)
 
 
-def add_results(x: Float[Tensor, "batch pos d_model"], c: Cells, z: Float[Tensor, "pos head d_head"], W_O: Tensor) -> None:
+def add_results(
+    x: Float[Tensor, "batch pos d_model"],
+    c: Cells,
+    z: Float[Tensor, "pos head d_head"],
+    W_O: Float[Tensor, "head d_head d_model"],
+) -> None:
     """Add each cell's z W_O[head], both the source's, to its row."""
     heads, place = torch.unique(c.heads, return_inverse=True)
     results = torch.einsum("phd,hdm->hpm", z[:, heads], W_O[heads]).to(x.dtype)

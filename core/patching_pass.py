@@ -74,7 +74,7 @@ def run_rows(
 
 
 def chunks(rows: list[Row], size: int) -> list[list[int]]:
-    """Indices of the rows, at most `size` at once, deepest chunk first; in a chunk they stand in the order they join."""
+    """Indices of the rows, at most `size` at once, deepest chunk first; in a chunk they stand in order of joining."""
     order = sorted(range(len(rows)), key=lambda i: -lowest(rows[i]))
     return [order[start : start + size][::-1] for start in range(0, len(order), size)]
 
@@ -84,7 +84,9 @@ def lowest(row: Row) -> int:
     return min((patch.layer for patch in row), default=0)
 
 
-def _grow(recipient: Recording, donor: Recording, rows: list[Row], checkpoint: Callable) -> Float[Tensor, "row d_model"]:
+def _grow(
+    recipient: Recording, donor: Recording, rows: list[Row], checkpoint: Callable[[], None]
+) -> Float[Tensor, "row d_model"]:
     """Residual at END after the last layer; the first row is the no-op, then `rows`, which stand as they join."""
     growth = _Growth(recipient, donor, rows, checkpoint)
     bridge = recipient.bridge

@@ -147,7 +147,8 @@ def checked(rows: Iterable[Row], shape: Shape) -> list[Row]:
 
 def _check_patch(patch: Patch, shape: Shape) -> None:
     if patch.site in JOINT_SITES:
-        raise InputError(f"{patch.site} names a sweep; a patch takes {JOINT_SITES[patch.site]} and several heads", "site")
+        single = JOINT_SITES[patch.site]
+        raise InputError(f"{patch.site} names a sweep; a patch takes {single} and several heads", "site")
     kind = unit(patch.site)
     if patch.site == "resid_mid" and shape.parallel:
         raise InputError("this model's attention and MLP run in parallel; it has no resid_mid", "site")

@@ -80,6 +80,11 @@ class _Scored:
         return self.gap.score(self.logit_diff)
 
     @property
+    def towards_donor(self) -> np.ndarray:
+        """The effect, counted in the donor's direction: what a ranking goes by, with or without scores."""
+        return self.effect * np.sign(self.gap.donor - self.gap.recipient)
+
+    @property
     def done(self) -> int:
         """How many cells have run."""
         return int(np.isfinite(self.logit_diff).sum())
@@ -115,7 +120,7 @@ class Sweep(_Scored):
         return {"head": head_name, "group": group_name}.get(self.unit, lambda n, _: f"L{n}")(layer, column)
 
     def to_frame(self) -> pd.DataFrame:
-        """direction, site, layer, head (the KV group for sites of groups, absent for whole layers), logit_diff, effect, score."""
+        """One row a cell; `head` is the KV group for sites of groups, and absent for whole layers."""
         layers, columns = self.logit_diff.shape
         head = np.tile(np.arange(columns), layers)
         frame = pd.DataFrame(
@@ -133,7 +138,7 @@ class Sweep(_Scored):
 
     def top(self, count: int | None = None) -> list[tuple[int, int]]:
         """The (layer, column) cells that ran, largest movement towards the donor first."""
-        towards = self.effect * np.sign(self.gap.donor - self.gap.recipient)
+        towards = self.towards_donor
         order = np.argsort(-np.where(np.isfinite(towards), towards, -np.inf), axis=None, kind="stable")[: self.done]
         return [(int(n // towards.shape[1]), int(n % towards.shape[1])) for n in order[:count]]
 
@@ -213,7 +218,8 @@ class Pairs(_Scored):
         names = [_set_name((member,), self.site) for member in self.members]
         columns = {"logit_diff": self.logit_diff, "effect": self.effect, "score": self.score}
         columns |= {"interaction": self.interaction, "score_interaction": self.score_interaction}
-        frame = {"direction": self.gap.direction, "site": self.site, "a": [names[i] for i in a], "b": [names[i] for i in b]}
+        frame = {"direction": self.gap.direction, "site": self.site}
+        frame |= {"a": [names[i] for i in a], "b": [names[i] for i in b]}
         return pd.DataFrame(frame | {name: values[a, b] for name, values in columns.items()})
 
 
