@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from cache import patching_questions as patching
 from cache.worker import Context
+from core.attention_results import Attention
 from core.prompt import Prompt
 from core.results import MODELS, Attribution, Summary
 
@@ -28,12 +30,14 @@ class Work:
     """What a question works on: the recorded runs of a resident pair, and its line to the worker.
 
     seconds: wall-clock of the stages `load` and `record`, 0 where nothing had to be done.
+    known: (question, **options) → what was answered before about this experiment and is still kept, or None.
     """
 
     runs: Runs
     pair: LoadedPair
     ctx: Context
     seconds: dict[str, float]
+    known: Callable[..., Any] = lambda question, **options: None
 
 
 @dataclass(frozen=True)
@@ -71,6 +75,12 @@ def attribution(work: Work, direction: str = "own") -> Attribution:
     return attribute(work.runs.recordings, work.runs.prompt, direction)
 
 
+def attention(work: Work, direction: str = "own") -> Attention:
+    from core.attention import attend
+
+    return attend(work.runs.recordings, work.runs.prompt, direction)
+
+
 def continuation(work: Work, model: str) -> str:
     """What one model writes after the prompt; partial results are the text so far."""
     from core.generation import continuation
@@ -87,5 +97,11 @@ def continuation(work: Work, model: str) -> str:
 QUESTIONS: dict[str, tuple[int, Callable]] = {
     "overview": (FIRST, overview),
     "attribution": (NEXT, attribution),
+    "attention": (NEXT, attention),
     "continuation": (TEXT, continuation),
+    "estimate": (NEXT, patching.estimate),
+    "sweep": (SWEEP, patching.sweep),
+    "position_map": (SWEEP, patching.position_map),
+    "pairs": (SWEEP, patching.pairs),
+    "greedy": (SWEEP, patching.greedy),
 }

@@ -65,7 +65,7 @@ class Service:
             with self._work(experiment, ctx) as work:
                 return answer(work, **options)
 
-        key = (question, experiment, tuple(sorted(options.items())))
+        key = _key(question, experiment, options)
         return self.worker.submit(key, run, owner=owner, group=experiment, priority=priority)
 
     @property
@@ -92,7 +92,8 @@ class Service:
                 seconds["record"] = time.perf_counter() - start
             stage.recordings.move_to_end(prompt.ids)
             self._bound(stage)
-            yield Work(settle(prompt, stage.recordings[prompt.ids]), stage.pair, ctx, seconds)
+            known = lambda question, **options: self.worker.peek(_key(question, experiment, options))  # noqa: E731
+            yield Work(settle(prompt, stage.recordings[prompt.ids]), stage.pair, ctx, seconds, known)
 
     @contextmanager
     def _stage(self, experiment: Experiment, ctx: Context, seconds: dict[str, float]) -> Iterator[_Stage]:
@@ -131,3 +132,7 @@ class Service:
                 break
             stage.recordings.popitem(last=False)
             total -= size
+
+
+def _key(question: str, experiment: Experiment, options: dict) -> Hashable:
+    return (question, experiment, tuple(sorted(options.items())))

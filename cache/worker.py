@@ -60,11 +60,19 @@ class Context:
 
         Raises Cancelled when no living owner waits for the job.
         """
+        self._ask_owners()
+        self._worker._give_way(self._job)
+
+    def stop_if_unwanted(self) -> None:
+        """Raises Cancelled as `checkpoint` does, but runs nothing else: may be called inside a forward, from a hook."""
+        self._ask_owners()
+        self._worker._stop_if_unwanted(self._job)
+
+    def _ask_owners(self) -> None:
         now = time.monotonic()
         if now - self._asked >= self._worker._alive_every:
             self._asked = now
             self._worker._drop_departed(self._job)
-        self._worker._give_way(self._job)
 
 
 class Worker:
@@ -198,11 +206,7 @@ class Worker:
     def _give_way(self, job: Job) -> None:
         """Run every queued job of higher priority, then go on, or raise Cancelled."""
         while True:
-            with self._lock:
-                if not job._interest:
-                    if not job.finished:  # it is, when the job swallowed an earlier Cancelled
-                        self._queue.end(job, "cancelled")
-                    raise Cancelled(job.key)
+            self._stop_if_unwanted(job)
             urgent = self._next(above=job.priority)
             if urgent is None:
                 return
@@ -210,6 +214,13 @@ class Worker:
             with _default_torch_modes():
                 self._execute(urgent)
             job._clock(running=True)
+
+    def _stop_if_unwanted(self, job: Job) -> None:
+        with self._lock:
+            if not job._interest:
+                if not job.finished:  # it is, when the job swallowed an earlier Cancelled
+                    self._queue.end(job, "cancelled")
+                raise Cancelled(job.key)
 
     def _execute(self, job: Job) -> None:
         """Run `job`, the last on the stack. Nothing that it raises leaves this function."""

@@ -33,7 +33,7 @@ with figures(answer):
             "One cell a head, one scale for all three. Click a cell to choose its head everywhere.",
             definitions.ATTRIBUTION,
             attribution.to_frame(),
-            heads=True,
+            heads="head",
         )
         parts.chosen_head(attribution, chosen)
         parts.top_heads(attribution)

@@ -108,9 +108,11 @@ def top_table(summary: Summary) -> pd.DataFrame:
 def continuations(overview: Overview) -> None:
     """What each model goes on to write, as it writes it."""
     experiment = state.experiment()
-    stopped = st.session_state.setdefault("stopped", set())
+    stopped = st.session_state.setdefault("stopped_texts", set())
     jobs = {
-        name: service().ask("continuation", experiment, owner(), model=name) for name in MODELS if (experiment, name) not in stopped
+        name: service().ask("continuation", experiment, owner(), model=name)
+        for name in MODELS
+        if (experiment, name) not in stopped
     }
 
     def show() -> None:
@@ -149,4 +151,4 @@ def _stop(jobs: dict) -> None:
     for name, job in jobs.items():
         if not job.finished:
             service().worker.cancel(job.key, owner())
-            st.session_state.stopped.add((state.experiment(), name))
+            st.session_state.stopped_texts.add((state.experiment(), name))

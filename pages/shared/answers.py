@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 import streamlit as st
 
+from cache.job import Job
 from pages.shared.jobs import Answer
 
 _STYLE = "<style>.st-key-figures {{ opacity: {opacity}; transition: opacity 0.15s; }}</style>"
@@ -15,6 +16,11 @@ _STYLE = "<style>.st-key-figures {{ opacity: {opacity}; transition: opacity 0.15
 def ask(question: str, **options) -> Answer | None:
     """The answer to a question of `cache.questions`, fresh or the last good one; None while there is none."""
     return st.session_state.asking.ask(question, **options)
+
+
+def follow(question: str, **options) -> Job | None:
+    """The job of a question that takes long: its result, or what has run so far in `partial`."""
+    return st.session_state.asking.follow(question, **options)
 
 
 @contextmanager

@@ -45,3 +45,57 @@ Identities that the numbers must hold, with the largest residual found on this p
 difference, and the heads of a layer (with the attention bias, where there is one) sum to its attention output.
 Green: within rounding of the models' dtype.
 """
+
+PATCHING = """
+**Cross-model activation patching.** The recipient runs the prompt; one activation is replaced by the donor's on the same
+tokens. **Effect** = logit difference of the patched recipient − that of the recipient, in logits. **Score** = effect /
+(donor − recipient): 0 = no change, 1 = the whole gap moved. INSTRUCT → BASE asks what is sufficient to bring the
+rephrasing with it, BASE → INSTRUCT what is necessary; one is not the negative of the other.
+
+With a gap under 0.5 logits, or a negative one, a share of it would mislead: only effects are shown. The **noise floor**
+is the largest effect of patching the recipient's own activation; smaller scores are grey.
+
+Dots mark a first-order **estimate** (attribution patching): (donor − recipient activation) · gradient of the recipient's
+logit difference. Exact scores replace it, deepest layers first.
+"""
+
+SITES = """
+**output** (z): what one query head has gathered, written out by the recipient's W_O · **value** (v), **key** (k): one KV
+group, shared by several query heads where queries are grouped · **query** (q), **pattern**: one query head ·
+**value only**: the donor's values under the recipient's pattern, one query head; **pattern only**: the donor's pattern
+over the recipient's values · **result**: the head's output through the *donor's* W_O, another number than z ·
+**attention out**, **MLP out**, **residual before / between**: a whole layer.
+"""
+
+SCATTER = """
+Left, as in the post: the value patch of a KV group, drawn at each of its query heads, against the output patch of the
+single head. Where several query heads share a value vector this sets a patch of several heads against one of one head.
+Right, like with like: both patches change one query head only; value only = the recipient's pattern over the donor's
+values. Lines join the heads of a group; on the dotted line both patches do the same.
+"""
+
+GROUPS = """
+For each KV group: its value patch, which moves all its query heads at once (and equals the joint value-only patch of
+them), beside the single heads' value-only scores and their plain sum; likewise the joint output patch. Where the joint
+score is not the sum, the heads interact.
+"""
+
+PAIRS = """
+**Interaction** = S(a, b) − S(a) − S(b), S the score (or effect) of patching those heads' outputs together. Above 0 they
+do more together than apart, below 0 they overlap.
+"""
+
+GREEDY = """
+At each step the head is added that moves the patched set furthest towards the donor, by exact scores. The curve is what
+the first k heads together move; a greedy choice need not be the best set of its size.
+"""
+
+POSITION_MAP = """
+One whole layer's activation is replaced at one single position. It shows where in the prompt, and how deep, the
+difference between the models sits on its way to END.
+"""
+
+AGREEMENT = """
+Each point is a cell that has run: its first-order estimate against its exact effect. Spearman's rank correlation says
+whether the estimate ranks the cells as the exact patch does; it says nothing of their size.
+"""

@@ -13,9 +13,9 @@ from pages.shared import state
 CONFIG = {"displaylogo": False, "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d", "zoom2d", "pan2d"]}
 
 
-def figure(fig: go.Figure, key: str, read: str, definition: str, table: pd.DataFrame, heads: bool = False) -> None:
-    """Show a figure. heads: a click on a cell chooses its head, everywhere in the app."""
-    on_select = _choose_head(key) if heads else "ignore"
+def figure(fig: go.Figure, key: str, read: str, definition: str, table: pd.DataFrame, heads: str = "") -> None:
+    """Show a figure. heads: "head" or "group" where a click on a cell chooses its head, everywhere in the app."""
+    on_select = _choose_head(key, heads) if heads else "ignore"
     options = {"selection_mode": "points", "on_select": on_select} if heads else {}
     st.plotly_chart(fig, key=key, config=CONFIG, width="stretch", **options)
     below(key, read, definition, table)
@@ -39,12 +39,12 @@ def below(key: str, read: str, definition: str, table: pd.DataFrame) -> None:
         )
 
 
-def _choose_head(key: str) -> Callable[[], None]:
+def _choose_head(key: str, heads: str) -> Callable[[], None]:
     def choose() -> None:
         points = st.session_state[key].selection.points
         # A second click on the same cell, or new data, empties the selection: the choice stays.
         if points and points[-1].get("customdata"):
-            layer, head = points[-1]["customdata"][:2]
-            state.set_view("head", f"L{layer}H{head}")
+            layer, column = points[-1]["customdata"][:2]
+            state.set_view("head", f"L{layer}H{column * state.group_size() if heads == 'group' else column}")
 
     return choose

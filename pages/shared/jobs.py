@@ -69,6 +69,20 @@ class Asking:
             self.pending.append(job)
         return Answer(last[question], fresh=False) if question in last else None
 
+    def follow(self, question: str, **options) -> Job | None:
+        """The job of a question that takes long, to show its partial results; None if it cannot be asked.
+
+        A job that the viewer stopped is not asked again: it is returned as it was left.
+        """
+        if stopped := st.session_state.setdefault("stopped", {}).get(_key(question, options)):
+            return stopped
+        job = None if self.errors else self._submit(question, options)
+        if job is not None and not job.wait(max(0.0, self.deadline - time.monotonic())):
+            self.pending.append(job)
+        elif job is not None and job.state != "done":
+            self._failed(job)
+        return job
+
     def _submit(self, question: str, options: dict) -> Job | None:
         experiment = state.experiment()
         try:
@@ -85,6 +99,22 @@ class Asking:
             self.errors[getattr(job.error, "field", "pair")] = str(job.error)
         elif job.state == "failed":
             self.errors["computation"] = f"the computation failed ({type(job.error).__name__}); the server's log has it"
+
+
+def _key(question: str, options: dict) -> tuple:
+    return question, state.experiment(), tuple(sorted(options.items()))
+
+
+def stop(question: str, **options) -> None:
+    """Leave a followed job as it is; for callbacks."""
+    job = service().ask(question, state.experiment(), owner(), **options)
+    service().worker.cancel(job.key, owner())
+    st.session_state.stopped[_key(question, options)] = job
+
+
+def resume(question: str, **options) -> None:
+    """Ask a stopped job again; for callbacks."""
+    st.session_state.stopped.pop(_key(question, options), None)
 
 
 def progress_line(job: Job) -> str:

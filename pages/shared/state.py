@@ -17,6 +17,11 @@ from core.experiment import Experiment, from_query, shorten, to_query
 VIEW = {
     "head": ("", r"L\d{1,3}H\d{1,3}"),
     "project": ("own", r"own|base|instruct"),
+    "direction": ("instruct_to_base", r"instruct_to_base|base_to_instruct"),
+    "site": ("z", r"[a-z_]{1,20}"),
+    "positions": ("all", r"all|end|picked"),
+    "show": ("score", r"score|effect"),
+    "part": ("scatter", r"[a-z]{1,20}"),
 }
 
 
@@ -44,6 +49,12 @@ def chosen_head(n_layers: int, n_heads: int) -> tuple[int, int] | None:
         return None
     layer, head = map(int, match.groups())
     return (layer, head) if layer < n_layers and head < n_heads else None
+
+
+def group_size() -> int:
+    """Query heads that share a KV group in the models on screen."""
+    overview = st.session_state.get("last", {}).get("overview")
+    return overview.n_heads // overview.n_groups if overview else 1
 
 
 def read_address(page: str) -> None:

@@ -1,0 +1,66 @@
+"""Questions of cross-model patching: sweeps and what is built on them, in the worker's thread.
+
+Each publishes what has run so far after every chunk. Within a chunk a job can only stop: its hooks are on the bridge
+then, and another job would run through them. Between two chunks it also gives way.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from core.patching_results import Estimate, Greedy, Pairs, PositionMap, Sweep
+
+if TYPE_CHECKING:
+    from cache.questions import Work
+
+Positions = str | int
+NAMES = {"instruct_to_base": "INSTRUCT → BASE", "base_to_instruct": "BASE → INSTRUCT"}
+
+
+def estimate(work: Work, site: str, direction: str) -> Estimate:
+    from core.patching_estimate import estimate
+
+    return estimate(work.runs.recordings, work.runs.prompt, (site,), direction)[site]
+
+
+def sweep(work: Work, site: str, direction: str, positions: Positions) -> Sweep:
+    from core.patching import sweep
+
+    plan = (site, direction, positions)
+    return sweep(work.runs.recordings, work.runs.prompt, *plan, **_watched(work, f"{site} patches {NAMES[direction]}"))
+
+
+def position_map(work: Work, site: str, direction: str) -> PositionMap:
+    from core.patching import position_map
+
+    watched = _watched(work, f"{site} patches {NAMES[direction]}, one position at a time")
+    return position_map(work.runs.recordings, work.runs.prompt, site, direction, **watched)
+
+
+def pairs(work: Work, members: tuple[tuple[int, int], ...], site: str, direction: str, positions: Positions) -> Pairs:
+    from core.patching import patch_pairs
+
+    watched = _watched(work, f"{site} patches {NAMES[direction]}, one and two at a time")
+    return patch_pairs(work.runs.recordings, work.runs.prompt, members, site, direction, positions, **watched)
+
+
+def greedy(work: Work, steps: int, site: str, direction: str, positions: Positions) -> Greedy:
+    """The sweep that ranks the heads is taken from the kept answers where it is there."""
+    from core.patching_greedy import greedy
+
+    singles = work.known("sweep", site=site, direction=direction, positions=positions)
+    watched = _watched(work, f"{site} patches {NAMES[direction]}, sets that grow")
+    plan = (steps, site, direction, positions)
+    return greedy(work.runs.recordings, work.runs.prompt, *plan, singles=singles, **watched)
+
+
+def _watched(work: Work, message: str) -> dict:
+    """What ties a plan's chunks to the job: progress, partial results, giving way between them, stopping within."""
+
+    def progress(done: int, total: int, partial) -> None:
+        work.ctx.progress(done, total, message)
+        work.ctx.publish(partial)
+        work.ctx.checkpoint()
+
+    work.ctx.progress(0, 0, message)
+    return {"progress": progress, "checkpoint": work.ctx.stop_if_unwanted}

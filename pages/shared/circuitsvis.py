@@ -1,0 +1,186 @@
+"""CircuitsVis' views, offline: its one script served from the installed wheel, its views shut in a frame of their own.
+
+CircuitsVis puts tokens into innerHTML, and tokens are whatever a link's author wrote. So each `<` and `&` is followed
+by a character without width, after which neither begins any markup; and the frame is sandboxed, without an origin and
+without a network, so that nothing in it could reach the page or another host.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import streamlit as st
+from starlette.requests import Request
+from starlette.responses import FileResponse
+from starlette.routing import Route
+
+POSITIONS = 64  # of a pattern drawn at most: a row is a row of cells for each position
+HEADS = 8  # of AttentionHeads: more take seconds
+NEGATIVE = "#762a83"
+POSITIVE = {"base": "#2b83c6", "instruct": "#c65d0e", "change": "#1b7837"}
+
+_NAME = "circuitsvis.js"
+_YEAR = 31_536_000
+_ZERO_WIDTH = "\u2060"
+
+Element = Literal["AttentionPattern", "AttentionHeads"]
+
+
+def route() -> Route:
+    """Where the wheel's script is served. The address of the script names its version, so it may be kept for long."""
+    # `circuitsvis` itself must not be imported: it imports torch.
+    script = Path(find_spec("circuitsvis").origin).parent / "dist/cdn/iife.js"
+
+    async def serve(request: Request) -> FileResponse:
+        headers = {"Cache-Control": f"public, max-age={_YEAR}, immutable"}
+        return FileResponse(script, media_type="text/javascript", headers=headers)
+
+    base = str(st.get_option("server.baseUrlPath") or "").strip("/")
+    return Route(f"/{base}/{_NAME}" if base else f"/{_NAME}", serve, methods=["GET"])
+
+
+@dataclass(frozen=True)
+class View:
+    """One CircuitsVis element and its props; title: what stands above it."""
+
+    title: str
+    element: Element
+    props: Mapping[str, object] = field(repr=False)
+
+
+def safe_tokens(tokens: Sequence[str]) -> list[str]:
+    """Tokens that read the same and mean no markup, wherever they are put."""
+    return [token.replace("<", f"<{_ZERO_WIDTH}").replace("&", f"&{_ZERO_WIDTH}") for token in tokens]
+
+
+def pattern_view(title: str, pattern: np.ndarray, tokens: Sequence[str], model: str) -> View:
+    """One head's pattern (query, source) of one model; long prompts: their last `POSITIONS`."""
+    props = _props(pattern, tokens, model)
+    return View(title, "AttentionPattern", props | {"showAxisLabels": True})
+
+
+def heads_view(title: str, patterns: np.ndarray, names: Sequence[str], tokens: Sequence[str], model: str) -> View:
+    """Patterns (head, query, source) of up to `HEADS` heads, one small map each; model: whose, or "change"."""
+    props = _props(patterns[:HEADS], tokens, model)
+    return View(title, "AttentionHeads", props | {"attentionHeadNames": list(names)[:HEADS]})
+
+
+def _props(values: np.ndarray, tokens: Sequence[str], model: str) -> dict[str, object]:
+    shown = values[..., -POSITIONS:, -POSITIONS:].astype("float64")
+    return {
+        # Rounded in float64: a rounded float32 stays long in JSON.
+        "attention": np.round(shown, 3).tolist(),
+        "tokens": safe_tokens(tokens[-POSITIONS:]),
+        "minValue": -1 if model == "change" else 0,
+        "maxValue": 1,
+        "positiveColor": POSITIVE[model],
+        "negativeColor": NEGATIVE,
+        "maskUpperTri": True,
+    }
+
+
+# The frame: no origin of its own (sandbox), no network (CSP). It gets the script and the views as messages.
+_FRAME = """<!doctype html><html><head><meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy"
+ content="default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data:">
+<style>
+html, body { margin: 0; background: transparent; overflow: hidden; font: 14px/1.35 sans-serif; }
+#views { display: grid; gap: 12px; }
+h3 { font-size: 14px; margin: 0 0 4px; }
+.view { min-width: 0; overflow-x: auto; }
+</style></head><body><div id="views"></div><script>
+const views = document.getElementById('views');
+let count = 0, ready = false, waiting = null;
+const tell = message => parent.postMessage({ circuitsvis: true, ...message }, '*');
+new ResizeObserver(() => tell({ height: views.scrollHeight })).observe(views);
+function draw(data) {
+  document.documentElement.style.colorScheme = data.scheme;
+  document.body.style.color = data.color;
+  views.style.gridTemplateColumns = `repeat(${data.columns}, minmax(0, 1fr))`;
+  views.replaceChildren(...data.views.map(view => {
+    const box = document.createElement('div'), title = document.createElement('h3'), root = document.createElement('div');
+    box.className = 'view';
+    title.textContent = view.title;
+    root.id = `view-${count++}`;
+    box.append(title, root);
+    queueMicrotask(() => CircuitsVis.render(root.id, CircuitsVis[view.element], view.props));
+    return box;
+  }));
+}
+addEventListener('message', event => {
+  if (event.source !== parent) return;
+  if (event.data.script) {
+    const script = document.createElement('script');
+    script.textContent = event.data.script;
+    document.head.append(script);
+    ready = true;
+  }
+  if (event.data.views) waiting = event.data;
+  if (ready && waiting) { draw(waiting); waiting = null; }
+});
+tell({ loaded: true });
+</script></body></html>"""
+
+_JS = """
+const scripts = new Map();
+const load = url => {
+  if (!scripts.has(url)) scripts.set(url, fetch(url).then(answer => {
+    if (!answer.ok) throw new Error(`${answer.status} for ${url}`);
+    return answer.text();
+  }));
+  return scripts.get(url);
+};
+export default function ({ data, parentElement }) {
+  let frame = parentElement.querySelector('iframe');
+  const style = getComputedStyle(parentElement.host ?? parentElement);
+  const color = style.getPropertyValue('--st-text-color') || style.color;
+  const page = style.getPropertyValue('--st-background-color').trim();
+  const dark = /^#[0-7]/.test(page) || /^rgba?\\((\\d{1,2}|1[01]\\d),/.test(page);
+  const message = { views: data.views, columns: data.columns, color, scheme: dark ? 'dark' : 'light' };
+  if (frame) {
+    frame.message = message;
+    if (frame.loaded) frame.contentWindow.postMessage(message, '*');
+    return;
+  }
+  frame = document.createElement('iframe');
+  frame.message = message;
+  frame.setAttribute('sandbox', 'allow-scripts');
+  frame.title = data.label;
+  frame.style.cssText = 'border: 0; width: 100%; display: block; height: ' + data.height + 'px';
+  const listen = event => {
+    if (event.source !== frame.contentWindow || !event.data.circuitsvis) return;
+    if (event.data.height) frame.style.height = `${event.data.height}px`;
+    if (event.data.loaded) load(new URL(data.script, location.href).href).then(
+      script => {
+        frame.loaded = true;
+        frame.contentWindow?.postMessage({ script, ...frame.message }, '*');
+      },
+      error => { frame.replaceWith(`The attention viewer's script did not load: ${error.message}`); });
+  };
+  addEventListener('message', listen);
+  frame.srcdoc = data.frame;
+  parentElement.appendChild(frame);
+  return () => removeEventListener('message', listen);
+}
+"""
+
+_views = st.components.v2.component("rephrase_circuitsvis", js=_JS)
+
+
+def show(views: Sequence[View], key: str, label: str, columns: int = 1, height: int = 420) -> None:
+    """Draw the views side by side. height: in px, until the views have told theirs; label: for a screen reader."""
+    data = {
+        "views": [{"title": view.title, "element": view.element, "props": dict(view.props)} for view in views],
+        "columns": columns,
+        "label": label,
+        "height": height,
+        "frame": _FRAME,
+        "script": f"{_NAME}?v={version('circuitsvis')}",
+    }
+    _views(data=data, key=key)
