@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from core.patching_results import Estimate, Greedy, Pairs, PositionMap, Sweep
+from core.patching_results import Estimate, Greedy, Pairs, PositionMap, Sets, Sweep
 
 if TYPE_CHECKING:
     from cache.questions import Work
@@ -42,6 +42,14 @@ def pairs(work: Work, members: tuple[tuple[int, int], ...], site: str, direction
 
     watched = _watched(work, f"{site} patches {NAMES[direction]}, one and two at a time")
     return patch_pairs(work.runs.recordings, work.runs.prompt, members, site, direction, positions, **watched)
+
+
+def head_set(work: Work, members: tuple[tuple[int, int], ...], site: str, direction: str, positions: Positions) -> Sets:
+    """All members patched at once."""
+    from core.patching import patch_sets
+
+    watched = _watched(work, f"{site} patches {NAMES[direction]}, a set at once")
+    return patch_sets(work.runs.recordings, work.runs.prompt, [members], site, direction, positions, **watched)
 
 
 def greedy(work: Work, steps: int, site: str, direction: str, positions: Positions) -> Greedy:

@@ -103,5 +103,6 @@ QUESTIONS: dict[str, tuple[int, Callable]] = {
     "sweep": (SWEEP, patching.sweep),
     "position_map": (SWEEP, patching.position_map),
     "pairs": (SWEEP, patching.pairs),
+    "head_set": (SWEEP, patching.head_set),
     "greedy": (SWEEP, patching.greedy),
 }

@@ -12,7 +12,8 @@ from pages.shared.text import plain
 st.set_page_config(page_title="REPHRASE Circuit Explorer", page_icon="🔁", layout="wide")
 
 # Figures begin near the top of the screen; Streamlit leaves 6rem for a header that is empty here.
-st.html("<style>.stMainBlockContainer { padding-top: 4rem; }</style>")
+# The line under a figure stays one line: its text wraps, its buttons do not.
+st.html("<style>.stMainBlockContainer { padding-top: 4rem; } [class*=st-key-below_] { flex-wrap: nowrap; }</style>")
 folder = Path(__file__).parent
 with busy():
     page = st.navigation(

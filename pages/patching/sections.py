@@ -148,7 +148,7 @@ def _pairs(plan: Plan) -> None:
         read = "Green: two heads do more together than the sum of both alone; purple: they overlap."
         figure(fig, "pairs", read, definitions.PAIRS, pairs.to_frame())
 
-    _filled([follow("pairs", members=members, direction=plan.direction, positions=plan.positions)], draw)
+    _filled([follow("pairs", members=members, **plan.at("z"))], draw)
 
 
 def _greedy(plan: Plan) -> None:
@@ -166,7 +166,7 @@ def _greedy(plan: Plan) -> None:
         read = "What the heads so far move together; the dotted line is the whole gap."
         figure(fig, "greedy", read, definitions.GREEDY, greedy.to_frame())
 
-    _filled([follow("greedy", steps=int(steps), direction=plan.direction, positions=plan.positions)], draw)
+    _filled([follow("greedy", steps=int(steps), **plan.at("z"))], draw)
 
 
 def _set(plan: Plan) -> None:
@@ -190,7 +190,7 @@ def _set(plan: Plan) -> None:
         columns[2].metric("Logit difference when patched", f"{sets.logit_diff[0]:+.3f}".replace("-", "−"))
         below("set", "All chosen heads take the donor's output in one run.", definitions.PATCHING, sets.to_frame())
 
-    _filled([follow("head_set", members=tuple(sorted(members)), direction=plan.direction, positions=plan.positions)], draw)
+    _filled([follow("head_set", members=tuple(sorted(members)), **plan.at("z"))], draw)
 
 
 def _positions(plan: Plan) -> None:
