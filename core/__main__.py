@@ -9,10 +9,18 @@ import argparse
 import os
 import sys
 import time
+from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
+import pandas as pd
+
 from core.experiment import DEFAULT_INSTRUCTION, DTYPES, Experiment, InputError, check
+from core.export import describe, to_json, write_whole
+from core.pairs import find_pair
+from core.patching_plan import unit
+from core.results import Check, checks_frame
 from core.settings import Settings, settings
 
 
@@ -97,52 +105,83 @@ def _check_targets(args: argparse.Namespace) -> None:
         raise InputError(f"{str(args.csv)!r} is a file; --csv takes a folder", "csv")
 
 
+@dataclass
+class _Clock:
+    """Wall-clock seconds by stage."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        start = time.perf_counter()
+        yield
+        self.seconds[name] = time.perf_counter() - start
+
+
+def _sites(args: argparse.Namespace) -> list[str]:
+    sites = [site.strip() for site in args.sweeps.split(",") if site.strip()]
+    for site in sites:
+        unit(site)
+    return list(dict.fromkeys(sites))
+
+
 def _analyze(args: argparse.Namespace) -> str:
     experiment = _experiment(args)
     check(experiment)
+    sites, environment = _sites(args), _settings()
     _check_targets(args)
-    environment = _settings()
     # Torch and transformers are loaded only for input that can be analysed.
-    from core.attribution import attribute
     from core.loading import fit_threads, load_pair
-    from core.logit_difference import summarize
-    from core.pairs import find_pair
-    from core.export import describe, to_json, write_whole
-    from core.results import checks_frame
     from core.runs import run
 
-    seconds: dict[str, float] = {}
-
-    @contextmanager
-    def timed(stage: str):
-        start = time.perf_counter()
-        yield
-        seconds[stage] = time.perf_counter() - start
-
-    with timed("load"):
+    clock = _Clock()
+    with clock.stage("load"):
         spec = find_pair(experiment, str(environment.pairs or ""))
         pair = load_pair(spec, experiment.dtype or environment.dtype or "", args.device or environment.device)
         fit_threads(pair, environment.threads)
-    with timed("record"):
+    with clock.stage("record"):
         runs = run(experiment, pair, environment.max_tokens)
-    summary = summarize(runs.recordings, runs.prompt)
-    attribution = attribute(runs.recordings, runs.prompt)
+    tables = _tables(runs, sites, args, clock)
+    _write(args, describe(experiment, runs.prompt, pair.manifest, clock.seconds), tables)
+    base, instruct = tables["summary"]["logit_diff"]
+    return (
+        f"logit difference {runs.prompt.answer!r} − {runs.prompt.original!r}: "
+        f"BASE {base:+.3f}, INSTRUCT {instruct:+.3f}; wrote {args.json}"
+    )
+
+
+def _tables(runs, sites: list[str], args: argparse.Namespace, clock: _Clock) -> dict[str, pd.DataFrame]:
+    """Every table of the export, in its order; `patching` only where a site is swept."""
+    from core.attention import attend
+    from core.attribution import attribute
+    from core.logit_difference import summarize
+    from core.patching import sweep
+
+    attribution, attention = attribute(runs.recordings, runs.prompt), attend(runs.recordings, runs.prompt)
     tables = {
-        "summary": summary.to_frame(),
+        "summary": summarize(runs.recordings, runs.prompt).to_frame(),
         "attribution": attribution.to_frame(),
-        "checks": checks_frame(attribution.checks),
+        "attention": attention.to_frame(),
     }
-    description = describe(experiment, runs.prompt, pair.manifest, seconds)
+    sweeps, floors = [], []
+    for site in sites:
+        with clock.stage(site):
+            result = sweep(runs.recordings, runs.prompt, site, args.direction, args.positions)
+        sweeps.append(result.to_frame())
+        # The no-op patch changes nothing but rounding; its size is the noise floor of the effects.
+        floors.append(Check(f"{site}: effect of the no-op patch", result.gap.noise, float("inf")))
+    if sweeps:
+        tables["patching"] = pd.concat(sweeps, ignore_index=True)
+    tables["checks"] = checks_frame((*attribution.checks, *attention.checks, *floors))
+    return tables
+
+
+def _write(args: argparse.Namespace, description: dict, tables: dict[str, pd.DataFrame]) -> None:
     if args.csv:
         args.csv.mkdir(exist_ok=True)
         for name, frame in tables.items():
             write_whole(args.csv / f"{name}.csv", frame.to_csv(index=False))
     write_whole(args.json, to_json(description, tables))
-    base, instruct = summary.logit_diff
-    return (
-        f"logit difference {runs.prompt.answer!r} − {runs.prompt.original!r}: "
-        f"BASE {base:+.3f}, INSTRUCT {instruct:+.3f}; wrote {args.json}"
-    )
 
 
 def main(argv: list[str] | None = None) -> int:

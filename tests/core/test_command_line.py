@@ -27,7 +27,8 @@ def run(capsys, *arguments) -> tuple[int, str, str]:
 @pytest.fixture(scope="module")
 def written(tmp_path_factory) -> tuple[dict, Path]:
     folder = tmp_path_factory.mktemp("written")
-    assert main(["analyze", *GIVEN, "--json", str(folder / "out.json"), "--csv", str(folder / "tables")]) == 0
+    targets = ["--json", str(folder / "out.json"), "--csv", str(folder / "tables")]
+    assert main(["analyze", *GIVEN, "--sweeps", "z,v,mlp_out", *targets]) == 0
     return json.loads((folder / "out.json").read_text()), folder
 
 
@@ -36,13 +37,39 @@ def test_the_tables_hold_the_columns_that_others_rely_on(written):
     columns = {
         "summary": "model logit_answer logit_original logit_diff prob_answer prob_original rank_answer rank_original",
         "attribution": "model component layer head value",
+        "attention": "model role layer head value",
+        "patching": "direction site layer head logit_diff effect score",
         "checks": "name residual",
     }
     for table, names in columns.items():
         assert list(result[table][0]) == names.split()
     assert {row["component"] for row in result["attribution"]} == {"embed", "attn", "mlp", "head", "bias"}
     assert result["experiment"]["original"] == "quick"
-    assert {"load", "record"} <= set(result["manifest"]["seconds"])
+    assert {"load", "record", "z", "v", "mlp_out"} == set(result["manifest"]["seconds"])
+
+
+def test_the_sweeps_cover_every_head_group_and_layer_once(written):
+    frame = pd.DataFrame(written[0]["patching"])
+    config = json.loads((Path(TINY.base) / "config.json").read_text())
+    layers, heads, groups = (config[f"num_{n}"] for n in ("hidden_layers", "attention_heads", "key_value_heads"))
+    assert frame.groupby("site").size().to_dict() == {"z": layers * heads, "v": layers * groups, "mlp_out": layers}
+    assert not frame.duplicated(["site", "layer", "head"]).any()
+    assert frame[frame["site"] == "mlp_out"]["head"].isna().all()
+
+
+def test_attention_weights_are_shares_and_name_the_posts_roles(written):
+    frame = pd.DataFrame(written[0]["attention"])
+    assert {"original", "colon"} <= set(frame["role"])
+    assert frame["value"].between(0, 1).all()
+
+
+def test_the_mirror_direction_and_one_position_are_other_experiments(capsys, tmp_path):
+    written = []
+    for n, options in enumerate(([], ["--direction", "base_to_instruct"], ["--positions", "end"], ["--positions", "3"])):
+        status, _, _ = run(capsys, *GIVEN, "--sweeps", "z", *options, "--json", tmp_path / f"{n}.json")
+        assert status == 0
+        written.append([row["effect"] for row in json.loads((tmp_path / f"{n}.json").read_text())["patching"]])
+    assert all(a != b for n, a in enumerate(written) for b in written[:n])
 
 
 def test_the_written_components_sum_to_the_written_logit_difference(written):
@@ -72,7 +99,9 @@ def test_float64_holds_the_identities_to_rounding(capsys, tmp_path):
     status, _, _ = run(capsys, *GIVEN, "--dtype", "float64", "--json", tmp_path / "o.json")
     assert status == 0
     checks = json.loads((tmp_path / "o.json").read_text())["checks"]
-    assert all(check["residual"] <= 1e-10 for check in checks if "=" in check["name"])
+    # Attention weights are a float32 softmax in transformers whatever the dtype, so only these reach float64.
+    exact = [check["residual"] for check in checks if check["name"].endswith(("= logit_diff", "= attn_out"))]
+    assert len(exact) == 4 and max(exact) <= 1e-10
 
 
 def test_a_free_prompt_takes_exact_strings(capsys, tmp_path):
@@ -128,6 +157,10 @@ REFUSED = {
     "absent device": ([*GIVEN, "--device", "cuda:99"], "cuda:99"),
     "no such colon": ([*GIVEN, "--colon", "7"], "number 7"),
     "token outside": ([*GIVEN, "--token", "999"], "position 999"),
+    "unknown site": ([*GIVEN, "--sweeps", "z,foo"], "'foo'"),
+    "unknown position": ([*GIVEN, "--sweeps", "z", "--positions", "somewhere"], "'somewhere'"),
+    "position outside": ([*GIVEN, "--sweeps", "z", "--positions", "999"], "'999'"),
+    "unknown direction": ([*GIVEN, "--direction", "up"], "'up'"),
     "unknown flag": ([*GIVEN, "--nonsense"], "--nonsense"),
     "no sentence": (["--original", "quick"], "--sentence"),
     "cut weights": (lambda folder: [*GIVEN, *broken_pair(folder)], "cut short"),
