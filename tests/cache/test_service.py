@@ -123,3 +123,17 @@ def test_a_hosted_demo_loads_listed_pairs_only(tmp_path):
     assert job.wait(PATIENCE)
     assert isinstance(job.error, InputError) and "listed" in str(job.error)
     assert service.worker.stop()
+
+
+def test_a_continuation_is_the_same_when_other_answers_run_between_its_tokens(pair):
+    from core.generation import continuation
+    from core.recording import record
+
+    prompt = run(sentence("lion"), pair).prompt
+    alone = list(continuation(pair.instruct, prompt, 12))
+    other = run(sentence("queen"), pair).prompt.ids
+    interrupted = []
+    for text in continuation(pair.instruct, prompt, 12):
+        record(pair.instruct, other)
+        interrupted.append(text)
+    assert interrupted == alone and len(alone) > 3
