@@ -63,7 +63,7 @@ def pattern_scores(
 def repeated_tokens(
     bridge: TransformerBridge, sequences: int, length: int, seed: int
 ) -> tuple[Int[np.ndarray, "batch pos"], bool]:
-    """Random repeated tokens, no token twice within a copy, no special token; shortened to fit context and vocabulary."""
+    """Random repeated tokens, no token twice within a copy, no special one; shortened to fit context and vocabulary."""
     tokenizer = bridge.tokenizer
     special = set(tokenizer.all_special_ids)
     ordinary = [i for i in range(min(len(tokenizer), bridge.W_U.shape[1])) if i not in special]

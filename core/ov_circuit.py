@@ -9,10 +9,10 @@ s·w ⊙ (v W_O[h])·W_U to the logits; v is what the head's value vector holds 
 - effective: the same from embedding + first MLP applied to it, attention skipped (the token's "effective embedding",
   since models read tokens off it rather than off the raw embedding). In layer 0 there is none below: the embedding.
 
-The last two leave out the value bias, which is the same for every token. All use END's recorded scales of the final
+The last two leave out the value bias, the same for every token. All use END's recorded scales of the final
 norm (and of a norm behind attention, where the family has one): constants that scale a table and order nothing.
 Left out: biases of output, final norm and unembedding (the same whatever the head reads), a soft cap, all paths
-through later layers. In the readout's dtype (float32); the vocabulary is read in slices, so memory is positions × slice.
+through later layers. In the readout's dtype (float32), the vocabulary a slice at a time: memory is positions × slice.
 """
 
 from __future__ import annotations

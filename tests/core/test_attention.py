@@ -11,6 +11,7 @@ import torch
 from core.attention import attend, patterns
 from core.attention_results import Attention, LayerChange, Patterns, table_roles
 from core.attribution import attribute
+from core.head import examine
 from tests.random_models import CASE_NAMES, CASES, POST_NORM
 from tests.random_pair import random_pair
 
@@ -71,7 +72,8 @@ def test_value_weighted_attention_is_the_length_of_what_end_receives(pair, atten
     v = recording.layer(layer, "attn.hook_v")
     group = head // (recording.bridge.cfg.n_heads // v.shape[1])
     with torch.no_grad():
-        received = recording.layer(layer, "attn.hook_pattern")[head, -1, source] * v[source, group] @ block.attn.W_O[head]
+        weight = recording.layer(layer, "attn.hook_pattern")[head, -1, source]
+        received = weight * v[source, group] @ block.attn.W_O[head]
         if pair.models[0].config.model_type.removesuffix("_text") in POST_NORM:
             norm = pair.models[1].model.layers[layer].post_attention_layernorm
             offset = 0 if pair.models[0].config.model_type == "olmo2" else 1
@@ -88,6 +90,15 @@ def test_a_wrong_pattern_fails_the_checks(pair):
     broken = replace(recording, activations=recording.activations | {name: recording.activations[name] * 1.01})
     checks = attend((broken, pair.recordings[1]), pair.prompt).checks
     assert [check.holds for check in checks] == [False, False, True, True]
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16, torch.float16], ids=str)
+@pytest.mark.parametrize("family", ["llama", "gemma2"])
+def test_the_checks_hold_to_each_dtypes_rounding(family, dtype, tmp_path):
+    pair = random_pair(family, 2, tmp_path, dtype)
+    attention = attend(pair.recordings, pair.prompt)
+    assert attention.written.dtype == np.float32 and all(check.holds for check in attention.checks)
+    assert all(check.holds for check in examine(pair.recordings, pair.prompt, 1, 3, 6).checks)
 
 
 def test_the_table_has_a_row_for_every_model_role_and_head(pair, attention):
@@ -174,7 +185,8 @@ def test_the_other_colon_keeps_its_number_whichever_is_chosen():
     roles = {"bos": None, "original": 5, "colon": 3, "end": 9, "picked": None}
     assert table_roles(roles, (3, 7)) == {"original": 5, "colon": 3, "colon_2": 7, "end": 9}
     assert table_roles(roles | {"colon": 7}, (3, 7)) == {"original": 5, "colon": 7, "colon_1": 3, "end": 9}
-    assert table_roles(roles | {"colon": 8}, (3, 7, 8)) == {"original": 5, "colon": 8, "colon_1": 3, "colon_2": 7, "end": 9}
+    third = table_roles(roles | {"colon": 8}, (3, 7, 8))
+    assert third == {"original": 5, "colon": 8, "colon_1": 3, "colon_2": 7, "end": 9}
     assert table_roles(roles | {"colon": None, "original": None}, ()) == {"end": 9}
 
 

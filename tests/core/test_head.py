@@ -95,6 +95,20 @@ def test_weights_that_did_not_move_have_no_change_and_doubled_ones_a_change_of_o
     assert all(np.allclose(values, 0.25, atol=0.05) for values in (change.q, change.k, change.v, change.o))
 
 
+def test_the_change_is_relative_to_the_base_weights(llama):
+    base, instruct = (model.model.layers[LAYER].self_attn for model in llama.models)
+    change = weight_change(llama.bridges, LAYER)
+    rows, group = slice(12 * HEAD, 12 * HEAD + 12), slice(12, 24)
+    for found, name, part in (
+        (change.q[HEAD], "q_proj", (rows,)),
+        (change.k[1], "k_proj", (group,)),
+        (change.v[1], "v_proj", (group,)),
+        (change.o[HEAD], "o_proj", (slice(None), rows)),
+    ):
+        a, b = (getattr(attention, name).weight.detach()[part] for attention in (base, instruct))
+        assert found == pytest.approx(float((b - a).norm() / a.norm()), rel=1e-5)
+
+
 def test_scores_agree_with_the_head_detectors_of_transformer_lens(pair):
     """Theirs divide by all rows and count BOS as a previous token: the same sums once that is undone."""
     bridge = pair.bridges[1]
@@ -289,15 +303,16 @@ def report_of(weight, written, above=(50, 50), vocab=101, ov_input="recorded") -
     above = np.array([[n, 0] for n in above])
     nothing = (OvTokens((5,), (" x",), np.array([1.5])), OvTokens((6,), (" y",), np.array([2.5])))
     ov = OvCircuit(
-        layer=30, head=31, position=0, ov_input=ov_input, promoted=nothing, suppressed=nothing, own=np.zeros((2, 2)),
-        above=above, below=vocab - 1 - above, difference=np.zeros((2, 2)), vocab=vocab, tokens=(" quick", " The"), skip=()
+        layer=30, head=31, position=0, ov_input=ov_input, promoted=nothing, suppressed=nothing,
+        own=np.zeros((2, 2)), above=above, below=vocab - 1 - above, difference=np.zeros((2, 2)),
+        vocab=vocab, tokens=(" quick", " The"), skip=(),
     )  # fmt: skip
     weights = WeightChange(30, *(np.ones(n) for n in (32, 8, 8, 32)))
     weight = np.stack([weight, 1 - weight], axis=1)
     return HeadReport(
-        layer=30, head=31, group=7, group_heads=(28, 29, 30, 31), tokens=ov.tokens, weight=weight, value_weighted=weight,
-        written=np.stack([written, 0 * written], axis=1), pattern=np.zeros((2, 2, 2)), ov=ov, weights=weights,
-        direction="own", checks=()
+        layer=30, head=31, group=7, group_heads=(28, 29, 30, 31), tokens=ov.tokens, weight=weight,
+        value_weighted=weight, written=np.stack([written, 0 * written], axis=1), pattern=np.zeros((2, 2, 2)),
+        ov=ov, weights=weights, direction="own", checks=(),
     )  # fmt: skip
 
 
@@ -356,7 +371,8 @@ def test_a_table_of_another_source_says_nothing_about_this_one():
 
 def test_scores_are_named_from_one_half_on(report):
     scores = {"previous": np.array([0.2, 0.1]), "induction": np.array([0.49, 0.7]), "bos": np.array([0.49, 0.4])}
-    assert head_sentence(report, 0, scores=scores).endswith("; on random repeated tokens it scores induction 0.49 → 0.70.")
+    said = "; on random repeated tokens it scores induction 0.49 → 0.70."
+    assert head_sentence(report, 0, scores=scores) == PLAIN + said
     assert head_sentence(report, 0, scores=scores | {"induction": np.zeros(2)}) == PLAIN + "."
 
 
@@ -367,7 +383,8 @@ def test_blank_tokens_are_shown_and_a_rounded_zero_has_no_sign():
 
 
 def test_tables_name_heads_by_query_head_or_group():
-    change = WeightChange(13, np.array([0.1, 0.4, 0.2, 0.3]), np.array([0.5, 0.6]), np.array([0.2, 0.1]), np.full(4, 0.7))
+    q, k, v, o = np.array([0.1, 0.4, 0.2, 0.3]), np.array([0.5, 0.6]), np.array([0.2, 0.1]), np.full(4, 0.7)
+    change = WeightChange(13, q, k, v, o)
     frame = change.of(2)
     assert frame["name"].tolist() == ["L13H2", "L13KV1", "L13KV1", "L13H2"]
     assert frame["value"].tolist() == [0.2, 0.6, 0.1, 0.7] and frame["rank"].tolist() == [2, 0, 1, 0]
