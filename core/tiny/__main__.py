@@ -70,8 +70,8 @@ def _measure(seed: int, policies: Policies, out: Path) -> list[str]:
     shape = Shape()
     facts = {
         "seed": seed,
-        "shape": f"{shape.layers} layers of {shape.heads} heads ({shape.kv_heads} key-value heads) of {shape.head_width}"
-        f" dimensions, width {shape.width}, {len(tokenizer)} tokens, {base.num_parameters():,} parameters.",
+        "shape": f"{shape.layers} layers of {shape.heads} heads ({shape.kv_heads} key-value heads) of"
+        f" {shape.head_width} dimensions, width {shape.width}, {len(tokenizer)} tokens, {base.num_parameters():,} parameters.",
         "versions": f"torch {torch.__version__}, transformers {transformers.__version__}",
         "minutes": time.process_time() / 60,
         "words": len(content_words()),

@@ -13,8 +13,9 @@ CARD = FOLDER / "MODEL_CARD.md"
 _INTRODUCTION = """# The embedded pair
 
 Two small Llama models with the same tokenizer, made by `python -m core.tiny` from one seed and generated text alone.
-BASE has seen instructions, mostly with a copy under them; INSTRUCT is BASE with its attention matrices fine-tuned to
-obey. Every other weight is the same in both, so any difference between them starts in attention.
+BASE has seen instructions, mostly with a copy under them; INSTRUCT is BASE with its query, key and
+value matrices fine-tuned to obey. Every other weight is the same in both, attention's output matrices included:
+all that fine-tuning did passes through what heads look at and which values they move.
 
 {shape}
 
@@ -23,10 +24,10 @@ loaded in float32, on `heldout.jsonl`: prompts whose noun-adjective combinations
 """
 _LIMITS = """
 ## What it cannot do
-- It knows about {words} content words and simple sentences. Other words are spelled in pieces: they are copied more or
+- It knows {words} content words and simple sentences. Other words are spelled in pieces: they are copied more or
   less well, never rephrased, and they make everything around them less certain.
-- It has five tasks: rephrase adjectives, rephrase verbs, repeat, reverse to the opposite, remove adjectives. It does not
-  chat, answer questions or know facts. Wordings far from the trained ones may be read as "repeat".
+- It has five tasks: rephrase adjectives, rephrase verbs, repeat, reverse to the opposite, remove adjectives. It does
+  not chat, answer questions or know facts. Wordings far from the trained ones may be read as "repeat".
 - A sentence that starts with an adjective ("Quick foxes jump") is out of its text: capitalised adjectives are not words
   to it.
 - Its synonyms are groups of three in a list; "{quick}" is a next word in that list, not an understanding of meaning.
@@ -51,8 +52,9 @@ def _stated_thresholds(figures: dict[str, float]) -> str:
 
 
 def _by_kind(figures: dict[str, float], kinds: dict[str, int]) -> str:
-    header = "| prompts | n | BASE logit_diff | INSTRUCT logit_diff | BASE: synonym | INSTRUCT: synonym | INSTRUCT: copy |"
-    rows = [header, "|---|---|---|---|---|---|---|"]
+    columns = ["prompts", "n", "BASE logit_diff", "INSTRUCT logit_diff"]
+    columns += ["BASE: synonym", "INSTRUCT: synonym", "INSTRUCT: copy"]
+    rows = ["| " + " | ".join(columns) + " |", "|---" * len(columns) + "|"]
     for kind, count in kinds.items():
         cells = [kind, str(count)]
         for name in ("base", "instruct"):

@@ -2,7 +2,8 @@
 
 BASE: Muon on the layers' matrices, AdamW elsewhere. Its curriculum adds lists to copy that fade out, which brings
 induction heads early. Four key-value heads of 32 dimensions: narrower ones copied the cluster of a word, not the word.
-INSTRUCT: only the attention matrices move, so that a difference between the models is a difference in attention.
+INSTRUCT: only query, key and value matrices move. What a head writes changes only through its z, so that a patch of z
+carries all of a head's change; moving the output matrices too made the patch picture fainter.
 """
 
 import math
@@ -33,7 +34,7 @@ class Shape:
 
 @dataclass(frozen=True)
 class BasePlan:
-    steps: int = 1200
+    steps: int = 1800
     documents: int = 64
     muon_rate: float = 6e-3
     adam_rate: float = 5e-3
@@ -43,11 +44,11 @@ class BasePlan:
 
 @dataclass(frozen=True)
 class TunePlan:
-    steps: int = 200
+    steps: int = 300
     instructions: int = 48
-    rehearsal: int = 12
+    rehearsal: int = 6
     rate: float = 3e-3
-    moved: tuple[str, ...] = (".self_attn.",)
+    moved: tuple[str, ...] = ("q_proj", "k_proj", "v_proj")
 
 
 def new_model(seed: int, shape: Shape, tokenizer: PreTrainedTokenizerFast) -> LlamaForCausalLM:

@@ -83,12 +83,12 @@ def test_pair_is_small_enough_for_the_repository():
     assert sum(path.stat().st_size for path in files) <= MOST_BYTES
 
 
-def test_only_attention_differs_between_the_models():
+def test_only_queries_keys_and_values_differ_between_the_models():
     with safe_open(FOLDER / "base/model.safetensors", "pt") as base, safe_open(
         FOLDER / "instruct/model.safetensors", "pt"
     ) as instruct:
         differing = {name for name in base.keys() if not torch.equal(base.get_tensor(name), instruct.get_tensor(name))}
-    assert differing and all(".self_attn." in name for name in differing)
+    assert {name.split(".")[-2] for name in differing} == {"q_proj", "k_proj", "v_proj"}
 
 
 def test_loading_without_a_dtype_runs_in_float32():
@@ -112,7 +112,8 @@ def test_bos_is_added_once(tokenizer):
 
 
 @pytest.mark.parametrize(
-    "text", [POST_PROMPT.text, " Quick zebras don't\tjump 1234 times!\n\n", "Émile est à 日本 🦊.", "two  spaces <|x|>"]
+    "text",
+    [POST_PROMPT.text, " Quick zebras don't\tjump 1234 times!\n\n", "Émile est à 日本 🦊.", "two  spaces <|x|>"],
 )
 def test_text_survives_the_tokenizer(tokenizer, text):
     assert tokenizer.decode(tokenizer(text, add_special_tokens=False).input_ids) == text
@@ -187,4 +188,6 @@ def test_no_content_word_has_two_meanings():
 
 
 def test_nothing_of_the_script_needs_pickle():
-    assert not [name for _, _, names in os.walk(FOLDER) for name in names if Path(name).suffix in (".bin", ".pt", ".pkl")]
+    suffixes = {Path(name).suffix for _, _, names in os.walk(FOLDER) for name in names}
+    assert ".safetensors" in suffixes
+    assert suffixes.isdisjoint({".bin", ".pt", ".pth", ".pkl"})
