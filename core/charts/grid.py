@@ -76,8 +76,8 @@ def grid(
     bar = theme.colour_bar(unit, size)
     fig.update_layout(coloraxis={"colorscale": colours, "cmin": low, "cmax": limit, "colorbar": bar})
     fig.update_layout(clickmode="event+select", hoverdistance=-1)
-    fig.update_xaxes(range=[-0.5, columns - 0.5], showgrid=False, zeroline=False, fixedrange=True)
-    fig.update_yaxes(range=[rows - 0.5, -0.5], showgrid=False, zeroline=False, fixedrange=True)
+    fig.update_xaxes(range=[-0.5, columns - 0.5], showgrid=False, zeroline=False, fixedrange=True, ticks="")
+    fig.update_yaxes(range=[rows - 0.5, -0.5], showgrid=False, zeroline=False, fixedrange=True, ticks="")
     _legend(fig, panels)
     if chosen is not None and chosen[0] < rows and chosen[1] < columns:
         _outline(fig, chosen)
@@ -99,7 +99,7 @@ def _masks(panel: Panel) -> dict[str, np.ndarray]:
 def _layers(panel: Panel, height: float) -> list:
     """The coloured cells, grey ones for what has no colour, and marks on what is pending or an estimate."""
     masks = _masks(panel)
-    gap = 1 if height >= 10 else 0
+    gap = 1 if height >= 14 else 0
     values = np.where(masks[PENDING_TEXT] | masks[FAINT_TEXT], np.nan, panel.values.astype(float))
     common = {"xgap": gap, "ygap": gap, "hoverinfo": "skip"}
     layers: list = [go.Heatmap(z=_absent(values), coloraxis="coloraxis", **common)]

@@ -14,11 +14,13 @@ import numpy as np
 
 PENDING_TEXT = "not yet computed"
 _SHOWN = {"\n": "⏎", "\r": "␍", "\t": "⇥"}
+# Embeddings and overrides, which would turn around whatever follows them.
+_TURNING = {code: f"U+{code:04X}" for code in range(0x202A, 0x202F)}
 
 
 def escape(text: str) -> str:
     """Text that Plotly shows as it is."""
-    return html.escape(text, quote=False)
+    return html.escape(text.translate(_TURNING), quote=False)
 
 
 def token_label(token: str, longest: int = 18) -> str:
@@ -39,7 +41,7 @@ def _shown(character: str) -> str:
     # Format controls would turn the rest of the label around; unpaired surrogates cannot be sent at all.
     if character in _SHOWN:
         return _SHOWN[character]
-    if unicodedata.category(character) in ("Cc", "Cf", "Cs", "Zl", "Zp") and character != "\u200d":
+    if unicodedata.category(character) in ("Cc", "Cf", "Cs", "Zl", "Zp") and character not in "\u200c\u200d":
         return f"U+{ord(character):04X}"
     return character
 

@@ -25,7 +25,7 @@ MUTED = "#8a8f98"
 SERIES = ("#9b5dba", "#16998c", "#b8860b", "#c2527a", "#8a8f98")
 LINE = "rgba(128,134,145,0.75)"
 PENDING = "rgba(128,134,145,0.22)"
-FAINT = "rgba(128,134,145,0.55)"
+FAINT = "#9aa0aa"
 CLEAR = "rgba(0,0,0,0)"
 
 # Purple, near-white at zero, green: neither end is a model's colour. Green is towards the answer.
@@ -75,7 +75,7 @@ def frame(
     bottom: what tick labels and axis title need below, in px (0: one row of ticks and a title); right likewise.
     """
     type_ = SIZES[size]
-    title_row = 1.5 * type_.title + (1.5 * type_.tick if subtitle else 0)
+    title_row = 1.5 * type_.title + (1.8 * type_.tick if subtitle else 0)
     legend_row = 1.9 * type_.tick if legend else 0
     top = 6 + title_row + legend_row + (1.8 * type_.text if headings else 0.8 * type_.text)
     bottom = bottom or 1.8 * type_.tick + 2.2 * type_.text

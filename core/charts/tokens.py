@@ -90,4 +90,4 @@ def _bars(top: TopTokens, kinds: dict[str, tuple[str, str]], type_: theme.Size) 
 
 
 def _percent(p: float) -> str:
-    return f"{p:.1%}" if p >= 0.001 else f"{p:.2g}"
+    return f"{p:.1%}" if p >= 0.001 else "&lt;0.1%"

@@ -1,0 +1,223 @@
+"""Figures: what they promise about scales, clicks and text, on synthetic numbers."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from core.charts.attribution import layer_attribution
+from core.charts.grid import Panel
+from core.charts.heatmap import head_heatmaps, model_panels
+from core.charts.labels import number, token_label
+from core.charts.tokens import logit_difference_bars, top_tokens
+from core.results import Attribution, Summary, TopTokens
+
+SIZES = [(1, 1), (2, 4), (4, 8), (48, 40)]
+HOSTILE = ("<img src=x onerror=alert(1)>", "<a href='javascript:alert(1)'>x</a>", "<b>bold</b>", "&lt;i&gt;", "\u202egnp")
+
+
+def values(layers, heads, seed=0):
+    """(model, layer, head)"""
+    return np.random.default_rng(seed).standard_normal((2, layers, heads))
+
+
+def attribution(layers, heads):
+    v = values(layers, heads)
+    zeros = np.zeros((2, layers))
+    sums = (v.sum((1, 2)) + 1.0).astype(float)
+    return Attribution(np.ones(2), v.sum(2), zeros, v, zeros, np.zeros(2), np.ones(2), "own", sums, ())
+
+
+def summary(strings, logit_diff=(-1.0, 7.0)):
+    n = len(strings)
+    top = TopTokens(tuple(range(n)), tuple(strings), np.linspace(0.5, 0.1, n), np.linspace(9.0, 5.0, n))
+    pair = np.array([0.1, 0.2])
+    return Summary(pair, pair, np.array(logit_diff), np.array(logit_diff), pair, pair, pair, pair, (top, top), ())
+
+
+def strings_of(fig):
+    """Every string of a figure after decoding: to_json itself writes `<` as an escape, which the browser undoes."""
+
+    def walk(node):
+        if isinstance(node, str):
+            yield node
+        elif isinstance(node, dict):
+            yield from (s for key, child in node.items() for s in (*walk(key), *walk(child)))
+        elif isinstance(node, list):
+            yield from (s for child in node for s in walk(child))
+
+    return list(walk(json.loads(fig.to_json())))
+
+
+def click_layers(fig):
+    return [trace for trace in fig.data if trace.type == "scatter" and trace.customdata is not None]
+
+
+def colour_traces(fig):
+    return [trace for trace in fig.data if trace.type == "heatmap" and trace.coloraxis]
+
+
+def assert_inert(fig):
+    for text in strings_of(fig):
+        for bad in ("<img", "<a ", "<a>", "<i>", "<b>bold", "\u202e"):
+            assert bad not in text
+
+
+@pytest.mark.parametrize("shape", SIZES)
+def test_every_cell_of_every_panel_is_clickable_once_and_carries_its_layer_and_head(shape):
+    layers, heads = shape
+    fig = head_heatmaps(model_panels(values(*shape)), title="t")
+    every = [[layer, head] for layer in range(layers) for head in range(heads)]
+    clicks = click_layers(fig)
+    assert len(clicks) == 3
+    for trace in clicks:
+        assert sorted(list(c) for c in trace.customdata) == every
+        assert [[y, x] for x, y in zip(trace.x, trace.y)] == [list(c) for c in trace.customdata]
+        assert trace.selected.marker.opacity == trace.unselected.marker.opacity == trace.marker.opacity == 0
+    assert all(trace.hoverinfo == "skip" for trace in fig.data if trace.type == "heatmap")
+
+
+@pytest.mark.parametrize("shape", SIZES)
+def test_panels_share_one_scale_symmetric_around_zero_that_holds_every_value(shape):
+    v = values(*shape)
+    fig = head_heatmaps(model_panels(v), title="t")
+    axis = fig.layout.coloraxis
+    assert {trace.coloraxis for trace in colour_traces(fig)} == {"coloraxis"}
+    assert axis.cmin == -axis.cmax
+    assert axis.cmax == pytest.approx(max(np.abs(v).max(), np.abs(v[1] - v[0]).max()))
+    assert axis.colorscale[len(axis.colorscale) // 2][0] == 0.5
+
+
+def test_the_sequential_scale_starts_at_zero():
+    fig = head_heatmaps([Panel("BASE", np.array([[0.2, 0.6]]))], title="t", scale="sequential")
+    assert (fig.layout.coloraxis.cmin, fig.layout.coloraxis.cmax) == (0, 0.6)
+
+
+def test_a_run_compared_with_itself_shows_a_difference_of_zero_in_every_cell():
+    v = values(3, 5)[0]
+    fig = head_heatmaps(model_panels(np.stack([v, v])), title="t")
+    base, instruct, difference = (np.array(trace.z, float) for trace in colour_traces(fig))
+    assert np.array_equal(base, v) and np.array_equal(instruct, v)
+    assert not difference.any()
+
+
+def test_all_zeros_still_have_a_scale():
+    axis = head_heatmaps(model_panels(np.zeros((2, 2, 2))), title="t").layout.coloraxis
+    assert axis.cmin < 0 < axis.cmax
+
+
+def test_layers_count_downwards_and_axes_end_at_the_cells_edges():
+    fig = head_heatmaps(model_panels(values(4, 8)), title="t")
+    for axis in (fig.layout.yaxis, fig.layout.yaxis2, fig.layout.yaxis3):
+        assert tuple(axis.range) == (3.5, -0.5)
+    for axis in (fig.layout.xaxis, fig.layout.xaxis2, fig.layout.xaxis3):
+        assert tuple(axis.range) == (-0.5, 7.5)
+
+
+def test_cells_not_yet_computed_have_no_colour_and_say_so_but_can_be_clicked():
+    v = np.array([[np.nan, 0.25], [1.0, np.nan]])
+    fig = head_heatmaps([Panel("INSTRUCT → BASE", v)], title="t", unit="patch score")
+    assert [list(row) for row in colour_traces(fig)[0].z] == [[None, 0.25], [1.0, None]]
+    (click,) = click_layers(fig)
+    assert ["not yet computed" in text for text in click.text] == [True, False, False, True]
+    assert "not yet computed" in {trace.name for trace in fig.data} and fig.layout.showlegend
+    assert "NaN" not in fig.to_json()
+
+
+def test_a_figure_with_nothing_computed_can_be_drawn():
+    fig = head_heatmaps(model_panels(np.full((2, 3, 3), np.nan)), title="t")
+    assert len(click_layers(fig)) == 3 and fig.layout.coloraxis.cmax == 1
+
+
+def test_noise_is_grey_and_estimates_are_marked_and_both_are_told_on_hovering():
+    v, faint, estimated = np.array([[0.01, 0.5]]), np.array([[True, False]]), np.array([[False, True]])
+    fig = head_heatmaps([Panel("score", v, faint, estimated)], title="t")
+    assert list(colour_traces(fig)[0].z[0]) == [None, 0.5]
+    first, second = click_layers(fig)[0].text
+    assert "+0.010" in first and "below the noise floor" in first and "estimate" not in first
+    assert "estimate" in second and "noise" not in second
+    assert {"below the noise floor", "estimate"} <= {trace.name for trace in fig.data}
+
+
+def test_the_chosen_head_is_outlined_in_every_panel():
+    fig = head_heatmaps(model_panels(values(4, 8)), title="t", chosen=(3, 5))
+    boxes = [s for s in fig.layout.shapes if (s.x0, s.x1, s.y0, s.y1) == (4.5, 5.5, 2.5, 3.5)]
+    assert {box.xref for box in boxes} == {"x", "x2", "x3"}
+
+
+def test_hovering_names_the_head_and_its_value_in_each_model_with_the_unit():
+    v = np.array([[[0.5, -1.0]], [[2.0, 1.0]]])
+    text = click_layers(head_heatmaps(model_panels(v), title="t"))[0].text[1]
+    assert text == "<b>L0H1</b><br>BASE: −1.000 logits<br>INSTRUCT: +1.000 logits<br>INSTRUCT − BASE: +2.000 logits"
+
+
+def test_columns_of_a_value_patch_are_named_as_groups_with_the_heads_they_serve():
+    fig = head_heatmaps([Panel("v", np.zeros((1, 2)))], title="t", columns="KV group", notes=[["heads 0–3", "heads 4–7"]])
+    assert "L0KV1" in click_layers(fig)[0].text[1] and "heads 4–7" in click_layers(fig)[0].text[1]
+
+
+@pytest.mark.parametrize("layers", [1, 2, 80])
+def test_layer_attribution_draws_attention_and_mlp_of_both_models_on_one_range(layers):
+    result = attribution(layers, 3)
+    fig = layer_attribution(result)
+    drawn = [list(bar.y) for bar in fig.data]
+    expected = [result.attn[0], result.attn[1], result.mlp[0], result.mlp[1]]
+    assert np.allclose(drawn, expected)
+    assert fig.layout.yaxis.range == fig.layout.yaxis2.range
+    low, high = fig.layout.yaxis.range
+    assert low <= min(0, np.min(expected)) and high >= max(0, np.max(expected))
+
+
+def test_the_gap_reaches_from_base_to_instruct():
+    fig = logit_difference_bars(summary([" a"], (-1.02, 7.37)), " swift", " quick")
+    assert list(fig.data[0].x) == [-1.02, 7.37]
+    assert list(fig.data[1].x) == [-1.02, 7.37]
+    assert any("+8.39" in (a.text or "") for a in fig.layout.annotations)
+
+
+def test_answer_and_original_stand_out_among_the_top_tokens():
+    fig = top_tokens(summary([" swift", " quick", " a"]), " swift", " quick")
+    for bars in fig.data:
+        assert len(set(bars.marker.color)) == 3
+        assert "answer" in bars.text[0] and "original" in bars.text[1]
+    assert list(fig.layout.yaxis.ticktext) == ["␣swift", "␣quick", "␣a"]
+
+
+@pytest.mark.parametrize("token", HOSTILE)
+def test_tokens_are_shown_as_text_and_never_as_markup(token):
+    assert_inert(top_tokens(summary([token, " a"]), token, token))
+    assert_inert(logit_difference_bars(summary([" a"]), token, token))
+    assert_inert(head_heatmaps([Panel(token, np.zeros((1, 1)))], title=token, unit=token, notes=[[token]], subtitle=token))
+
+
+def test_invisible_characters_of_tokens_are_made_visible():
+    assert token_label(" swift") == "␣swift"
+    assert token_label("\n\n") == "⏎⏎"
+    assert token_label("") == "(empty)"
+    assert token_label("\u202ea") == "U+202Ea"
+    assert token_label("x" * 40, 10) == "x" * 9 + "…"
+
+
+def test_numbers_carry_a_true_minus_and_small_ones_are_not_rounded_away():
+    assert [number(x) for x in (-1.0, 0.0, 0.25, -1e-5)] == ["−1.000", "0.000", "+0.250", "−1.0e−05"]
+
+
+def test_figures_leave_text_and_background_to_the_page_and_do_not_depend_on_streamlit():
+    script = (
+        "{}import numpy as np; from core.charts.heatmap import *; "
+        "print(head_heatmaps(model_panels(np.ones((2, 2, 2))), title='t').to_json())"
+    )
+    run = lambda s: subprocess.run([sys.executable, "-c", s], check=True, capture_output=True, text=True).stdout  # noqa: E731
+    plain, beside = run(script.format("")), run(script.format("import streamlit.elements.plotly_chart; "))
+    assert json.loads(plain) == json.loads(beside)
+    layout = json.loads(plain)["layout"]
+    assert layout["paper_bgcolor"] == layout["plot_bgcolor"] == "rgba(0,0,0,0)"
+    assert "color" not in layout["font"] and "color" not in layout["title"]["font"]
+
+
+def test_large_figures_have_larger_text_everywhere():
+    normal, large = (head_heatmaps(model_panels(values(4, 8)), title="t", size=size) for size in ("normal", "large"))
+    for path in ("font.size", "title.font.size", "xaxis.tickfont.size", "yaxis.tickfont.size", "coloraxis.colorbar.tickfont.size"):
+        assert large.layout[path] > normal.layout[path]
