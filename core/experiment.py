@@ -93,7 +93,8 @@ _WORD = re.compile(r"[^\W_]+(?:['’\-][^\W_]+)*")
 
 def occurrences(sentence: str, word: str) -> list[int]:
     """Character index of every whole-word occurrence of `word` in the sentence."""
-    return [match.start() for match in re.finditer(rf"(?<!\w){re.escape(word)}(?!\w)", sentence)]
+    letter = r"[^\W_]"
+    return [match.start() for match in re.finditer(rf"(?<!{letter}){re.escape(word)}(?!{letter})", sentence)]
 
 
 def shorten(text: str, length: int = 60) -> str:
@@ -123,7 +124,7 @@ def check(experiment: Experiment) -> None:
     for name in ("instruction", "sentence", "prompt", "original", "answer"):
         _check_text(getattr(experiment, name), name)
     if experiment.dtype and experiment.dtype not in DTYPES:
-        raise InputError(f"dtype {experiment.dtype!r} is unknown; choose one of {', '.join(DTYPES)}", "dtype")
+        raise InputError(f"dtype {shorten(experiment.dtype)!r} is unknown; choose one of {', '.join(DTYPES)}", "dtype")
     if experiment.colon < 0:
         raise InputError(f"colon {experiment.colon} is negative; 0 is the first colon of the prompt", "colon")
     required = ("prompt", "original") if experiment.is_free else ("instruction", "sentence", "original")
@@ -154,16 +155,16 @@ def _check_text(text: str, field: str) -> None:
 
 
 def _start_of_original(sentence: str, word: str, occurrence: int) -> int:
-    starts = occurrences(sentence, word)
+    starts, shown = occurrences(sentence, word), repr(shorten(word, 40))
     if not starts:
         near = [w for w in words(sentence) if w.casefold() == word.casefold()]
         hint = f"write it as {near[0]!r}" if near else f"choose one of: {shorten(', '.join(words(sentence)), 120)}"
-        raise InputError(f"the word {word!r} does not stand in the sentence; {hint}", "original")
+        raise InputError(f"the word {shown} does not stand in the sentence; {hint}", "original")
     if occurrence == 0 and len(starts) > 1:
         places = "; ".join(f"{n}: “{_context(sentence, s, word)}”" for n, s in enumerate(starts[:5], 1))
-        raise InputError(f"{word!r} stands {len(starts)} times in the sentence; choose the occurrence ({places})", "original")
+        raise InputError(f"{shown} stands {len(starts)} times in the sentence; choose the occurrence ({places})", "original")
     if not 0 <= occurrence <= len(starts):
-        raise InputError(f"{word!r} stands {len(starts)} times in the sentence, there is no occurrence {occurrence}", "original")
+        raise InputError(f"{shown} stands {len(starts)} times in the sentence, there is no number {occurrence}", "original")
     return starts[max(occurrence, 1) - 1]
 
 

@@ -101,13 +101,14 @@ def token_strings(ids: tuple[int, ...] | list[int], tokenizer) -> tuple[str, ...
 
 def candidate_id(text: str, candidate: str, field: str, tokenizer, literal: bool) -> int:
     """The one token id of a candidate after the prompt, or an `InputError` that shows its pieces."""
+    shown = repr(candidate if len(candidate) <= 60 else candidate[:59] + "…")
     before, _ = encode(text, tokenizer, literal)
     after, _ = encode(text + candidate, tokenizer, literal)
     if after[: len(before)] != before:
         n = next(i for i, (a, b) in enumerate(zip(before, after + (-1,) * len(before))) if a != b)
         was, now = token_strings(before[n:], tokenizer), token_strings(after[n:], tokenizer)
         raise InputError(
-            f"the {field} {candidate!r} merges with the end of the prompt: {_pieces(was)} becomes {_pieces(now)}; "
+            f"the {field} {shown} merges with the end of the prompt: {_pieces(was)} becomes {_pieces(now)}; "
             "end the prompt before a space and begin the candidate with one",
             field,
         )
@@ -116,10 +117,10 @@ def candidate_id(text: str, candidate: str, field: str, tokenizer, literal: bool
         return ids[0]
     pieces = token_strings(ids, tokenizer)
     if not ids:
-        raise InputError(f"the {field} {candidate!r} adds no token to the prompt; write a word", field)
+        raise InputError(f"the {field} {shown} adds no token to the prompt; write a word", field)
     whole = next((p for p in pieces if p.strip()), pieces[0])
     raise InputError(
-        f"the {field} {candidate!r} is {len(ids)} tokens: {_pieces(pieces)}; choose a word of one token, "
+        f"the {field} {shown} is {len(ids)} tokens: {_pieces(pieces)}; choose a word of one token, "
         f"for example its first piece {whole!r}",
         field,
     )
