@@ -108,13 +108,14 @@ def add_results(
     z: Float[Tensor, "pos head d_head"],
     W_O: Float[Tensor, "head d_head d_model"],
 ) -> None:
-    """Add each cell's z W_O[head], both the source's, to its row."""
-    heads, place = torch.unique(c.heads, return_inverse=True)
-    results = torch.einsum("phd,hdm->hpm", z[:, heads], W_O[heads]).to(x.dtype)
-    if c.positions is None:
-        x.index_add_(0, c.rows, results[place])
-    else:
-        x.index_put_((c.rows, c.positions), results[place, c.positions], accumulate=True)
+    """Add each cell's z W_O[head], both the source's, to its row; a row has a head and position at most once."""
+    for head in c.heads.unique():
+        mine = c.heads == head
+        result = (z[:, head] @ W_O[head]).to(x)
+        if c.positions is None:
+            x[c.rows[mine]] += result
+        else:
+            x[c.rows[mine], c.positions[mine]] += result[c.positions[mine]]
 
 
 def from_source(source: Recording, layer: int, site: str, like: Tensor) -> Tensor:

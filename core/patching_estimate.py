@@ -74,7 +74,7 @@ def _gradients(recipient: Recording, places: list[tuple[str, int]], candidates: 
     hooks += [(f"blocks.{bridge.cfg.n_layers - 1}.hook_out", finish)]
     ids = torch.tensor([recipient.ids], device=bridge.cfg.device)
     with torch.enable_grad():
-        bridge.run_with_hooks(ids, return_type=None, fwd_hooks=hooks, use_cache=False)
+        bridge.run_with_hooks(ids, return_type=None, fwd_hooks=hooks)
         logit_diff = readout(bridge).logit_diff(final[0], *candidates)
         gradients = torch.autograd.grad(logit_diff, [kept[place] for place in places])
     return [gradient[0] for gradient in gradients]

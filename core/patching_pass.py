@@ -81,7 +81,7 @@ def chunks(rows: list[Row], size: int) -> list[list[int]]:
 
 def lowest(row: Row) -> int:
     """The layer in which a row joins the batch."""
-    return min((patch.layer for patch in row), default=0)
+    return min(patch.layer for patch in row)
 
 
 def _grow(
@@ -119,6 +119,7 @@ class _Growth:
         joining = Counter(lowest(row) for row in self.rows)
         for layer in range(min(joining), self.last + 1):
             yield f"blocks.{layer}.hook_resid_pre", self._enter(layer, joining[layer])
+        yield from self._values_in_attentions_dtype()
         own, taken = at.by_place([(0, self.rows[0])]), at.by_place(enumerate(self.rows, 1))
         for layer, site in sorted(taken, key=lambda place: _ORDER.index(place[1])):
             for source, patches in ((self.recipient, own.get((layer, site))), (self.donor, taken[layer, site])):
@@ -135,6 +136,13 @@ class _Growth:
             return torch.cat([x, copies])
 
         return enter
+
+    def _values_in_attentions_dtype(self) -> Iterator[Hook]:
+        """Where rotation lifts a bf16 model's patterns to float32 (OLMo-2), only the cache left out here lifts v along."""
+        for layer in range(self.last + 1):
+            dtype = self.recipient.layer(layer, "attn.hook_pattern").dtype
+            if dtype != self.recipient.layer(layer, "attn.hook_v").dtype:
+                yield f"blocks.{layer}.attn.hook_v", lambda v, hook, dtype=dtype: v.to(dtype)
 
     def _writes(self, layer: int, site: str, patches: list[tuple[int, Patch]], source: Recording) -> Iterator[Hook]:
         """The hooks that write the patches of one site in one layer, all from one source."""
@@ -167,12 +175,12 @@ class _Growth:
         def write(z: Tensor, hook) -> Tensor:
             running = held.pop()
             if site == "value_only":
-                values = at.from_source(source, layer, "v", z).transpose(0, 1)[groups]
-                at.write_heads(z, cells, at.attend(running, values))
+                pattern, values = running, at.from_source(source, layer, "v", running).transpose(0, 1)[groups]
             else:
-                pattern = at.from_source(source, layer, "pattern", z).unsqueeze(0)
-                own = at.Cells(torch.zeros_like(cells.rows), cells.heads, cells.positions)
-                at.write_heads(z, cells, at.attend(at.read_pattern(pattern, own), running))
+                taken = at.from_source(source, layer, "pattern", running).unsqueeze(0)
+                only_row = at.Cells(torch.zeros_like(cells.rows), cells.heads, cells.positions)
+                pattern, values = at.read_pattern(taken, only_row), running
+            at.write_heads(z, cells, at.attend(pattern, values).to(z.dtype))
             return z
 
         yield f"blocks.{layer}.attn.hook_{'pattern' if site == 'value_only' else 'v'}", hold

@@ -137,6 +137,8 @@ def pair_rows(members: list[tuple[int, int]], site: str, positions: tuple[int, .
 def checked(rows: Iterable[Row], shape: Shape) -> list[Row]:
     """Rows in canonical order, or an `InputError` that names the patch that cannot be done."""
     canonical = [tuple(sorted(set(row))) for row in rows]
+    if () in canonical:
+        raise InputError("a set without a member patches nothing; choose at least one head", "heads")
     for patch in {patch for row in canonical for patch in row}:
         _check_patch(patch, shape)
     for row in canonical:

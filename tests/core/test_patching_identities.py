@@ -150,7 +150,7 @@ def test_a_patch_of_resid_mid_changes_the_stream_and_not_only_what_the_mlp_reads
     found = logit_diffs(pair.recordings, pair.prompt, rows)
     np.testing.assert_allclose(found[:2], found[2:], rtol=0, atol=ROUNDING)
     at_end = position_map(pair.recordings, pair.prompt, "resid_mid").logit_diff[:, -1]
-    last = np.array([sweep(pair.recordings, pair.prompt, "resid_mid", positions="end").logit_diff[n, 0] for n in range(2)])
+    last = sweep(pair.recordings, pair.prompt, "resid_mid", positions="end").logit_diff[:, 0]
     np.testing.assert_allclose(at_end, last, rtol=0, atol=ROUNDING)
 
 

@@ -1,0 +1,162 @@
+"""How a plan runs: memory, chunks, progress, cancellation."""
+
+from __future__ import annotations
+
+import gc
+
+import numpy as np
+import pytest
+import torch
+from torch.profiler import ProfilerActivity, profile
+
+from core.experiment import InputError
+from core.logit_difference import next_token_logits
+from core.patching import patch_sets, sweep
+from core.patching_memory import Budget, default_budget, row_bytes
+from core.patching_pass import chunks, lowest, shape_of
+from core.patching_plan import Patch, sweep_rows
+from core.recording import record
+from tests.random_llama import random_llama, recorded_pair
+from tests.random_models import FAMILIES
+
+
+def peak_bytes(work) -> int:
+    """The most that torch's allocator held at once on the CPU during `work`, beyond what it held before."""
+    gc.collect()
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiled:
+        work()
+    events = [event for event in profiled.profiler.kineto_results.events() if event.name() == "[memory]"]
+    changes = [event.nbytes() for event in sorted(events, key=lambda event: event.start_ns())]
+    return int(np.cumsum(changes).max())
+
+
+# Widths that put the peak in turn into the MLP, the attention's scores, and the heads.
+SHAPES = {
+    "wide MLP": dict(d_model=64, d_head=8, d_mlp=512, tokens=24),
+    "long prompt": dict(d_model=32, d_head=8, d_mlp=32, tokens=128),
+    "wide heads": dict(d_model=64, d_head=64, d_mlp=64, tokens=24),
+    "wide stream": dict(d_model=512, d_head=8, d_mlp=32, tokens=24),
+}
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_a_pass_stays_within_the_bytes_it_was_given(tmp_path, name):
+    shape = dict(SHAPES[name])
+    tokens = shape.pop("tokens")
+    recordings, prompt = recorded_pair(random_llama(layers=2, heads=8, **shape), tmp_path, tokens)
+    budget = Budget(9 * row_bytes(recordings[0], 4), 10**9)
+    peaks = {
+        site: peak_bytes(lambda: sweep(recordings, prompt, site, budget=budget))
+        for site in ("z", "v", "pattern_only", "result", "joint_value_only")
+    }
+    assert max(peaks.values()) <= budget.bytes, peaks
+    # Not by holding back: what it may hold it makes use of.
+    assert peaks["z"] > budget.bytes / 4, peaks
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=["float32", "bfloat16"])
+def test_the_bound_on_bytes_holds_in_every_family(pair_of, family, dtype):
+    pair = pair_of(family, 4, dtype)
+    budget = Budget(9 * row_bytes(pair.recordings[0], 1), 10**9)
+    assert peak_bytes(lambda: sweep(pair.recordings, pair.prompt, "pattern_only", budget=budget)) <= budget.bytes
+
+
+def test_whole_layers_of_heads_in_one_set_stay_within_the_bytes(tmp_path):
+    recordings, prompt = recorded_pair(random_llama(2, 8, 64, 8, 32), tmp_path, 24)
+    everything = [(layer, head) for layer in range(2) for head in range(8)]
+    for site in ("pattern_only", "result"):
+        budget = Budget(6 * row_bytes(recordings[0], 8), 10**9)
+        assert peak_bytes(lambda: patch_sets(recordings, prompt, [everything] * 5, site, budget=budget)) <= budget.bytes
+
+
+def test_a_budget_too_small_for_one_patched_row_is_refused_with_what_it_takes(pair_of):
+    pair = pair_of()
+    with pytest.raises(InputError, match="MB at least"):
+        sweep(pair.recordings, pair.prompt, budget=Budget(row_bytes(pair.recordings[0], 1), 10**9))
+
+
+def test_the_default_budget_is_a_share_of_the_free_memory(pair_of, monkeypatch):
+    import psutil
+
+    bridge = pair_of().bridges[0]
+    free = psutil.virtual_memory()._replace(available=10**9)
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: free)
+    assert default_budget(bridge).bytes == 10**9 // 2
+
+
+def test_chunks_go_from_the_deepest_layers_up_and_hold_every_row_once(pair_of):
+    rows = sweep_rows("z", (), shape_of(pair_of().recordings[0]))
+    rows.append((Patch(1, "z", (0,)), Patch(0, "z", (1,))))
+    made = chunks(rows, 3)
+    assert sorted(i for chunk in made for i in chunk) == list(range(9))
+    layers = [[lowest(rows[i]) for i in chunk] for chunk in made]
+    assert layers == [[1, 1, 1], [0, 0, 1], [0, 0, 0]]
+
+
+def test_partial_results_fill_up_and_never_change_what_has_run(pair_of):
+    pair, seen = pair_of(), []
+    budget = Budget(10**9, 3 * len(pair.prompt.ids))
+    last = sweep(pair.recordings, pair.prompt, budget=budget, progress=lambda *report: seen.append(report))
+    assert [(done, total) for done, total, _ in seen] == [(2, 8), (4, 8), (6, 8), (8, 8)]
+    for done, _, partial in seen:
+        ran = np.isfinite(partial.logit_diff)
+        assert partial.done == ran.sum() == done and partial.complete == (done == 8)
+        np.testing.assert_array_equal(partial.logit_diff[ran], last.logit_diff[ran])
+        assert ran[1].all() or not ran[0].any()
+        assert np.isfinite(partial.gap.noise)
+
+
+class Cancelled(BaseException):
+    """What a worker raises in a job that nobody waits for; no ordinary exception."""
+
+
+@pytest.mark.parametrize("calls", range(1, 8))
+@pytest.mark.parametrize("family", ["llama", "gemma2", "neox"])
+def test_cancelling_at_any_checkpoint_leaves_the_bridge_as_it_was(pair_of, family, calls):
+    pair = pair_of(family, 4)
+    left = [calls]
+
+    def checkpoint():
+        left[0] -= 1
+        if not left[0]:
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        budget = Budget(10**9, 3 * len(pair.prompt.ids))
+        sweep(pair.recordings, pair.prompt, "value_only", budget=budget, checkpoint=checkpoint)
+    bridge = pair.bridges[0]
+    assert not any(point.has_hooks() for point in bridge.hook_dict.values())
+    again = record(bridge, pair.prompt.ids)
+    torch.testing.assert_close(next_token_logits(again), next_token_logits(pair.recordings[0]), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("site", ["z", "v", "k", "pattern", "value_only", "pattern_only", "result", "attn_out"])
+def test_a_sweep_of_a_bfloat16_model_is_the_float32_sweep_up_to_rounding(pair_of, family, site):
+    coarse, fine = pair_of(family, 4, torch.bfloat16), pair_of(family, 4)
+    found, expected = (sweep(pair.recordings, pair.prompt, site) for pair in (coarse, fine))
+    assert np.abs(found.effect - expected.effect).max() < 0.35
+    assert found.gap.noise < 0.1
+
+
+def test_a_sweep_leaves_the_recordings_as_they_were(pair_of):
+    pair = pair_of()
+    before = [{name: x.clone() for name, x in recording.activations.items()} for recording in pair.recordings]
+    for site in ("z", "v", "resid_pre", "resid_mid", "pattern", "value_only", "pattern_only", "result"):
+        sweep(pair.recordings, pair.prompt, site)
+        sweep(pair.recordings, pair.prompt, site, "base_to_instruct")
+    for recording, kept in zip(pair.recordings, before):
+        assert all(torch.equal(recording.activations[name], x) for name, x in kept.items())
+
+
+def test_no_logits_are_formed_for_the_rows(pair_of):
+    pair, shapes = pair_of(), []
+    bridge = pair.bridges[0]
+    point = bridge.hook_dict["unembed.hook_in"]
+    handle = point.register_forward_hook(lambda module, args, output: shapes.append(tuple(output.shape[:2])))
+    try:
+        sweep(pair.recordings, pair.prompt)
+    finally:
+        handle.remove()
+    assert shapes == [(1, 1)]
