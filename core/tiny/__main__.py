@@ -71,7 +71,8 @@ def _measure(seed: int, policies: Policies, out: Path) -> list[str]:
     facts = {
         "seed": seed,
         "shape": f"{shape.layers} layers of {shape.heads} heads ({shape.kv_heads} key-value heads) of"
-        f" {shape.head_width} dimensions, width {shape.width}, {len(tokenizer)} tokens, {base.num_parameters():,} parameters.",
+        f" {shape.head_width} dimensions, width {shape.width}, {len(tokenizer)} tokens,"
+        f" {base.num_parameters():,} parameters.",
         "versions": f"torch {torch.__version__}, transformers {transformers.__version__}",
         "minutes": time.process_time() / 60,
         "words": len(content_words()),
