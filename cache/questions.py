@@ -10,9 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from cache import attention_questions as heads
 from cache import patching_questions as patching
 from cache.worker import Context
-from core.attention_results import Attention
 from core.prompt import Prompt
 from core.results import MODELS, Attribution, Summary
 
@@ -75,12 +75,6 @@ def attribution(work: Work, direction: str = "own") -> Attribution:
     return attribute(work.runs.recordings, work.runs.prompt, direction)
 
 
-def attention(work: Work, direction: str = "own") -> Attention:
-    from core.attention import attend
-
-    return attend(work.runs.recordings, work.runs.prompt, direction)
-
-
 def continuation(work: Work, model: str) -> str:
     """What one model writes after the prompt; partial results are the text so far."""
     from core.generation import continuation
@@ -97,7 +91,13 @@ def continuation(work: Work, model: str) -> str:
 QUESTIONS: dict[str, tuple[int, Callable]] = {
     "overview": (FIRST, overview),
     "attribution": (NEXT, attribution),
-    "attention": (NEXT, attention),
+    "attention": (NEXT, heads.attention),
+    "pattern": (NEXT, heads.pattern),
+    "patterns": (NEXT, heads.patterns),
+    "layer_patterns": (NEXT, heads.layer_patterns),
+    "head": (NEXT, heads.head),
+    "head_scores": (NEXT, heads.head_scores),
+    "head_patches": (NEXT, heads.head_patches),
     "continuation": (TEXT, continuation),
     "estimate": (NEXT, patching.estimate),
     "sweep": (SWEEP, patching.sweep),

@@ -68,6 +68,10 @@ class Service:
         key = _key(question, experiment, options)
         return self.worker.submit(key, run, owner=owner, group=experiment, priority=priority)
 
+    def known(self, question: str, experiment: Experiment, **options):
+        """What was answered before and is still kept, or None; asks nothing."""
+        return self.worker.peek(_key(question, experiment, options))
+
     @property
     def _pairs_file(self) -> str:
         return str(self.settings.pairs or "")
@@ -92,7 +96,7 @@ class Service:
                 seconds["record"] = time.perf_counter() - start
             stage.recordings.move_to_end(prompt.ids)
             self._bound(stage)
-            known = lambda question, **options: self.worker.peek(_key(question, experiment, options))  # noqa: E731
+            known = lambda question, **options: self.known(question, experiment, **options)  # noqa: E731
             yield Work(settle(prompt, stage.recordings[prompt.ids]), stage.pair, ctx, seconds, known)
 
     @contextmanager

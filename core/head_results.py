@@ -7,12 +7,15 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from core.patching_results import Gap
 from core.results import MODELS, Check, group_name, head_name
 
 # What the OV circuit is fed with; defined in `core.ov_circuit`.
 OV_INPUTS = ("recorded", "embedding", "effective")
 # A token stands at an end of the vocabulary when at most this share of the other tokens lies beyond it.
 EDGE = 0.01
+# What is patched of one head: alone, then jointly with the query heads of its KV group; sites of `core.patching_plan`.
+HEAD_PATCHES = ("z", "value_only", "pattern_only", "joint_z", "joint_value_only", "joint_pattern_only", "v")
 
 
 @dataclass(frozen=True)
@@ -204,3 +207,43 @@ class HeadReport:
         }
         arrays = {"attention": self.weight, "value_weighted": self.value_weighted, "written": self.written}
         return pd.DataFrame(columns | {name: array.reshape(-1) for name, array in arrays.items()})
+
+
+@dataclass(frozen=True)
+class HeadPatches:
+    """One head's patches in one direction. logit_diff: (patch,) of the patched recipient, in the order of HEAD_PATCHES.
+
+    group: its KV group; group_heads: the query heads that the joint patches and the group's value patch move.
+    """
+
+    layer: int
+    head: int
+    group: int
+    group_heads: tuple[int, ...]
+    gap: Gap
+    logit_diff: np.ndarray
+
+    @property
+    def effect(self) -> dict[str, float]:
+        """patch → patch_effect, in logits."""
+        return dict(zip(HEAD_PATCHES, self.gap.effect(self.logit_diff).tolist()))
+
+    @property
+    def score(self) -> dict[str, float]:
+        """patch → patch_score; NaN where the gap is too small for one."""
+        return dict(zip(HEAD_PATCHES, self.gap.score(self.logit_diff).tolist()))
+
+    def to_frame(self) -> pd.DataFrame:
+        """direction, patch, of (a head or a KV group), logit_diff, effect, score."""
+        alone = ("z", "value_only", "pattern_only")
+        names = (head_name(self.layer, self.head), group_name(self.layer, self.group))
+        return pd.DataFrame(
+            {
+                "direction": self.gap.direction,
+                "patch": HEAD_PATCHES,
+                "of": [names[patch not in alone] for patch in HEAD_PATCHES],
+                "logit_diff": self.logit_diff,
+                "effect": list(self.effect.values()),
+                "score": list(self.score.values()),
+            }
+        )

@@ -1,0 +1,66 @@
+"""Questions of attention and of one head, in the worker's thread: all but the patches are read off recorded runs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
+
+from core.attention_results import Attention, Patterns
+from core.head_results import HeadPatches, HeadReport, HeadScores
+
+if TYPE_CHECKING:
+    from cache.questions import Work
+    from core.loading import LoadedPair
+
+# Scores on random tokens depend on no prompt: once a resident pair. Read and written in the worker's thread only.
+_scores: WeakKeyDictionary[LoadedPair, HeadScores] = WeakKeyDictionary()
+
+
+def attention(work: Work, direction: str = "own") -> Attention:
+    from core.attention import attend
+
+    return attend(work.runs.recordings, work.runs.prompt, direction)
+
+
+def pattern(work: Work, layer: int, head: int) -> Patterns:
+    """One head's pattern: a question of its own, so that the last good one is never another list of heads."""
+    return patterns(work, ((layer, head),))
+
+
+def patterns(work: Work, heads: tuple[tuple[int, int], ...]) -> Patterns:
+    from core.attention import patterns
+
+    return patterns(work.runs.recordings, heads, work.runs.prompt)
+
+
+def layer_patterns(work: Work, layer: int) -> Patterns:
+    return patterns(work, tuple((layer, head) for head in range(work.pair.base.cfg.n_heads)))
+
+
+def head(work: Work, layer: int, head: int, position: int, ov_input: str) -> HeadReport:
+    from core.head import examine
+
+    return examine(work.runs.recordings, work.runs.prompt, layer, head, position, ov_input)
+
+
+def head_scores(work: Work) -> HeadScores:
+    if work.pair not in _scores:
+        from core.head_scores import score_heads
+
+        work.ctx.progress(0, 0, "running both models on random repeated tokens")
+        _scores[work.pair] = score_heads((work.pair.base, work.pair.instruct))
+    return _scores[work.pair]
+
+
+def head_patches(work: Work, layer: int, head: int) -> tuple[HeadPatches, HeadPatches]:
+    """One head's patches in both directions, INSTRUCT → BASE first."""
+    from core.head_patches import patch_head
+    from core.patching_plan import DIRECTIONS
+
+    found = []
+    for direction in DIRECTIONS:
+        work.ctx.progress(len(found), len(DIRECTIONS), f"patches of L{layer}H{head}")
+        work.ctx.checkpoint()
+        stop = work.ctx.stop_if_unwanted
+        found.append(patch_head(work.runs.recordings, work.runs.prompt, layer, head, direction, checkpoint=stop))
+    return found[0], found[1]

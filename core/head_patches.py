@@ -1,0 +1,40 @@
+"""One head's cross-model patches, alone and with its KV group: its output, and the two halves of it.
+
+Alone: z (A_donor·v_donor), value_only (A_recipient·v_donor), pattern_only (A_donor·v_recipient), each written into this
+head's z at all positions. Group: the same for all query heads that read the same values, and the group's value vector
+itself (v), which equals the joint value-only patch. Effects and scores as in `core.patching_results`.
+Where every head has values of its own, the group is the head.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from core.head_results import HEAD_PATCHES, HeadPatches
+from core.patching import Recordings, no_checkpoint, roles, run_plan
+from core.patching_pass import shape_of
+from core.patching_plan import JOINT_SITES, Direction, set_row
+from core.patching_results import Gap
+from core.prompt import Prompt
+
+
+def patch_head(
+    recordings: Recordings,
+    prompt: Prompt,
+    layer: int,
+    head: int,
+    direction: Direction = "instruct_to_base",
+    checkpoint: Callable[[], None] = no_checkpoint,
+) -> HeadPatches:
+    """All of `HEAD_PATCHES` for one (layer, head) in one growing pass."""
+    shape = shape_of(roles(recordings, direction)[0])
+    group = shape.group_of(head)
+    of_group = {*JOINT_SITES, "v"}
+    rows = [set_row([(layer, group if site in of_group else head)], site, (), shape) for site in HEAD_PATCHES]
+
+    def result(gap: Gap, logit_diff: np.ndarray) -> HeadPatches:
+        return HeadPatches(layer, head, group, tuple(shape.heads_of(group)), gap, logit_diff)
+
+    return run_plan(recordings, prompt, rows, direction, result, checkpoint=checkpoint)
