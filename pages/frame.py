@@ -21,6 +21,7 @@ with busy():
             st.Page(folder / "explore/page.py", title="Explore", icon=":material/search:", url_path="explore", default=True),
             st.Page(folder / "attribution/page.py", title="Attribution", icon=":material/bar_chart:", url_path="attribution"),
             st.Page(folder / "patching/page.py", title="Patching", icon=":material/swap_horiz:", url_path="patching"),
+            st.Page(folder / "attention/page.py", title="Attention", icon=":material/visibility:", url_path="attention"),
         ]
     )
     state.read_address(page.url_path)

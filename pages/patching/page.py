@@ -2,18 +2,18 @@
 
 import streamlit as st
 
-from pages.patching import parts, sections
-from pages.shared.answers import ask, figures, follow
+from pages.patching import parts, sections, table
+from pages.patching.board import board_of
+from pages.shared.answers import ask, figures
 
-overview = ask("overview")
-plan = parts.controls(overview)
-with figures(overview):
-    if overview is None:
+answer = ask("overview")
+board = board_of(answer)
+st.subheader("What carries the rephrasing from one model into the other?")
+with figures(answer):
+    if board is None:
         st.info("The first figures appear once both models have run.")
-    elif overview.fresh:
-        estimate = parts.estimate(plan)
-        job = follow("sweep", **plan.options)
-        parts.score_map(plan, job, estimate)
-        if job is not None and job.state == "done":
-            parts.top_table(plan, job.result, ask("attention"))
-        sections.show(plan, job, estimate)
+    elif (plan := parts.controls(board)) is not None:
+        parts.reading(plan)
+        parts.score_map(board, plan)
+        table.top_heads(board, plan)
+        sections.section(board, plan)

@@ -1,46 +1,43 @@
-"""The upper part of the Patching page: controls, the map of scores, the table of the top components."""
+"""The upper part of the Patching page: controls, how to read it, and the map that fills."""
 
 from __future__ import annotations
 
 import numpy as np
-import pandas as pd
 import streamlit as st
 
 from cache.job import Job
-from cache.questions import Overview
+from core.charts.attribution import layer_bars
 from core.charts.grid import Panel
 from core.charts.heatmap import head_heatmaps
-from core.charts.attribution import layer_bars
 from core.patching_plan import unit
-from core.patching_results import Estimate, Sweep
-from core.results import head_name
-from pages.patching.plan import DIRECTIONS, ESTIMATED, SITES, Plan
+from core.patching_results import Estimate, Sweep, agreement
+from pages.patching.board import Board, known, live, troubles
+from pages.patching.plan import DIRECTIONS, SITES, Plan
 from pages.shared import definitions, jobs, state
-from pages.shared.answers import ask
-from pages.shared.figures import below, figure
-from pages.shared.jobs import POLL, Answer
+from pages.shared.figures import figure
+from pages.shared.text import plain, quoted
+from pages.shared.tokens import token_strip
 
-TOP = 12
+PLACES = {"all": "all", "end": "END only", "picked": "one token"}
+SHOWN = {"score": "score", "effect": "effect"}
 
 
-def controls(answer: Answer | None) -> Plan:
-    """Direction, site, positions, and whether scores or effects are shown; all of it in the address."""
-    overview: Overview | None = answer.result if answer else None
-    st.subheader("What carries the rephrasing from one model into the other?")
+def controls(board: Board) -> Plan | None:
+    """Direction, site, positions, and whether scores or effects are shown; None while a token is to be picked."""
     with st.container(horizontal=True, vertical_alignment="bottom", key="patch_controls"):
-        direction = choice(st.segmented_control, "Direction (donor → recipient)", "direction", DIRECTIONS, required=True)
-        site = choice(st.selectbox, "Patched activation", "site", SITES, width=280)
-        places = {"all": "all", "end": "END only"}
-        if overview and overview.prompt.roles["picked"] is not None:
-            places["picked"] = "the picked token"
-        positions = choice(st.segmented_control, "Positions", "positions", places, required=True)
-        shown = {"score": "score", "effect": "effect, logits"}
-        show = choice(st.segmented_control, "Show", "show", shown, required=True)
-        with st.popover("What the sites are", type="tertiary"):
-            st.markdown(definitions.SITES)
+        direction = choice(st.segmented_control, "Donor → recipient", "direction", DIRECTIONS, required=True)
+        site = choice(st.selectbox, "Patched activation", "site", SITES, width=290)
+        positions = choice(st.segmented_control, "Positions", "positions", PLACES, required=True)
+        show = choice(st.segmented_control, "Show", "show", SHOWN, required=True)
+    prompt = board.overview.prompt
     if positions == "picked":
-        positions = str(overview.prompt.roles["picked"])
-    return Plan(site, direction, positions, show, overview)
+        token_strip(prompt.tokens, prompt.roles, "patched_token", lambda i: state.edit(picked=i))
+        picked = prompt.roles["picked"]
+        if picked is None:
+            st.info("Click the token at which activations are to be patched.")
+            return None
+        positions = str(picked)
+    return Plan(site, direction, positions, show, board.overview)
 
 
 def choice(kind, label: str, name: str, options: dict[str, str], **widget) -> str:
@@ -54,143 +51,109 @@ def choice(kind, label: str, name: str, options: dict[str, str], **widget) -> st
     return value
 
 
-def estimate(plan: Plan) -> Estimate | None:
-    """The preview, where one is defined: over all positions, for outputs, values and MLPs."""
-    if plan.site not in ESTIMATED or plan.positions != "all":
-        return None
-    answer = ask("estimate", site=plan.site, direction=plan.direction)
-    return answer.result if answer is not None and answer.fresh else None
-
-
-def score_map(plan: Plan, job: Job | None, preview: Estimate | None) -> None:
-    """The map, filled as the sweep goes: estimates first, exact values as they arrive."""
-    if job is None:
-        return
-
-    def show() -> None:
-        sweep = job.result or (job.partial.result if job.partial else None)
-        if sweep is None and preview is None:
-            st.info("The first chunk of the sweep is running.")
-        else:
-            _map(plan, sweep, preview)
-        _buttons(plan, job)
-
-    st.fragment(show, run_every=None if job.finished else POLL)()
-
-
-def _buttons(plan: Plan, job: Job) -> None:
-    if not job.finished:
-        stop = lambda: jobs.stop("sweep", **plan.options)  # noqa: E731
-        st.button("Stop the sweep", on_click=stop, icon=":material/stop:", key="stop_sweep")
-    elif job.state == "cancelled":
-        resume = lambda: jobs.resume("sweep", **plan.options)  # noqa: E731
-        st.button("Run the rest", on_click=resume, icon=":material/play_arrow:", key="resume_sweep")
-
-
-def _map(plan: Plan, sweep: Sweep | None, preview: Estimate | None) -> None:
-    known = sweep or preview.as_sweep()
-    values = plan.values(known).copy()
-    ran = np.isfinite(values) if sweep is not None else np.zeros(values.shape, bool)
-    if preview is not None:
-        values = np.where(ran, values, plan.values(preview.as_sweep()))
-    if known.gap.reason:
-        st.warning(known.gap.reason[0].upper() + known.gap.reason[1:] + ".")
-    noise = known.gap.noise if plan.in_logits(known.gap) else known.gap.noise_score
-    panel = Panel(
-        DIRECTIONS[plan.direction],
-        values,
-        faint=ran & (np.abs(np.nan_to_num(values)) <= np.nan_to_num(noise)),
-        estimated=~ran & np.isfinite(values),
+def reading(plan: Plan) -> None:
+    """What is shown and how to read it, with this prompt's numbers; or why there are no scores."""
+    donor, recipient = DIRECTIONS[plan.direction].split(" → ")
+    gap = plan.gap
+    where = "" if plan.positions in ("all", "end") else f" at {quoted(plan.overview.prompt.tokens[int(plan.positions)])}"
+    where = " at END" if plan.positions == "end" else where
+    st.caption(
+        f"Each cell is one run of {recipient} with one activation taken from {donor}{where}. Plain, {recipient}'s logit "
+        f"difference is {_signed(gap.recipient)} and {donor}'s {_signed(gap.donor)}; a score of 1 would move all of it."
     )
-    title = f"{SITES[plan.site][0].upper()}{SITES[plan.site][1:]}, {DIRECTIONS[plan.direction]}"
-    read = _read(plan, known, noise)
-    if unit(plan.site) == "layer":
-        _layer_map(title, panel, plan, known, read)
+    if gap.reason:
+        st.warning(plain(gap.reason[0].upper() + gap.reason[1:] + "."))
+
+
+def _signed(value: float) -> str:
+    return f"{value:+.2f}".replace("-", "−")
+
+
+def score_map(board: Board, plan: Plan) -> None:
+    """The map: estimates first, exact values as they arrive, deepest layers first."""
+    preview = board.follow("estimate", site=plan.site, direction=plan.direction) if plan.has_estimate else None
+    job = board.follow("sweep", **plan.options)
+
+    def draw() -> None:
+        sweep, estimate = known(job) or plan.nothing_yet(plan.site), known(preview)
+        _progress(board, plan, job, sweep, estimate)
+        if not troubles(job):
+            _map(plan, sweep, estimate)
+
+    live(draw, job, preview)
+
+
+def _progress(board: Board, plan: Plan, job: Job | None, sweep: Sweep, estimate: Estimate | None) -> None:
+    """One line that is always there, with its button: what has run, and how well the estimate foretold it."""
+    with st.container(horizontal=True, vertical_alignment="center", key="sweep_progress"):
+        st.markdown(_line(job, sweep, estimate), width="stretch")
+        running = board.fresh and job is not None and not job.finished
+        if job is not None and job.state == "cancelled":
+            again = lambda: jobs.resume("sweep", **plan.options)  # noqa: E731
+            st.button("Run again", on_click=again, disabled=not board.fresh, icon=":material/play_arrow:", key="run_sweep")
+        else:
+            stop = lambda: jobs.stop("sweep", **plan.options)  # noqa: E731
+            st.button("Cancel", on_click=stop, disabled=not running, icon=":material/stop:", key="stop_sweep")
+
+
+def _line(job: Job | None, sweep: Sweep, estimate: Estimate | None) -> str:
+    count = f"{sweep.done} of {sweep.total}"
+    rest = "the others are estimates" if estimate is not None else "the others have not run"
+    if job is not None and job.state == "done":
+        parts = [f":green[:material/check_circle:] {count} exact, {job.seconds:.1f} s", f"noise floor {_floor(sweep)}"]
+    elif job is not None and job.state == "cancelled":
+        parts = [f":orange[:material/pause_circle:] Cancelled: {count} exact, {rest}"]
+    elif job is None or job.finished:
+        parts = [f":orange[:material/error:] {count} exact, {rest}"]
+    elif job.state == "queued":
+        parts = [f":blue[:material/hourglass_top:] {count} exact, {rest}", plain(jobs.progress_line(job))]
+    else:
+        parts = [f":blue[:material/hourglass_top:] {count} exact, deepest layers first, {job.seconds:.1f} s; {rest}"]
+    if estimate is not None:
+        found = agreement(estimate, sweep)
+        if np.isfinite(found.correlation):
+            parts.append(f"rank correlation with the estimate {found.correlation:.2f}")
+    return " · ".join(parts)
+
+
+def _floor(sweep: Sweep) -> str:
+    return f"{sweep.gap.noise:.0e} logits" if sweep.gap.noise else "0"
+
+
+def _map(plan: Plan, sweep: Sweep, estimate: Estimate | None) -> None:
+    exact = plan.values(sweep)
+    estimated = ~np.isfinite(exact) if estimate is not None else np.zeros(exact.shape, bool)
+    values = np.where(estimated, plan.values(estimate.as_sweep()), exact) if estimate is not None else exact
+    title = SITES[plan.site][0].upper() + SITES[plan.site][1:]
+    read = "Green moves the recipient towards the donor's answer" if not plan.in_logits else "Green: towards the answer"
+    read += "; grey cells move it no more than rounding does." if plan.faint(sweep).any() else "."
+    kind = unit(plan.site)
+    if kind == "layer":
+        fig = _layers(plan, title, exact[:, 0], values[:, 0], estimated[:, 0])
+        figure(fig, "patching", read, definitions.PATCHING, sweep.to_frame())
         return
+    panel = Panel(DIRECTIONS[plan.direction], values, faint=plan.faint(sweep), estimated=estimated)
     chosen = state.chosen_head(plan.overview.n_layers, plan.overview.n_heads)
-    by_group = unit(plan.site) == "group"
-    if by_group and chosen:
+    if chosen and kind == "group":
         chosen = (chosen[0], chosen[1] // plan.group_size)
-    fig = head_heatmaps(
-        [panel], title, plan.unit(known.gap), chosen=chosen, columns="KV group" if by_group else "head",
-        notes=_notes(plan, by_group),
-    )  # fmt: skip
-    figure(fig, "patching", read, definitions.PATCHING, known.to_frame(), heads="group" if by_group else "head")
+    columns = "KV group" if kind == "group" else "head"
+    fig = head_heatmaps([panel], title, plan.unit, chosen=chosen, columns=columns, notes=_notes(plan, kind), fills=True)
+    figure(fig, "patching", f"{read} Click a cell to choose its head everywhere.", definitions.PATCHING, sweep.to_frame(), kind)
 
 
-def _layer_map(title: str, panel: Panel, plan: Plan, known: Sweep, read: str) -> None:
-    rows = {SITES[plan.site].split(" of ")[0]: np.stack([panel.values[:, 0], np.full(len(panel.values), np.nan)])}
-    fig = layer_bars(rows, title, plan.unit(known.gap), series=(DIRECTIONS[plan.direction], " "))
-    fig.update_traces(showlegend=False)
-    figure(fig, "patching", read, definitions.PATCHING, known.to_frame())
+def _layers(plan: Plan, title: str, exact: np.ndarray, values: np.ndarray, estimated: np.ndarray):
+    """Bars, since a layer's site has one cell a layer; estimates in a series of their own."""
+    row = f"patch of {plan.site}"
+    if not plan.has_estimate:
+        return layer_bars({row: exact[None]}, title, plan.unit, series=("exact",))
+    series = np.stack([exact, np.where(estimated, values, np.nan)])
+    return layer_bars({row: series}, title, plan.unit, series=("exact", "estimate"))
 
 
-def _read(plan: Plan, known: Sweep, noise: float) -> str:
-    what = "logits that the patch adds" if plan.in_logits(known.gap) else "share of the gap that the patch moves"
-    floor = f" Noise floor {noise:.1e}." if np.isfinite(noise) else ""
-    click = "" if unit(plan.site) == "layer" else " Click a cell to choose its head everywhere."
-    return f"One patched run a cell: the {what}; green towards the donor's answer.{click}{floor}"
-
-
-def _notes(plan: Plan, by_group: bool) -> list[list[str]]:
+def _notes(plan: Plan, kind: str) -> list[list[str]]:
     """Which query heads share a value vector."""
     size, layers = plan.group_size, plan.overview.n_layers
-    columns = plan.overview.n_groups if by_group else plan.overview.n_heads
-    groups = range(columns) if by_group else [h // size for h in range(columns)]
-    shared = [f"query heads {g * size} to {(g + 1) * size - 1} share KV group {g}" if size > 1 else "" for g in groups]
+    columns = plan.overview.n_groups if kind == "group" else plan.overview.n_heads
+    groups = range(columns) if kind == "group" else [h // size for h in range(columns)]
+    shared = [f"KV{g}: shared by query heads {g * size} to {(g + 1) * size - 1}" if size > 1 else "" for g in groups]
     return [shared] * layers
-
-
-def top_table(plan: Plan, sweep: Sweep, attention: Answer | None) -> None:
-    """The components that move the recipient furthest, with what else is known about them."""
-    if unit(plan.site) == "layer":
-        return
-    table = _table(plan, sweep, attention)
-    st.markdown("**The components that move the recipient furthest**")
-    formats = {
-        name: st.column_config.NumberColumn(format="%.2f" if name.startswith("A(") else "%+.3f")
-        for name in table
-        if name not in ("name", "query heads")
-    }
-
-    def choose() -> None:
-        rows = st.session_state.top_patching.selection.rows
-        if rows:
-            layer, column = sweep.top(TOP)[rows[0]]
-            head = column * plan.group_size if unit(plan.site) == "group" else column
-            state.set_view("head", head_name(layer, head))
-
-    st.dataframe(
-        table, key="top_patching", hide_index=True, column_config=formats, on_select=choose,
-        selection_mode="single-row", width="stretch",
-    )  # fmt: skip
-    below(
-        "top_patching_heads",
-        "Largest movement towards the donor first. Select a row to choose its head.",
-        definitions.PATCHING,
-        table,
-    )
-
-
-def _table(plan: Plan, sweep: Sweep, attention: Answer | None) -> pd.DataFrame:
-    rows = []
-    for layer, column in sweep.top(TOP):
-        row = {"name": sweep.name(layer, column), "effect": sweep.effect[layer, column], "score": sweep.score[layer, column]}
-        if unit(plan.site) == "group":
-            first = column * plan.group_size
-            row["query heads"] = f"{first}–{first + plan.group_size - 1}" if plan.group_size > 1 else str(first)
-        elif attention is not None and attention.fresh:
-            row |= _attention_columns(attention.result, layer, column)
-        rows.append(row)
-    return pd.DataFrame(rows)
-
-
-def _attention_columns(attention, layer: int, head: int) -> dict[str, float]:
-    found = {}
-    for role in ("original", "colon"):
-        if role in attention.roles:
-            word = attention.tokens[attention.roles[role]].strip()
-            base, instruct = attention.at(role)[:, layer, head]
-            found |= {f"A({word}→END) BASE": base, f"A({word}→END) INSTRUCT": instruct}
-    base, instruct = attention.dla[:, layer, head]
-    return found | {"DLA BASE": base, "DLA INSTRUCT": instruct}

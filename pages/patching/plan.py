@@ -8,20 +8,22 @@ import numpy as np
 
 from cache.questions import Overview
 from core.charts import theme
+from core.patching_plan import unit
+from core.patching_results import Gap, Sweep
 
 SITES = {
-    "z": "output of a head (z)",
-    "v": "values of a KV group (v)",
-    "k": "keys of a KV group (k)",
-    "q": "queries of a head (q)",
-    "pattern": "attention pattern of a head",
+    "z": "output patch of one head (z)",
+    "v": "value patch of a KV group (v)",
     "value_only": "value only, one head",
     "pattern_only": "pattern only, one head",
-    "result": "output through the donor's W_O",
-    "attn_out": "attention out of a layer",
-    "mlp_out": "MLP out of a layer",
+    "result": "output through the donor's W_O (variant)",
+    "pattern": "attention pattern of one head",
+    "q": "queries of one head (q)",
+    "k": "keys of a KV group (k)",
+    "attn_out": "attention of a whole layer",
+    "mlp_out": "MLP of a whole layer",
     "resid_pre": "residual stream before a layer",
-    "resid_mid": "residual stream after attention",
+    "resid_mid": "residual stream after its attention",
 }
 ESTIMATED = ("z", "v", "mlp_out")
 DIRECTIONS = {"instruct_to_base": "INSTRUCT → BASE", "base_to_instruct": "BASE → INSTRUCT"}
@@ -35,27 +37,56 @@ class Plan:
     direction: str
     positions: str
     show: str
-    overview: Overview | None
+    overview: Overview
 
     @property
     def options(self) -> dict[str, str]:
         """What a sweep of the page's site is asked with."""
-        return {"site": self.site, "direction": self.direction, "positions": self.positions}
+        return self.at(self.site)
+
+    def at(self, site: str) -> dict[str, str]:
+        """The same plan at another site."""
+        return {"site": site, "direction": self.direction, "positions": self.positions}
+
+    @property
+    def has_estimate(self) -> bool:
+        """Estimates are over all positions."""
+        return self.site in ESTIMATED and self.positions == "all"
 
     @property
     def group_size(self) -> int:
         return self.overview.n_heads // self.overview.n_groups
 
-    def at(self, site: str) -> dict[str, str]:
-        """The same plan at another site."""
-        return self.options | {"site": site}
+    @property
+    def gap(self) -> Gap:
+        """What patches are measured against, as the two plain runs have it."""
+        base, instruct = map(float, self.overview.summary.logit_diff)
+        ends = (base, instruct) if self.direction == "instruct_to_base" else (instruct, base)
+        return Gap(self.direction, *ends)
+
+    def nothing_yet(self, site: str) -> Sweep:
+        """A sweep of which no cell has run."""
+        overview = self.overview
+        columns = {"head": overview.n_heads, "group": overview.n_groups, "layer": 1}[unit(site)]
+        return Sweep(site, self.positions, self.gap, np.full((overview.n_layers, columns), np.nan))
+
+    @property
+    def in_logits(self) -> bool:
+        return self.show == "effect" or self.gap.reason is not None
+
+    @property
+    def unit(self) -> str:
+        return theme.LOGITS if self.in_logits else theme.SCORE
 
     def values(self, result) -> np.ndarray:
         """Scores, or effects where those are shown or scores do not exist."""
-        return result.effect if self.in_logits(result.gap) else result.score
+        return result.effect if self.in_logits else result.score
 
-    def in_logits(self, gap) -> bool:
-        return self.show == "effect" or gap.reason is not None
+    def faint(self, result) -> np.ndarray:
+        """Cells that moved no more than the recipient's own activation does."""
+        with np.errstate(invalid="ignore"):
+            return np.abs(result.effect) <= result.gap.noise
 
-    def unit(self, gap) -> str:
-        return f"effect, {theme.LOGITS}" if self.in_logits(gap) else theme.SCORE
+    def head_of(self, site: str, column: int) -> int:
+        """The query head that a click on a column chooses: of a KV group, its first."""
+        return column * self.group_size if unit(site) == "group" else column

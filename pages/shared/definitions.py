@@ -99,3 +99,23 @@ AGREEMENT = """
 Each point is a cell that has run: its first-order estimate against its exact effect. Spearman's rank correlation says
 whether the estimate ranks the cells as the exact patch does; it says nothing of their size.
 """
+
+ATTENTION = """
+**A(src→END)**: the attention weight of a head from END, the last position, to a source token, after the softmax; over
+all sources it sums to 1. The maps show BASE, INSTRUCT and INSTRUCT − BASE for every head.
+
+A weight is not yet information. **Value-weighted**: A·‖v W_O‖, the length of what END receives from the source.
+**Written along the difference**: A·(v W_O)·d·s in logits, what it adds to the logit difference directly; over all
+sources it sums to the head's direct logit attribution. Much attention on the first token (BOS) often means that a head
+rests.
+"""
+
+ATTENTION_LAYERS = """
+The mean over a layer's heads of |A_INSTRUCT − A_BASE|. Named are the three layers that differ most, and the shortest
+run of layers that holds half of the whole difference.
+"""
+
+PATTERN = """
+The whole pattern: every position (row) attends to itself and those before it; a row sums to 1. Read from the recorded
+run. INSTRUCT − BASE: green where INSTRUCT attends more, purple where BASE does.
+"""

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
+from core.results import head_name
 from pages.shared import state
 
 CONFIG = {"displaylogo": False, "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d", "zoom2d", "pan2d"]}
 
 
-def figure(fig: go.Figure, key: str, read: str, definition: str, table: pd.DataFrame, heads: str = "") -> None:
-    """Show a figure. heads: "head" or "group" where a click on a cell chooses its head, everywhere in the app."""
+# What a click carries (customdata) → the (layer, head) that it chooses.
+Heads = Callable[[Sequence[int]], tuple[int, int]]
+
+
+def figure(fig: go.Figure, key: str, read: str, definition: str, table: pd.DataFrame, heads: str | Heads = "") -> None:
+    """Show a figure. heads: what makes a click choose a head everywhere in the app; "head" or "group" where it is on
+    (layer, head) or (layer, KV group)."""
     on_select = _choose_head(key, heads) if heads else "ignore"
     options = {"selection_mode": "points", "on_select": on_select} if heads else {}
     st.plotly_chart(fig, key=key, config=CONFIG, width="stretch", **options)
@@ -39,12 +45,19 @@ def below(key: str, read: str, definition: str, table: pd.DataFrame) -> None:
         )
 
 
-def _choose_head(key: str, heads: str) -> Callable[[], None]:
+def _choose_head(key: str, heads: str | Heads) -> Callable[[], None]:
     def choose() -> None:
         points = st.session_state[key].selection.points
         # A second click on the same cell, or new data, empties the selection: the choice stays.
         if points and points[-1].get("customdata"):
-            layer, column = points[-1]["customdata"][:2]
-            state.set_view("head", f"L{layer}H{column * state.group_size() if heads == 'group' else column}")
+            layer, head = _head(points[-1]["customdata"], heads)
+            state.set_view("head", head_name(layer, head))
 
     return choose
+
+
+def _head(carried: Sequence[int], heads: str | Heads) -> tuple[int, int]:
+    if callable(heads):
+        return heads(carried)
+    layer, column = carried[:2]
+    return layer, column * state.group_size() if heads == "group" else column

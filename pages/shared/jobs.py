@@ -70,7 +70,7 @@ class Asking:
         return Answer(last[question], fresh=False) if question in last else None
 
     def follow(self, question: str, **options) -> Job | None:
-        """The job of a question that takes long, to show its partial results; None if it cannot be asked.
+        """The job of a question that takes long, to show its partial results and its error; None if it cannot be asked.
 
         A job that the viewer stopped is not asked again: it is returned as it was left.
         """
@@ -79,8 +79,6 @@ class Asking:
         job = None if self.errors else self._submit(question, options)
         if job is not None and not job.wait(max(0.0, self.deadline - time.monotonic())):
             self.pending.append(job)
-        elif job is not None and job.state != "done":
-            self._failed(job)
         return job
 
     def _submit(self, question: str, options: dict) -> Job | None:
@@ -109,7 +107,7 @@ def stop(question: str, **options) -> None:
     """Leave a followed job as it is; for callbacks."""
     job = service().ask(question, state.experiment(), owner(), **options)
     service().worker.cancel(job.key, owner())
-    st.session_state.stopped[_key(question, options)] = job
+    st.session_state.setdefault("stopped", {})[_key(question, options)] = job
 
 
 def resume(question: str, **options) -> None:

@@ -12,6 +12,7 @@ from core.experiment import (
     InputError,
     choose_word,
     occurrences,
+    prompt_text,
     words,
 )
 from pages.shared import state
@@ -34,7 +35,9 @@ def sidebar() -> dict[str, object]:
         slots["answer"] = _answer(experiment)
         slots["suggestions"] = st.empty()
         with st.expander("Advanced", key="advanced"):
-            slots |= _advanced(experiment)
+            fields = _advanced(experiment)
+        # Below the section, which may be closed.
+        slots |= {field: st.empty() for field in fields}
     return slots
 
 
@@ -184,34 +187,31 @@ def suggestions(slot, strings: tuple[str, ...]) -> None:
     )
 
 
-def _advanced(experiment: Experiment) -> dict[str, object]:
-    slots = {}
+def _advanced(experiment: Experiment) -> list[str]:
+    """Draw the section; returns the fields it edits."""
     if not experiment.is_free:
-        slots["prompt"] = st.empty()
         st.button("Write a free prompt", on_click=_to_free_prompt, help="Any text, with exact answer and original")
     else:
         st.button("Back to instruction and sentence", on_click=_to_parts)
-    slots["colon"] = _colon(experiment)
-    slots["picked"] = _token(experiment)
-    slots["dtype"] = _input(
-        st.selectbox, "dtype", "dtype", options=["", *DTYPES], format_func=lambda name: name or "the pair's own"
-    )
-    return slots
+    _colon(experiment)
+    if experiment.picked is not None:
+        st.caption(f"Followed token: position {experiment.picked}")
+        st.button("Follow no token", on_click=lambda: state.edit(picked=None))
+    dtypes = ["", *DTYPES]
+    if experiment.dtype not in dtypes:
+        dtypes.append(experiment.dtype)
+    _input(st.selectbox, "dtype", "dtype", options=dtypes, format_func=lambda name: name or "the pair's own")
+    return ["prompt", "colon", "picked", "dtype"] if not experiment.is_free else ["colon", "picked", "dtype"]
 
 
 def _to_free_prompt() -> None:
     """Start from the text on screen."""
-    overview = st.session_state.get("last", {}).get("overview")
-    if overview is not None:
-        prompt = overview.prompt
-        state.edit(prompt=prompt.text, original=prompt.original, answer=prompt.answer, occurrence=0)
-    else:
-        state.edit(prompt=f"{experiment_text()} ")
-
-
-def experiment_text() -> str:
     experiment = state.experiment()
-    return f"{experiment.instruction}: {experiment.sentence}"
+    try:
+        text = prompt_text(experiment)
+        state.edit(prompt=text.text, original=text.original, answer=text.answer or "", occurrence=0)
+    except InputError:
+        state.edit(prompt=f"{experiment.instruction}: {experiment.sentence}")
 
 
 def _to_parts() -> None:
@@ -219,7 +219,7 @@ def _to_parts() -> None:
     state.edit(prompt="", original=experiment.original.strip(), answer=experiment.answer.strip())
 
 
-def _colon(experiment: Experiment) -> object:
+def _colon(experiment: Experiment) -> None:
     key = "input_colon"
     value = "second" if experiment.colon else "first"
     if st.session_state.get(key) != value:
@@ -231,14 +231,6 @@ def _colon(experiment: Experiment) -> object:
         required=True,
         on_change=lambda: state.edit(colon=int(st.session_state[key] == "second")),
     )
-    return st.empty()
-
-
-def _token(experiment: Experiment) -> object:
-    if experiment.picked is not None:
-        st.caption(f"Followed token: position {experiment.picked}")
-        st.button("Follow no token", on_click=lambda: state.edit(picked=None))
-    return st.empty()
 
 
 def on_screen(overview) -> str:

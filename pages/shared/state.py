@@ -16,12 +16,19 @@ from core.experiment import Experiment, from_query, shorten, to_query
 # What a link says about the view rather than the numbers' question: name → (default, pattern).
 VIEW = {
     "head": ("", r"L\d{1,3}H\d{1,3}"),
+    "listed": ("", r"L\d{1,3}H\d{1,3}(,L\d{1,3}H\d{1,3}){0,15}"),
+    "measure": ("weight", r"weight|value_weighted|written"),
+    "whose": ("base", r"base|instruct|change"),
     "project": ("own", r"own|base|instruct"),
     "direction": ("instruct_to_base", r"instruct_to_base|base_to_instruct"),
     "site": ("z", r"[a-z_]{1,20}"),
     "positions": ("all", r"all|end|picked"),
     "show": ("score", r"score|effect"),
     "part": ("scatter", r"[a-z]{1,20}"),
+    "pairs": ("6", r"\d{1,2}"),
+    "steps": ("6", r"\d{1,2}"),
+    "heads": ("", r"L\d{1,3}H\d{1,3}(,L\d{1,3}H\d{1,3}){0,30}"),
+    "map": ("resid_pre", r"[a-z_]{1,20}"),
 }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import streamlit as st
 
@@ -55,6 +55,7 @@ export default function ({ data, setTriggerValue, parentElement }) {
 }
 """
 
+_TEAL = "22, 153, 140"  # as readable under the text of a light page as under that of a dark one
 _strip = st.components.v2.component("rephrase_token_strip", css=_CSS, js=_JS)
 
 
@@ -85,3 +86,17 @@ def token_strip(
             on_click(index)
 
     _strip(data=data, key=key, on_clicked_change=clicked)
+
+
+def attention_strip(
+    tokens: Sequence[str],
+    roles: Mapping[str, int],
+    weight: Sequence[float],
+    key: str,
+    on_click: Callable[[int], None],
+) -> None:
+    """The prompt coloured by attention from END: from nothing at 0 to full at 1, so that two models compare."""
+    shown = {role: position for role, position in roles.items() if role in ("original", "colon", "end", "picked")}
+    titles = [f"position {i}: {token!r}, attention {a:.3f}" for i, (token, a) in enumerate(zip(tokens, weight))]
+    colors = [f"rgba({_TEAL}, {0.85 * float(a):.3f})" for a in weight]
+    token_strip(tokens, shown, key, on_click, titles, colors)

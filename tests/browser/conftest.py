@@ -76,9 +76,9 @@ class Viewer:
         expect(metrics).to_have_count(3)
         return metrics.all_inner_texts()
 
-    @property
-    def alerts(self) -> list[str]:
-        return self.page.locator("[data-testid=stAlert]").all_inner_texts()
+    def told(self, text: str) -> None:
+        """Expect a visible message that holds the text."""
+        expect(self.page.locator("[data-testid=stAlert]").filter(has_text=text).first).to_be_visible()
 
     def type(self, label: str, text: str) -> None:
         """Type into a field of the sidebar and press Enter."""

@@ -1,0 +1,25 @@
+"""Attention: where END looks in each model, head by head, and where the two models differ."""
+
+import streamlit as st
+
+from pages.attention import parts, views
+from pages.shared.answers import ask, figures
+
+parts.title()
+overview = ask("overview")
+answer = ask("attention")
+with figures(answer):
+    if answer is None or overview is None:
+        st.info("The first figures appear once both models have run.")
+    else:
+        attention = answer.result
+        head = parts.head_on_screen(attention)
+        parts.sources(attention, overview.result)
+        parts.strips(attention, head)
+        parts.heatmaps(attention, head)
+        parts.layers(attention)
+        listed = parts.head_list(attention, answer.fresh)
+        parts.tables(attention, listed)
+        views.patterns(attention, head)
+        views.layer(attention, head)
+        views.chosen_heads(listed)

@@ -1,0 +1,181 @@
+"""The upper part of the Attention page: sources, tokens, heatmaps, layers, tables."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from cache.questions import Overview
+from core.attention_results import Attention
+from core.charts import theme
+from core.charts.attention import layer_difference_lines
+from core.charts.heatmap import head_heatmaps, model_panels
+from core.prompt import neighbours
+from core.results import MODELS, head_name
+from pages.shared import definitions, heads, state
+from pages.shared.figures import below, figure
+from pages.shared.jobs import service
+from pages.shared.text import plain
+from pages.shared.tokens import attention_strip
+
+LISTED = 8  # heads in the tables before anybody edits the list
+POSTS = ("L30H31", "L13H23", "L16H29", "L13H15", "L22H30", "L13H22", "L30H29")
+_MEASURES = {"weight": "attention", "value_weighted": "value-weighted", "written": "written along the difference"}
+_UNITS = {"weight": theme.ATTENTION, "value_weighted": "A·‖v W_O‖", "written": theme.LOGITS}
+SWEEP = {"site": "z", "direction": "instruct_to_base", "positions": "all"}
+
+
+def title() -> None:
+    st.subheader("Where does the model look, and where do the two look differently?")
+
+
+def head_on_screen(attention: Attention) -> tuple[int, int]:
+    """The chosen head, or while none is chosen the one that differs most."""
+    chosen = state.chosen_head(*attention.weight.shape[1:3])
+    return chosen or attention.top_heads(followed(attention)[0], 1)[0]
+
+
+def followed(attention: Attention) -> list[str]:
+    """The roles that the page shows, in the post's order; a prompt that has none of them is read from its start."""
+    return [role for role in ("colon", "original", "picked") if role in attention.roles] or ["end"]
+
+
+def named(attention: Attention, role: str) -> str:
+    """A(src→END) with the source's token, as it reads."""
+    token = attention.tokens[attention.roles[role]]
+    return f"A({token.strip() or token.replace(chr(10), '⏎')}→END)"
+
+
+def sources(attention: Attention, overview: Overview) -> None:
+    """Which colon, which picked token, and what a cell shows."""
+    with st.container(horizontal=True, vertical_alignment="bottom", key="attention_controls"):
+        if len(overview.prompt.colons) > 1:
+            _colon()
+        heads.choice(st.segmented_control, "A cell shows", "measure", _MEASURES, required=True)
+        if "picked" in attention.roles:
+            st.button("Follow no other token", on_click=lambda: state.edit(picked=None), key="unpick")
+
+
+def _colon() -> None:
+    key = "attention_colon"
+    value = "second" if state.experiment().colon else "first"
+    if st.session_state.get(key) != value:
+        st.session_state[key] = value
+    change = lambda: state.edit(colon=int(st.session_state[key] == "second"))  # noqa: E731
+    st.segmented_control("Which “:”", ["first", "second"], key=key, required=True, on_change=change)
+
+
+def strips(attention: Attention, head: tuple[int, int]) -> None:
+    """The prompt, coloured by what the chosen head attends to from END; a click follows that token."""
+    layer, h = head
+    with st.container(border=True, key="chosen_head"):
+        heads.numbers(attention, head)
+        for m, column in enumerate(st.columns(2)):
+            with column:
+                st.caption(f"{MODELS[m].upper()}: what {head_name(*head)} attends to from END")
+                attention_strip(
+                    attention.tokens,
+                    attention.roles,
+                    attention.weight[m, layer, h],
+                    f"strip_{MODELS[m]}",
+                    lambda i: state.edit(picked=i),
+                )
+    below(
+        "chosen_attention",
+        "The darker, the more of END's attention. Click a token to follow it in the maps.",
+        definitions.ATTENTION,
+        attention.tokens_frame(layer, h),
+    )
+
+
+def heatmaps(attention: Attention, head: tuple[int, int]) -> None:
+    """BASE | INSTRUCT | INSTRUCT − BASE of every head, one map a source, all on one scale."""
+    measure = state.view("measure")
+    values = getattr(attention, measure)
+    maps = {role: values[..., attention.roles[role]] for role in followed(attention)}
+    panels = {role: model_panels(map_) for role, map_ in maps.items()}
+    limit = max(float(np.abs(p.values).max()) for role in panels for p in panels[role]) or 1.0
+    for role in maps:
+        position = attention.roles[role]
+        where = f"{role}, position {position}: {neighbours(attention, position)}"
+        fig = head_heatmaps(
+            panels[role],
+            title=named(attention, role) if measure == "weight" else f"{named(attention, role)}, {_MEASURES[measure]}",
+            unit=_UNITS[measure],
+            limit=limit,
+            chosen=head,
+            subtitle=where,
+        )
+        read = "One cell a head, one scale for all maps of the page. Click a cell to choose its head everywhere."
+        figure(fig, f"attention_{role}", read, definitions.ATTENTION, _map_table(attention, role), heads="head")
+
+
+def _map_table(attention: Attention, role: str) -> pd.DataFrame:
+    frame = attention.to_frame()
+    return frame[frame["role"] == role]
+
+
+def layers(attention: Attention) -> None:
+    """How much the models differ layer by layer, in lines and in words."""
+    changes = {f"{named(attention, role)}, {role}": attention.layers(role) for role in followed(attention)}
+    lines = [change.line() for change in changes.values()]
+    frames = [change.to_frame().assign(source=name) for name, change in changes.items()]
+    figure(
+        layer_difference_lines({name: change.mean_abs for name, change in changes.items()}),
+        "attention_layers",
+        " · ".join(plain(line) for line in lines),
+        definitions.ATTENTION_LAYERS,
+        pd.concat(frames, ignore_index=True),
+    )
+
+
+def head_list(attention: Attention, fresh: bool) -> list[tuple[int, int]]:
+    """The heads of the tables and small maps: edited, or the preset."""
+    shape = attention.weight.shape[1:3]
+    preset, why = _preset(attention, fresh)
+    st.markdown("**Chosen heads**")
+    listed = heads.list_input(shape, preset, f"Preset: {why}")
+    return listed
+
+
+def _preset(attention: Attention, fresh: bool) -> tuple[list[tuple[int, int]], str]:
+    layers, count = attention.weight.shape[1:3]
+    sweep = service().known("sweep", state.experiment(), **SWEEP) if fresh else None
+    if sweep is not None:
+        found, why = sweep.top(LISTED), "the heads whose output patch moves BASE furthest"
+    else:
+        by_role = [attention.top_heads(role, LISTED) for role in followed(attention)]
+        found, why = [head for several in zip(*by_role) for head in several], "the heads that differ most between the models"
+    posts = [place for name in POSTS if (place := heads.parse(name)) and place[0] < layers and place[1] < count]
+    why += ", and the post's" if posts else ""
+    return list(dict.fromkeys([*list(dict.fromkeys(found))[:LISTED], *posts])), why
+
+
+def tables(attention: Attention, listed: list[tuple[int, int]]) -> None:
+    """The post's tables: A(src→END) of the listed heads in both models."""
+    if not listed:
+        st.info("Choose at least one head for the tables.")
+        return
+    roles = followed(attention)
+    for role, column in zip(roles, st.columns(len(roles))):
+        with column:
+            table = attention.heads_frame(role, listed)
+            st.markdown(f"**{plain(named(attention, role))}**, {role}")
+            _table(table, f"heads_{role}")
+            below(f"table_{role}", "Select a row to choose its head.", definitions.ATTENTION, table)
+
+
+def _table(table: pd.DataFrame, key: str) -> None:
+    def choose() -> None:
+        rows = st.session_state[key].selection.rows
+        if rows:
+            state.set_view("head", str(table["name"].iloc[rows[0]]))
+
+    shown = {"name": "head", "base": "BASE", "instruct": "INSTRUCT", "change": "INSTRUCT − BASE"}
+    formats = {label: st.column_config.NumberColumn(format="%.2f" if name != "change" else "%+.2f")
+               for name, label in shown.items() if name != "name"}  # fmt: skip
+    st.dataframe(
+        table[list(shown)].rename(columns=shown), key=key, hide_index=True, column_config=formats, on_select=choose,
+        selection_mode="single-row", width="stretch",
+    )  # fmt: skip

@@ -1,0 +1,87 @@
+"""The lower part of the Attention page: full patterns, of the chosen head, of its whole layer, of several heads."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from core.attention_results import Attention, Patterns
+from core.results import MODELS, head_name
+from pages.shared import circuitsvis, definitions, heads, layer_grid, state
+from pages.shared.answers import ask
+from pages.shared.figures import below
+
+WHOSE = {"base": "BASE", "instruct": "INSTRUCT", "change": "INSTRUCT − BASE"}
+
+
+def patterns(attention: Attention, head: tuple[int, int]) -> None:
+    """The chosen head's whole pattern, both models side by side."""
+    answer = ask("pattern", layer=head[0], head=head[1])
+    st.markdown(f"**Full pattern of {head_name(*head)}**")
+    if answer is None:
+        return
+    found: Patterns = answer.result
+    name = head_name(*found.heads[0])
+    shown = [
+        circuitsvis.pattern_view(f"{model.upper()}, {name}", found.pattern[m, 0], found.tokens, model)
+        for m, model in enumerate(MODELS)
+    ]
+    circuitsvis.show(shown, "pattern", f"attention pattern of {name} in both models", columns=2)
+    below(
+        "patterns",
+        f"Rows attend, columns are attended to; hover for a value.{_cut(found, circuitsvis.POSITIONS)}",
+        definitions.PATTERN,
+        found.to_frame(),
+    )
+
+
+def layer(attention: Attention, head: tuple[int, int]) -> None:
+    """Every head of the chosen head's layer at a glance."""
+    whose = _whose()
+    answer = ask("layer_patterns", layer=head[0])
+    if answer is None:
+        return
+    found: Patterns = answer.result
+    layer = found.heads[0][0]
+    st.markdown(f"**All heads of layer {layer}, {WHOSE[whose]}**")
+
+    def choose(index: int) -> None:
+        state.set_view("head", head_name(*found.heads[index]))
+
+    layer_grid.show(
+        _of(found, whose), [head_name(*place) for place in found.heads], found.tokens, "layer_grid", choose,
+        chosen=head[1] if head[0] == layer else None,
+    )  # fmt: skip
+    read = f"Click a map to choose its head; hover for a value.{_cut(found, layer_grid.POSITIONS)}"
+    below("layer_patterns", read, definitions.PATTERN, found.to_frame())
+
+
+def chosen_heads(listed: list[tuple[int, int]]) -> None:
+    """CircuitsVis' small maps of the listed heads, one model or their difference."""
+    if not listed:
+        return
+    answer = ask("patterns", heads=tuple(listed[: circuitsvis.HEADS]))
+    if answer is None:
+        return
+    found: Patterns = answer.result
+    names = [head_name(*place) for place in found.heads]
+    st.markdown(f"**The chosen heads, {WHOSE[state.view('whose')]}**")
+    view = circuitsvis.heads_view("", _of(found, state.view("whose")), names, found.tokens, state.view("whose"))
+    circuitsvis.show([view], "heads", "attention patterns of the chosen heads", height=700)
+    most = f" The first {circuitsvis.HEADS} of the list." if len(listed) > circuitsvis.HEADS else ""
+    read = f"Hover over a head to see it in full, click to keep it.{most}{_cut(found, circuitsvis.POSITIONS)}"
+    below("chosen_patterns", read, definitions.PATTERN, found.to_frame())
+
+
+def _whose() -> str:
+    return heads.choice(st.segmented_control, "Patterns of", "whose", WHOSE, required=True)
+
+
+def _of(found: Patterns, whose: str):
+    base, instruct = found.pattern
+    return {"base": base, "instruct": instruct, "change": instruct - base}[whose]
+
+
+def _cut(found: Patterns, most: int) -> str:
+    """A long prompt is shown from its end."""
+    count = len(found.tokens)
+    return f" The last {most} of {count} positions are shown, so rows need not sum to 1." if count > most else ""

@@ -1,0 +1,87 @@
+"""What the Patching page shows at one time: answers about one experiment, and about no other.
+
+While a new prompt is only on its way, the board of the last one stays on screen, dimmed, with what it had; the first
+answer to the new prompt replaces the board as a whole. No figure can so mix two experiments.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import streamlit as st
+
+from cache.job import Job
+from cache.questions import Overview
+from core.experiment import Experiment
+from pages.shared import state
+from pages.shared.answers import follow
+from pages.shared.jobs import POLL, Answer
+from pages.shared.text import plain
+
+
+@dataclass(eq=False)
+class Board:
+    """fresh: whether `experiment` is the one in the sidebar; only then are questions asked."""
+
+    experiment: Experiment
+    overview: Overview
+    fresh: bool = True
+    jobs: dict[tuple, Job | None] = field(default_factory=dict)
+
+    def follow(self, question: str, **options) -> Job | None:
+        """The job of a question about this board's experiment, asked now or before. What failed is not asked again."""
+        key = (question, tuple(sorted(options.items())))
+        before = self.jobs.get(key)
+        if self.fresh and (before is None or before.state != "failed"):
+            self.jobs[key] = follow(question, **options) or before
+        return self.jobs.get(key)
+
+
+def board_of(answer: Answer | None) -> Board | None:
+    """The board of the overview on screen; None before there is any."""
+    board: Board | None = st.session_state.get("board")
+    if answer is not None and answer.fresh:
+        if board is None or board.experiment != state.experiment():
+            board = st.session_state.board = Board(state.experiment(), answer.result)
+        board.fresh = True
+    elif board is not None:
+        board.fresh = False
+    return board
+
+
+def known(job: Job | None) -> Any:
+    """The job's result, or what there is of it, or None."""
+    if job is None:
+        return None
+    return job.result if job.state == "done" else job.partial.result if job.partial else None
+
+
+def live(draw: Callable[[], None], *jobs: Job | None) -> None:
+    """Draw now, and again and again while a job runs. A click inside, or the end of the jobs, reruns the whole page."""
+    waiting = [job for job in jobs if job is not None and not job.finished]
+    before = _touched()
+
+    def show() -> None:
+        if _touched() != before or waiting and all(job.finished for job in waiting):
+            st.rerun()
+        draw()
+
+    st.fragment(show, run_every=POLL if waiting else None)()
+
+
+def _touched() -> tuple:
+    """What a widget inside a fragment may have changed, which by itself reruns the fragment only."""
+    return state.experiment(), dict(st.session_state.view), len(st.session_state.get("stopped", ()))
+
+
+def troubles(*jobs: Job | None) -> bool:
+    """Say what failed, where its figure would stand."""
+    failed = [job.error for job in jobs if job is not None and job.state == "failed"]
+    for error in failed[:1]:
+        if isinstance(error, ValueError):
+            st.error(plain(str(error)[:1].upper() + str(error)[1:]))
+        else:
+            st.error(f"The computation failed ({type(error).__name__}); the server's log has it.")
+    return bool(failed)

@@ -1,0 +1,91 @@
+"""The table of the components that move the recipient furthest, with what else is known about them."""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+
+from core.attention_results import Attention
+from core.patching_plan import unit
+from core.patching_results import Sweep
+from core.results import MODELS, head_name
+from pages.patching.board import Board, known, live
+from pages.patching.plan import Plan
+from pages.shared import definitions, state
+from pages.shared.figures import below
+
+TOP = 8
+
+
+def top_heads(board: Board, plan: Plan) -> None:
+    """Of what has run so far; the chosen head is added where it is not among them."""
+    if unit(plan.site) == "layer":
+        return
+    job, attention = board.follow("sweep", **plan.options), board.follow("attention")
+    st.markdown("**The components that move the recipient furthest**")
+
+    def draw() -> None:
+        sweep = known(job) or plan.nothing_yet(plan.site)
+        cells = _cells(plan, sweep)
+        table = _table(plan, sweep, cells, known(attention))
+        _show(plan, table, cells)
+        read = "Furthest towards the donor first. Select a row to choose its head; a chosen head is added below."
+        below("top_patching_heads", read, definitions.PATCHING, table.set_axis([" ".join(c).strip() for c in table], axis=1))
+
+    live(draw, job, attention)
+
+
+def _cells(plan: Plan, sweep: Sweep) -> list[tuple[int, int]]:
+    cells = sweep.top(TOP)
+    chosen = state.chosen_head(plan.overview.n_layers, plan.overview.n_heads)
+    if chosen and unit(plan.site) == "group":
+        chosen = (chosen[0], chosen[1] // plan.group_size)
+    return cells if chosen is None or chosen in cells else [*cells, chosen]
+
+
+def _table(plan: Plan, sweep: Sweep, cells: list[tuple[int, int]], attention: Attention | None) -> pd.DataFrame:
+    """Columns in two rows: what is measured, and in which model."""
+    columns: dict[tuple[str, str], list] = {("", "name"): [sweep.name(*cell) for cell in cells]}
+    if unit(plan.site) == "group" and plan.group_size > 1:
+        size = plan.group_size
+        columns["", "query heads"] = [f"{g * size} to {(g + 1) * size - 1}" for _, g in cells]
+    columns["", "effect"] = [float(sweep.effect[cell]) for cell in cells]
+    columns["", "score"] = [float(sweep.score[cell]) for cell in cells]
+    if unit(plan.site) == "head":
+        columns |= _attention_columns(plan, cells, attention)
+    return pd.DataFrame(columns)
+
+
+def _attention_columns(plan: Plan, cells: list[tuple[int, int]], attention: Attention | None) -> dict:
+    """A(src→END) for the original and the colon, and the direct logit attribution, in both models."""
+    prompt, columns = plan.overview.prompt, {}
+    end = prompt.tokens[prompt.end].strip() or "END"
+    arrays = {
+        f"A({prompt.tokens[position].strip()}→{end})": attention.at(role) if attention else None
+        for role in ("original", "colon")
+        if (position := prompt.roles[role]) is not None
+    }
+    arrays["DLA"] = attention.dla if attention else None
+    for name, values in arrays.items():
+        for m, model in enumerate(MODELS):
+            columns[name, model.upper()] = [float("nan") if values is None else float(values[m][cell]) for cell in cells]
+    return columns
+
+
+def _show(plan: Plan, table: pd.DataFrame, cells: list[tuple[int, int]]) -> None:
+    numbers = {
+        position: st.column_config.NumberColumn(format="%.2f" if name[0].startswith("A(") else "%+.3f")
+        for position, name in enumerate(table, 1)
+        if table[name].dtype == float
+    }
+
+    def choose() -> None:
+        rows = st.session_state.top_patching.selection.rows
+        if rows and rows[0] < len(cells):
+            layer, column = cells[rows[0]]
+            state.set_view("head", head_name(layer, plan.head_of(plan.site, column)))
+
+    st.dataframe(
+        table, key="top_patching", hide_index=True, column_config=numbers, on_select=choose,
+        selection_mode="single-row", width="stretch", height=35 * (TOP + 3) + 3,
+    )  # fmt: skip

@@ -1,0 +1,69 @@
+"""Values against outputs: the post's scatter in two versions, and each KV group beside its single heads."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+
+from core.charts.patching import value_output_scatter
+from core.patching_results import Sweep
+from core.results import group_name, head_name
+from pages.patching.plan import Plan
+
+
+def scatters(
+    plan: Plan, z: Sweep, v: Sweep, value_only: Sweep, chosen: tuple[int, int] | None
+) -> list[tuple[str, go.Figure, pd.DataFrame, str]]:
+    """(key, figure, table, how to read it) of both versions."""
+    outputs, size = plan.values(z), plan.group_size
+    versions = [
+        (
+            "as_in_the_post",
+            "As in the post: a group's value, a head's output",
+            np.repeat(plan.values(v), size, axis=1),
+            "value patch of the KV group",
+            f"One value patch moves {size} query heads at once." if size > 1 else "Every head has values of its own.",
+        ),
+        (
+            "like_with_like",
+            "Like with like: one head's value, its output",
+            plan.values(value_only),
+            "value only, one head",
+            "Both patches change one query head. Lines join a KV group." if size > 1 else "Both change one head.",
+        ),
+    ]
+    return [
+        (key, value_output_scatter(x, outputs, size, title, plan.unit, name, chosen), _points(x, outputs), read)
+        for key, title, x, name, read in versions
+    ]
+
+
+def _points(values: np.ndarray, outputs: np.ndarray) -> pd.DataFrame:
+    layers, heads = np.indices(values.shape)
+    names = [head_name(layer, head) for layer, head in zip(layers.ravel(), heads.ravel())]
+    columns = {"layer": layers.ravel(), "head": heads.ravel(), "value": values.ravel(), "output": outputs.ravel()}
+    return pd.DataFrame({"name": names, **columns})
+
+
+def group_table(
+    plan: Plan, z: np.ndarray, v: np.ndarray, value_only: np.ndarray, joint: np.ndarray
+) -> tuple[pd.DataFrame, list[tuple[int, int]]]:
+    """One row a KV group, the joint patches beside the single heads' and their sums; and each row's (layer, group)."""
+    size = plan.group_size
+    order = np.argsort(-np.abs(np.nan_to_num(v)), axis=None, kind="stable")
+    groups = [(int(layer), int(group)) for layer, group in zip(*np.unravel_index(order, v.shape))]
+    rows = []
+    for layer, group in groups:
+        heads = slice(group * size, (group + 1) * size)
+        row: dict[str, object] = {"group": group_name(layer, group), "heads": f"{heads.start} to {heads.stop - 1}"}
+        for name, whole, single in (("value", v, value_only), ("output", joint, z)):
+            row[f"{name}, joint"] = float(whole[layer, group])
+            row[f"{name}, sum of singles"] = float(single[layer, heads].sum())
+            row[f"{name}, single heads"] = "  ".join(_number(x) for x in single[layer, heads])
+        rows.append(row)
+    return pd.DataFrame(rows), groups
+
+
+def _number(value: float) -> str:
+    return f"{value:+.3f}".replace("-", "−") if np.isfinite(value) else "…"
