@@ -10,9 +10,12 @@ from contextlib import asynccontextmanager, nullcontext
 import streamlit as st
 from starlette.middleware import Middleware
 
-import pages.attribution.parts  # noqa: F401 — imported before the first visitor waits for it
+import pages.attention.views  # noqa: F401 — imported before the first visitor waits for it
+import pages.attribution.parts  # noqa: F401
 import pages.explore.parts  # noqa: F401
+import pages.patching.sections  # noqa: F401
 from cache.courtesy import busy
+from pages.shared import circuitsvis
 from pages.shared.jobs import service
 
 
@@ -34,4 +37,4 @@ class Serving:
             await self.app(scope, receive, send)
 
 
-app = st.App("pages/frame.py", lifespan=warm, middleware=[Middleware(Serving)])
+app = st.App("pages/frame.py", lifespan=warm, routes=[circuitsvis.route()], middleware=[Middleware(Serving)])

@@ -35,12 +35,14 @@ def head_heatmaps(
     notes: Sequence[Sequence[str]] | None = None,
     subtitle: str = "",
     size: theme.SizeName = "normal",
+    fills: bool = False,
 ) -> go.Figure:
     """One to three layer × head maps on one colour scale; a click on a cell selects customdata [layer, head].
 
     scale: "diverging" is symmetric around zero, "sequential" starts at zero. limit: the scale's end, by default the
     largest magnitude shown. chosen: (layer, head) outlined in every panel. columns: what the x axis counts.
     notes: [layer][head], a line added to what hovering shows, for instance which heads share a KV group.
+    fills: the figure is drawn again as cells arrive, so its height must not depend on which have.
     """
     layers, count = panels[0].values.shape
     name = head_name if columns == "head" else group_name
@@ -53,4 +55,4 @@ def head_heatmaps(
     fig.update_xaxes(title_text=columns, tick0=0, dtick=theme.step(count, room))
     fig.update_yaxes(tick0=0, dtick=theme.step(layers, layers * height / (1.5 * type_.tick)))
     fig.update_yaxes(title_text="layer", col=1)
-    return theme.frame(fig, title, layers * height, size, subtitle, has_legend(panels), headings=True)
+    return theme.frame(fig, title, layers * height, size, subtitle, fills or has_legend(panels), headings=True)

@@ -24,7 +24,7 @@ SHOWN = {"score": "score", "effect": "effect"}
 
 def controls(board: Board) -> Plan | None:
     """Direction, site, positions, and whether scores or effects are shown; None while a token is to be picked."""
-    with st.container(horizontal=True, vertical_alignment="bottom", key="patch_controls"):
+    with st.container(horizontal=True, vertical_alignment="top", key="patch_controls"):
         direction = choice(st.segmented_control, "Donor → recipient", "direction", DIRECTIONS, required=True)
         site = choice(st.selectbox, "Patched activation", "site", SITES, width=290)
         positions = choice(st.segmented_control, "Positions", "positions", PLACES, required=True)
