@@ -58,7 +58,7 @@ def sources(attention: Attention, overview: Overview) -> None:
 
 
 def _colon() -> None:
-    key = "attention_colon"
+    key = "which_colon"
     value = "second" if state.experiment().colon else "first"
     if st.session_state.get(key) != value:
         st.session_state[key] = value
