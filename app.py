@@ -4,6 +4,7 @@ The frame is a script of its own in another folder: beside a folder `pages`, Str
 request in its legacy mode and answer a deep link with "Page not found".
 """
 
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, nullcontext
 
@@ -15,6 +16,7 @@ import pages.attribution.parts  # noqa: F401
 import pages.explore.parts  # noqa: F401
 import pages.patching.sections  # noqa: F401
 from cache.courtesy import busy
+from core.settings import settings
 from pages.shared import circuitsvis
 from pages.shared.jobs import service
 
@@ -36,5 +38,10 @@ class Serving:
         with busy() if scope["type"] == "http" else nullcontext():
             await self.app(scope, receive, send)
 
+
+try:
+    settings()
+except ValueError as error:
+    sys.exit(f"error: {error}")
 
 app = st.App("pages/frame.py", lifespan=warm, routes=[circuitsvis.route()], middleware=[Middleware(Serving)])
