@@ -8,9 +8,14 @@ import numpy as np
 import plotly.graph_objects as go
 
 from core.charts import theme
-from core.charts.labels import escape, token_labels, with_unit
+from core.charts.labels import escape, number, token_labels, with_unit
+from core.charts.placing import name_points
 
 NAMED = 3
+SYMBOLS = ("circle", "diamond", "square", "triangle-up", "cross")
+HEIGHT = 260
+# Above the highest point, for its name.
+ROOM = 1.2
 
 
 def layer_difference_lines(
@@ -23,21 +28,33 @@ def layer_difference_lines(
     type_ = theme.SIZES[size]
     fig = go.Figure()
     layers = len(next(iter(differences.values())))
-    for (name, values), colour in zip(differences.items(), theme.SERIES):
-        top = np.argsort(-values, kind="stable")[:NAMED]
-        labels = [f"L{layer}" if layer in top and values[layer] > 0 else "" for layer in range(layers)]
-        hover = [f"<b>{escape(name)}</b><br>layer {n}: {with_unit(float(v), '', signed=False)}" for n, v in enumerate(values)]
+    for (name, values), colour, symbol in zip(differences.items(), theme.SERIES, SYMBOLS):
+        hover = [f"<b>{escape(name)}</b><br>layer {n}: {number(float(v), signed=False)}" for n, v in enumerate(values)]
         fig.add_scatter(
-            x=list(range(layers)), y=values.tolist(), name=escape(name), mode="lines+markers+text", text=labels,
-            textposition="top center", textfont={"size": type_.tick}, customdata=hover,
-            hovertemplate="%{customdata}<extra></extra>", line={"color": colour, "width": 2.5},
-            marker={"size": 7 * type_.scale}, cliponaxis=False,
+            x=list(range(layers)), y=values.tolist(), name=escape(name), mode="lines+markers", text=hover,
+            customdata=[[layer] for layer in range(layers)], hovertemplate="%{text}<extra></extra>", line={"color": colour, "width": 2.5},
+            marker={"size": 8 * type_.scale, "symbol": symbol}, cliponaxis=False,
         )  # fmt: skip
     highest = max((float(v.max()) for v in differences.values()), default=0.0) or 1.0
+    _name_top(fig, differences, layers, highest, type_)
     fig.update_xaxes(title_text="layer", range=[-0.4, layers - 0.6], tick0=0, showgrid=False, zeroline=False)
     fig.update_xaxes(dtick=theme.step(layers, 850 / (2.2 * type_.tick)))
-    fig.update_yaxes(title_text=escape(unit), range=[0, 1.18 * highest], zeroline=True, zerolinecolor=theme.LINE)
-    return theme.frame(fig, title, 260 * type_.scale, size, legend=True)
+    fig.update_yaxes(title_text=escape(unit), range=[0, ROOM * highest], zeroline=True, zerolinecolor=theme.LINE)
+    return theme.frame(fig, title, HEIGHT * type_.scale, size, legend=True)
+
+
+def _name_top(fig: go.Figure, differences: Mapping[str, np.ndarray], layers: int, highest: float, type_: theme.Size):
+    """The layers where each role differs most, in the colour of its line."""
+    found = [
+        (float(values[layer]), int(layer), colour)
+        for values, colour in zip(differences.values(), theme.SERIES)
+        for layer in np.argsort(-np.nan_to_num(values), kind="stable")[:NAMED]
+        if values[layer] > 0
+    ]
+    found.sort(reverse=True)
+    points = [(layer, value, f"L{layer}") for value, layer, _ in found]
+    colours = [colour for *_, colour in found]
+    name_points(fig, points, (layers, ROOM * highest), HEIGHT * type_.scale, type_, colours, width=850)
 
 
 def attention_bars(
@@ -45,23 +62,39 @@ def attention_bars(
     tokens: Sequence[str],
     title: str,
     unit: str = theme.ATTENTION,
+    roles: Mapping[str, int | None] | None = None,
     size: theme.SizeName = "normal",
 ) -> go.Figure:
-    """values: (model, position), BASE then INSTRUCT: what END reads from (or what is written by) each token."""
+    """values: (model, position), BASE then INSTRUCT: what END reads from (or what is written by) each token.
+
+    roles: name → position, their tokens in bold. A click selects customdata [position].
+    """
     type_ = theme.SIZES[size]
-    count = values.shape[1]
+    count, roles = values.shape[1], roles or {}
     labels = token_labels(tokens)
+    signed = bool((values < 0).any())
+    hover = [
+        _token_hover(i, label, values[:, i], unit, signed, theme.role_of(i, roles)) for i, label in enumerate(labels)
+    ]
     fig = go.Figure()
     for name, colour, row in zip(("BASE", "INSTRUCT"), (theme.BASE, theme.INSTRUCT), values):
-        hover = [f"<b>{i}: {label}</b><br>{name}: {with_unit(float(v), unit)}" for i, (label, v) in enumerate(zip(labels, row))]
         fig.add_bar(
             x=list(range(count)), y=row.tolist(), name=name, text=hover, textposition="none",
-            hovertemplate="%{text}<extra></extra>", marker={"color": colour, "line": {"width": 0}},
+            customdata=[[i] for i in range(count)], hovertemplate="%{text}<extra></extra>",
+            marker={"color": colour, "line": {"width": 0}},
         )  # fmt: skip
-    step = theme.step(count, 850 / (1.25 * type_.tick))
-    ticks = list(range(0, count, step))
-    fig.update_layout(barmode="group", bargap=0.25, bargroupgap=0.05)
-    fig.update_xaxes(tickvals=ticks, ticktext=[labels[i] for i in ticks], tickangle=-90, range=[-0.6, count - 0.4])
-    fig.update_xaxes(showgrid=False, zeroline=False)
-    fig.update_yaxes(title_text=unit, zeroline=True, zerolinecolor=theme.LINE)
-    return theme.frame(fig, title, 220 * type_.scale, size, legend=True, bottom=theme.tick_row(labels, size))
+    named = theme.token_axis(fig, labels, roles, size)
+    fig.update_layout(barmode="group", bargap=0.25, bargroupgap=0.05, clickmode="event+select")
+    fig.update_traces(selected={"marker": {"opacity": 1}}, unselected={"marker": {"opacity": 1}})
+    fig.update_xaxes(range=[-0.6, count - 0.4], showgrid=False, zeroline=False)
+    fig.update_yaxes(title_text=escape(unit), zeroline=True, zerolinecolor=theme.LINE)
+    bottom = theme.tick_row(named, size, title=False)
+    return theme.frame(fig, title, 220 * type_.scale, size, legend=True, bottom=bottom)
+
+
+def _token_hover(position: int, label: str, values: np.ndarray, unit: str, signed: bool, role: str) -> str:
+    base, instruct = map(float, values)
+    return (
+        f"<b>{position}: {label}</b>{role}<br>BASE: {with_unit(base, unit, signed)}<br>"
+        f"INSTRUCT: {with_unit(instruct, unit, signed)}<br>INSTRUCT − BASE: {number(instruct - base)}"
+    )

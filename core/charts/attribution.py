@@ -7,7 +7,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from core.charts import theme
-from core.charts.labels import number, with_unit
+from core.charts.labels import escape, number, with_unit
 from core.results import Attribution
 
 
@@ -23,29 +23,34 @@ def layer_bars(
     unit: str,
     subtitle: str = "",
     size: theme.SizeName = "normal",
-    series: tuple[str, str] = ("BASE", "INSTRUCT"),
+    series: tuple[str, ...] = ("BASE", "INSTRUCT"),
 ) -> go.Figure:
-    """One row of bars for each entry of `rows`, name → (series, layer), all on one scale; customdata is [layer]."""
+    """One row of bars for each entry of `rows`, name → (series, layer), all on one scale; customdata is [layer].
+
+    series: what the first axis of each entry counts, one or two names; NaN is a layer not yet computed.
+    """
     type_ = theme.SIZES[size]
     layers = next(iter(rows.values())).shape[1]
+    colours = (theme.BASE, theme.INSTRUCT) if series == ("BASE", "INSTRUCT") else theme.SERIES
     fig = make_subplots(len(rows), 1, shared_xaxes=True, vertical_spacing=0.06)
     for n, (name, values) in enumerate(rows.items(), 1):
         hover = [_hover(name, layer, values[:, layer], series, unit) for layer in range(layers)]
-        for label, colour, row in zip(series, (theme.BASE, theme.INSTRUCT), values):
+        for label, colour, row in zip(series, colours, values):
             fig.add_bar(
-                x=list(range(layers)), y=row.tolist(), name=label, marker={"color": colour, "line": {"width": 0}},
+                x=list(range(layers)), y=[None if np.isnan(v) else float(v) for v in row], name=escape(label),
                 customdata=[[layer] for layer in range(layers)], text=hover, textposition="none",
-                hovertemplate="%{text}<extra></extra>", legendgroup=label, showlegend=n == 1, row=n, col=1,
+                hovertemplate="%{text}<extra></extra>", marker={"color": colour, "line": {"width": 0}},
+                legendgroup=escape(label), showlegend=n == 1, row=n, col=1,
             )  # fmt: skip
         _name_largest(fig, values, n, type_)
-        fig.update_yaxes(title_text=f"{name}, {unit}", row=n, col=1)
+        fig.update_yaxes(title_text=escape(f"{name}, {unit}"), row=n, col=1)
     # A few layers on a wide page: bars, not walls.
     fig.update_layout(barmode="group", bargap=0.2 if layers >= 12 else 0.75 - 0.045 * layers, bargroupgap=0.05)
     fig.update_xaxes(range=[-0.5, layers - 0.5], tick0=0, showgrid=False, zeroline=False)
     fig.update_xaxes(dtick=theme.step(layers, 850 / (2.2 * type_.tick)))
     fig.update_xaxes(title_text="layer", row=len(rows), col=1)
     fig.update_yaxes(range=_span(list(rows.values())), zeroline=True, zerolinewidth=1.5, zerolinecolor=theme.LINE)
-    return theme.frame(fig, title, 190 * len(rows) * type_.scale, size, subtitle, legend=True)
+    return theme.frame(fig, title, 190 * len(rows) * type_.scale, size, subtitle, legend=len(series) > 1)
 
 
 def _rest(attribution: Attribution) -> str:
@@ -61,10 +66,12 @@ def _pair(values: np.ndarray) -> str:
     return " | ".join(number(float(value)) for value in values)
 
 
-def _hover(name: str, layer: int, values: np.ndarray, series: tuple[str, str], unit: str) -> str:
-    lines = [f"<b>layer {layer}, {name}</b>"]
-    lines += [f"{label}: {with_unit(float(value), unit)}" for label, value in zip(series, values)]
-    return "<br>".join([*lines, f"{series[1]} − {series[0]}: {with_unit(float(values[1] - values[0]), unit)}"])
+def _hover(name: str, layer: int, values: np.ndarray, series: tuple[str, ...], unit: str) -> str:
+    lines = [f"<b>layer {layer}, {escape(name)}</b>"]
+    lines += [f"{escape(label)}: {with_unit(float(value), unit)}" for label, value in zip(series, values)]
+    if len(series) == 2:
+        lines.append(f"{escape(series[1])} − {escape(series[0])}: {with_unit(float(values[1] - values[0]), unit)}")
+    return "<br>".join(lines)
 
 
 def _name_largest(fig: go.Figure, values: np.ndarray, row: int, type_: theme.Size) -> None:

@@ -65,7 +65,7 @@ def grid(
     """The panels without title and tick labels; `theme.frame` and axis titles are the caller's."""
     rows, columns = panels[0].values.shape
     fig = make_subplots(1, len(panels), shared_yaxes=True, horizontal_spacing=0.025)
-    hover = _hover(panels, cells, unit)
+    hover = _hover(panels, cells, unit, signed=scale == "diverging")
     for n, panel in enumerate(panels, 1):
         for trace in _layers(panel, cells.height):
             fig.add_trace(trace, 1, n)
@@ -134,7 +134,7 @@ def _legend(fig: go.Figure, panels: Sequence[Panel]) -> None:
             fig.add_trace(go.Scatter(x=[None], y=[None], mode="markers", name=name, marker=_mark(name, 10)), 1, 1)
 
 
-def _hover(panels: Sequence[Panel], cells: Cells, unit: str) -> list[str]:
+def _hover(panels: Sequence[Panel], cells: Cells, unit: str, signed: bool) -> list[str]:
     """Row by row, each cell's name and its value in every panel."""
     masks = [_masks(panel) for panel in panels]
     rows, columns = panels[0].values.shape
@@ -145,7 +145,7 @@ def _hover(panels: Sequence[Panel], cells: Cells, unit: str) -> list[str]:
             for panel, mask in zip(panels, masks):
                 remarks = [name for name in (FAINT_TEXT, ESTIMATE_TEXT) if mask[name][r, c]]
                 remark = f" ({', '.join(remarks)})" if remarks else ""
-                lines.append(f"{escape(panel.title)}: {with_unit(panel.values[r, c], unit)}{remark}")
+                lines.append(f"{escape(panel.title)}: {with_unit(panel.values[r, c], unit, signed)}{remark}")
             if cells.notes is not None:
                 lines.append(escape(cells.notes[r][c]))
             texts.append("<br>".join(lines))

@@ -59,7 +59,7 @@ def token_labels(tokens: Sequence[str], longest: int = 14) -> list[str]:
 def width_em(label: str) -> float:
     """Approximate width of an escaped label, in units of its type size."""
     text = html.unescape(label)
-    return sum(1.0 if unicodedata.east_asian_width(c) in "WF" else 0.62 for c in text)
+    return sum(1.0 if unicodedata.east_asian_width(c) in "WF" else 0.58 for c in text)
 
 
 def number(value: float, signed: bool = True) -> str:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import plotly.graph_objects as go
 
 from core.charts import theme
-from core.charts.grid import Cells, Panel, grid, has_legend
-from core.charts.labels import escape, token_labels, visible, with_unit
+from core.charts.grid import Cells, Panel, grid
+from core.charts.labels import escape, number, token_labels, visible, with_unit
+from core.charts.placing import name_points
 from core.results import head_name
 
 LABELLED = 6
+JOINED = 24
+NUMBERED = 12
 
 
 def value_output_scatter(
@@ -28,29 +31,50 @@ def value_output_scatter(
     """One point a query head: value patch against output patch; members of a KV group joined; a click selects the head.
 
     value, output: (layer, head), NaN where not yet computed. group_size: query heads that share a KV group.
+    The points farthest from the origin are named; in a model of many groups only those of named points are joined.
     """
     type_ = theme.SIZES[size]
-    fig = go.Figure()
-    ends = _square(value, output)
-    fig.add_shape(type="line", x0=ends[0], x1=ends[1], y0=ends[0], y1=ends[1], line={"color": theme.LINE, "dash": "dot"})
-    _join_groups(fig, value, output, group_size)
+    height = 380 * type_.scale
     layers, heads = np.nonzero(np.isfinite(value) & np.isfinite(output))
     x, y = value[layers, heads], output[layers, heads]
+    ends = _square(x, y)
+    fig = _agreement_line(ends)
+    far = np.argsort(-np.hypot(x, y), kind="stable")[:LABELLED]
+    named = [(int(layers[n]), int(heads[n])) for n in far]
+    _join_groups(fig, value, output, group_size, {*named, *([chosen] if chosen else [])})
     hover = [
         f"<b>{head_name(layer, head)}</b><br>{escape(value_name)}: {with_unit(a, unit)}<br>output patch: {with_unit(b, unit)}"
         for layer, head, a, b in zip(layers, heads, x, y)
     ]
-    fig.add_scatter(
-        x=x.tolist(), y=y.tolist(), mode="markers", customdata=np.stack([layers, heads], -1).tolist(), text=hover,
-        hovertemplate="%{text}<extra></extra>", showlegend=False,
-        marker={"size": 8 * type_.scale, "color": theme.BASE, "opacity": 0.85, "line": {"width": 0}},
-        selected={"marker": {"opacity": 0.85}}, unselected={"marker": {"opacity": 0.85}},
-    )  # fmt: skip
-    _label_points(fig, layers, heads, x, y, chosen, type_)
-    fig.update_xaxes(title_text=f"{escape(value_name)}, {unit}", range=ends, zeroline=True, zerolinecolor=theme.LINE)
-    fig.update_yaxes(title_text=f"output patch, {unit}", range=ends, zeroline=True, zerolinecolor=theme.LINE)
+    fig.add_trace(_points(x, y, hover, type_, np.stack([layers, heads], -1).tolist()))
+    _ring(fig, value, output, chosen, type_)
+    points = [(float(x[n]), float(y[n]), head_name(*cell)) for n, cell in zip(far, named)]
+    name_points(fig, points, (ends[1] - ends[0],) * 2, height, type_)
+    fig.update_xaxes(title_text=escape(f"{value_name}, {unit}"))
+    fig.update_yaxes(title_text=escape(f"output patch, {unit}"))
     fig.update_layout(clickmode="event+select")
-    return theme.frame(fig, title, 380 * type_.scale, size)
+    return theme.frame(fig, title, height, size)
+
+
+def _agreement_line(ends: list[float]) -> go.Figure:
+    """Both axes on one range, with the line on which they are equal."""
+    fig = go.Figure()
+    line = {"color": theme.LINE, "dash": "dot"}
+    fig.add_shape(type="line", x0=ends[0], x1=ends[1], y0=ends[0], y1=ends[1], line=line, layer="below")
+    for update in (fig.update_xaxes, fig.update_yaxes):
+        update(range=ends, zeroline=True, zerolinecolor=theme.LINE)
+    return fig
+
+
+def _points(x: np.ndarray, y: np.ndarray, hover: list[str], type_: theme.Size, customdata: list | None) -> go.Scatter:
+    many = len(x) > 200
+    opacity = 0.6 if many else 0.85
+    return go.Scatter(
+        x=x.tolist(), y=y.tolist(), mode="markers", customdata=customdata, text=hover, showlegend=False,
+        marker={"size": (6 if many else 9) * type_.scale, "color": theme.SERIES[0], "opacity": opacity},
+        hovertemplate="%{text}<extra></extra>", selected={"marker": {"opacity": opacity}},
+        unselected={"marker": {"opacity": opacity}},
+    )  # fmt: skip
 
 
 def _square(x: np.ndarray, y: np.ndarray) -> list[float]:
@@ -60,31 +84,31 @@ def _square(x: np.ndarray, y: np.ndarray) -> list[float]:
     return [low - room, high + room]
 
 
-def _join_groups(fig: go.Figure, value: np.ndarray, output: np.ndarray, group_size: int) -> None:
+def _join_groups(fig: go.Figure, value: np.ndarray, output: np.ndarray, group_size: int, named: set) -> None:
+    """A line through the members of each group, in the order of their heads."""
     if group_size < 2:
         return
-    gap = np.full((value.size // group_size, 1), np.nan)
-    x, y = (np.hstack([v.reshape(-1, group_size), gap]).ravel() for v in (value, output))
-    fig.add_scatter(
-        x=[None if np.isnan(v) else float(v) for v in x], y=[None if np.isnan(v) else float(v) for v in y],
-        mode="lines", line={"color": theme.LINE, "width": 1}, hoverinfo="skip", showlegend=False,
-    )  # fmt: skip
+    keys = [(layer, group) for layer in range(value.shape[0]) for group in range(value.shape[1] // group_size)]
+    if len(keys) > JOINED:
+        keys = sorted({(layer, head // group_size) for layer, head in named})
+    x: list[float | None] = []
+    y: list[float | None] = []
+    for layer, group in keys:
+        for line, source in ((x, value), (y, output)):
+            members = source[layer, group * group_size : (group + 1) * group_size]
+            line += [None if np.isnan(v) else float(v) for v in members] + [None]
+    line = {"color": theme.LINE, "width": 1}
+    fig.add_scatter(x=x, y=y, mode="lines", line=line, hoverinfo="skip", showlegend=False)
 
 
-def _label_points(fig: go.Figure, layers, heads, x, y, chosen: tuple[int, int] | None, type_: theme.Size) -> None:
-    """Name the points farthest from the origin, and the chosen one in its ring."""
-    if not len(x):
+def _ring(fig: go.Figure, value: np.ndarray, output: np.ndarray, chosen: tuple[int, int] | None, type_: theme.Size):
+    if chosen is None or chosen[0] >= value.shape[0] or chosen[1] >= value.shape[1]:
         return
-    far = np.argsort(-np.hypot(x, y), kind="stable")[:LABELLED]
-    for n in far:
-        fig.add_annotation(
-            x=float(x[n]), y=float(y[n]), text=head_name(int(layers[n]), int(heads[n])), showarrow=False,
-            xanchor="left", yanchor="bottom", xshift=3, yshift=2, font={"size": type_.tick},
-        )  # fmt: skip
-    for n in np.flatnonzero((layers == (chosen or (-1,))[0]) & (heads == (chosen or (-1, -1))[-1])):
+    x, y = float(value[chosen]), float(output[chosen])
+    if np.isfinite(x + y):
         fig.add_scatter(
-            x=[float(x[n])], y=[float(y[n])], mode="markers", hoverinfo="skip", showlegend=False,
-            marker={"symbol": "circle-open", "size": 16 * type_.scale, "color": theme.INSTRUCT, "line": {"width": 2.5}},
+            x=[x], y=[y], mode="markers", hoverinfo="skip", showlegend=False,
+            marker={"symbol": "circle-open", "size": 17 * type_.scale, "color": theme.SERIES[1], "line": {"width": 3}},
         )  # fmt: skip
 
 
@@ -103,10 +127,18 @@ def pair_matrix(
     labels = [[f"{a} with {b}" if a != b else a for b in names] for a in names]
     panels = (Panel("interaction", shown),)
     fig = grid(panels, Cells(labels, height), unit, size=size)
+    if count <= NUMBERED:
+        _write_numbers(fig, shown, type_)
     ticks = {"tickvals": list(range(count)), "ticktext": [escape(name) for name in names]}
     fig.update_xaxes(**ticks)
     fig.update_yaxes(**ticks)
-    return theme.frame(fig, title, count * height, size, legend=has_legend(panels))
+    return theme.frame(fig, title, count * height, size, legend=True)
+
+
+def _write_numbers(fig: go.Figure, values: np.ndarray, type_: theme.Size) -> None:
+    """Each pair's number in its cell, in black or white as the cell's colour asks for."""
+    texts = [["" if r == c or np.isnan(v) else number(v) for c, v in enumerate(row)] for r, row in enumerate(values)]
+    fig.data[0].update(text=texts, texttemplate="%{text}", textfont={"size": type_.tick})
 
 
 def recovery_curve(
@@ -119,6 +151,8 @@ def recovery_curve(
 ) -> go.Figure:
     """What the first k heads together move, k = 0, 1, …; `names` are the heads in the order they were added.
 
+    A click selects customdata [n], the head added last at that point.
+
     total: where the whole gap is moved, drawn as a line; 1 for scores.
     """
     type_ = theme.SIZES[size]
@@ -130,14 +164,19 @@ def recovery_curve(
     fig = go.Figure()
     fig.add_scatter(
         x=steps, y=heights, mode="lines+markers", text=hover, hovertemplate="%{text}<extra></extra>", showlegend=False,
-        line={"color": theme.INSTRUCT, "width": 2.5}, marker={"size": 9 * type_.scale},
+        customdata=[[max(n - 1, 0)] for n in steps],
+        line={"color": theme.SERIES[0], "width": 2.5}, marker={"size": 9 * type_.scale}, cliponaxis=False,
     )  # fmt: skip
     if total is not None:
         fig.add_hline(y=total, line={"color": theme.LINE, "dash": "dot"})
+        fig.add_annotation(
+            x=0, xref="paper", y=total, text="the whole gap", showarrow=False, xanchor="left", yanchor="top",
+            font={"size": type_.tick},
+        )  # fmt: skip
     ticks = ["none", *(f"+ {escape(name)}" for name in names)]
     fig.update_xaxes(tickvals=steps, ticktext=ticks, range=[-0.3, max(steps) + 0.3], tickangle=-45 if len(steps) > 9 else 0)
     fig.update_xaxes(title_text="heads patched together, in the order they were added")
-    fig.update_yaxes(title_text=unit, zeroline=True, zerolinecolor=theme.LINE, rangemode="tozero")
+    fig.update_yaxes(title_text=escape(unit), zeroline=True, zerolinecolor=theme.LINE, rangemode="tozero")
     bottom = theme.tick_row(ticks, size) if len(steps) > 9 else 0
     return theme.frame(fig, title, 300 * type_.scale, size, bottom=bottom)
 
@@ -147,23 +186,28 @@ def layer_position_map(
     tokens: Sequence[str],
     title: str,
     unit: str = theme.SCORE,
+    roles: Mapping[str, int | None] | None = None,
+    chosen: tuple[int, int] | None = None,
     size: theme.SizeName = "normal",
 ) -> go.Figure:
-    """values: (layer, position); NaN where not yet computed. The x axis names the prompt's tokens."""
+    """values: (layer, position); NaN where not yet computed. The x axis names the prompt's tokens, roles in bold.
+
+    A click selects customdata [layer, position]; chosen likewise.
+    """
     type_ = theme.SIZES[size]
-    layers, count = values.shape
+    layers = len(values)
     labels = token_labels(tokens)
     height = float(np.clip(380 / layers, 10, 30)) * type_.scale
-    shown = [visible(token) for token in tokens]
-    names = [[f"layer {layer}, position {i}: {token}" for i, token in enumerate(shown)] for layer in range(layers)]
+    roles = roles or {}
+    shown = [f"position {i}: {visible(token)}{theme.role_of(i, roles)}" for i, token in enumerate(tokens)]
+    names = [[f"layer {layer}, {place}" for place in shown] for layer in range(layers)]
     panels = (Panel("layer × position", values),)
-    fig = grid(panels, Cells(names, height), unit, size=size)
-    step = theme.step(count, 850 / (1.25 * type_.tick))
-    ticks = list(range(0, count, step))
-    fig.update_xaxes(tickvals=ticks, ticktext=[labels[i] for i in ticks], tickangle=-90, title_text="token")
+    fig = grid(panels, Cells(names, height), unit, chosen=chosen, size=size)
+    named = theme.token_axis(fig, labels, roles, size)
+    fig.update_xaxes(title_text="token")
     fig.update_yaxes(tick0=0, dtick=theme.step(layers, layers * height / (1.5 * type_.tick)), title_text="layer")
-    bottom = theme.tick_row(labels, size)
-    return theme.frame(fig, title, layers * height, size, legend=has_legend(panels), bottom=bottom)
+    bottom = theme.tick_row(named, size)
+    return theme.frame(fig, title, layers * height, size, legend=True, bottom=bottom)
 
 
 def exact_vs_estimate(
@@ -174,23 +218,21 @@ def exact_vs_estimate(
     unit: str = theme.LOGITS,
     size: theme.SizeName = "normal",
 ) -> go.Figure:
-    """One point a cell that has run: the first-order estimate against the exact effect; on the dotted line they agree."""
+    """One point a cell that has run: the first-order estimate against the exact effect; on the dotted line they agree.
+
+    estimate, exact: of one shape, names in their order; where that is (layer, head) a click selects the head.
+    """
     type_ = theme.SIZES[size]
-    estimate, exact = np.ravel(estimate), np.ravel(exact)
     ran = np.isfinite(exact) & np.isfinite(estimate)
-    ends = _square(estimate[ran], exact[ran])
+    x, y = estimate[ran], exact[ran]
+    fig = _agreement_line(_square(x, y))
     hover = [
         f"<b>{escape(name)}</b><br>estimate: {with_unit(a, unit)}<br>exact: {with_unit(b, unit)}"
-        for name, a, b, there in zip(names, estimate, exact, ran)
-        if there
+        for name, a, b in zip(np.asarray(names, object)[np.ravel(ran)], x, y)
     ]
-    fig = go.Figure()
-    fig.add_shape(type="line", x0=ends[0], x1=ends[1], y0=ends[0], y1=ends[1], line={"color": theme.LINE, "dash": "dot"})
-    fig.add_scatter(
-        x=estimate[ran].tolist(), y=exact[ran].tolist(), mode="markers", text=hover, showlegend=False,
-        hovertemplate="%{text}<extra></extra>", marker={"size": 7 * type_.scale, "color": theme.BASE, "opacity": 0.8},
-    )  # fmt: skip
-    fig.update_xaxes(title_text=f"estimate, {unit}", range=ends, zeroline=True, zerolinecolor=theme.LINE)
-    fig.update_yaxes(title_text=f"exact effect, {unit}", range=ends, zeroline=True, zerolinecolor=theme.LINE)
+    fig.add_trace(_points(x, y, hover, type_, np.argwhere(ran).tolist()))
+    fig.update_xaxes(title_text=escape(f"estimate, {unit}"))
+    fig.update_yaxes(title_text=escape(f"exact effect, {unit}"))
+    fig.update_layout(clickmode="event+select")
     known = "not enough cells yet" if np.isnan(correlation) else f"rank correlation {correlation:.2f}"
     return theme.frame(fig, "Estimate against exact effect", 320 * type_.scale, size, f"Spearman's {known}")

@@ -7,6 +7,7 @@ Heights are in pixels and add up from the rows of the frame; widths are the page
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -22,7 +23,7 @@ INSTRUCT = "#e0701a"
 ANSWER = "#2e9b57"
 ORIGINAL = "#9b5dba"
 MUTED = "#8a8f98"
-SERIES = ("#9b5dba", "#16998c", "#b8860b", "#c2527a", "#8a8f98")
+SERIES = ("#16998c", "#c2527a", "#b8860b", "#9b5dba", "#8a8f98")
 LINE = "rgba(128,134,145,0.75)"
 PENDING = "rgba(128,134,145,0.22)"
 FAINT = "#9aa0aa"
@@ -131,10 +132,30 @@ def colour_bar(unit: str, size: SizeName) -> dict:
     }
 
 
-def tick_row(labels: list[str], size: SizeName) -> float:
-    """Height in px that vertical tick labels need, axis title included."""
+def tick_row(labels: list[str], size: SizeName, title: bool = True) -> float:
+    """Height in px that vertical tick labels need, with or without an axis title."""
     type_ = SIZES[size]
-    return max(map(width_em, labels), default=1) * type_.tick + 3.2 * type_.text
+    return max(map(width_em, labels), default=1) * type_.tick + (2.6 if title else 1) * type_.text
+
+
+def token_axis(fig: go.Figure, labels: list[str], roles: Mapping[str, int | None], size: SizeName) -> list[str]:
+    """Name the positions of the x axis by escaped tokens, those with a role in bold; returns the labels shown.
+
+    Positions, not strings, are the axis: tokens repeat. Where there is no room for all, roles keep their labels.
+    """
+    marked = {position for position in roles.values() if position is not None}
+    every = step(len(labels), 850 / (1.1 * SIZES[size].tick))
+    near = {m + d for m in marked for d in range(1 - every, every)}
+    ticks = [i for i in range(len(labels)) if i in marked or (i % every == 0 and i not in near)]
+    shown = [f"<b>{labels[i]}</b>" if i in marked else labels[i] for i in ticks]
+    fig.update_xaxes(tickvals=ticks, ticktext=shown, tickangle=-90)
+    return [labels[i] for i in ticks]
+
+
+def role_of(position: int, roles: Mapping[str, int | None]) -> str:
+    """The roles of a position for hovering, ` (END, original)`, or nothing."""
+    names = [name.upper() if name in ("end", "bos") else name for name, at in roles.items() if at == position]
+    return f" ({escape(', '.join(names))})" if names else ""
 
 
 def step(count: int, room: float) -> int:

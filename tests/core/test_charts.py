@@ -5,12 +5,23 @@ import subprocess
 import sys
 
 import numpy as np
+import plotly.graph_objects as go
 import pytest
 
-from core.charts.attribution import layer_attribution
+from core.charts import theme
+from core.charts.attention import attention_bars, layer_difference_lines
+from core.charts.attribution import layer_attribution, layer_bars
 from core.charts.grid import Panel
 from core.charts.heatmap import head_heatmaps, model_panels
 from core.charts.labels import number, token_label
+from core.charts.patching import (
+    exact_vs_estimate,
+    layer_position_map,
+    pair_matrix,
+    recovery_curve,
+    value_output_scatter,
+)
+from core.charts.placing import name_points
 from core.charts.tokens import logit_difference_bars, top_tokens
 from core.results import Attribution, Summary, TopTokens
 
@@ -190,6 +201,125 @@ def test_tokens_are_shown_as_text_and_never_as_markup(token):
     assert_inert(top_tokens(summary([token, " a"]), token, token))
     assert_inert(logit_difference_bars(summary([" a"]), token, token))
     assert_inert(head_heatmaps([Panel(token, np.zeros((1, 1)))], title=token, unit=token, notes=[[token]], subtitle=token))
+
+
+@pytest.mark.parametrize("token", HOSTILE)
+def test_figures_of_patching_and_attention_show_names_and_tokens_as_text(token):
+    v = np.array([[0.1, -0.2]])
+    assert_inert(value_output_scatter(v, v, 2, token, token, token))
+    assert_inert(pair_matrix(np.ones((2, 2)), [token, "a"], token, token))
+    assert_inert(recovery_curve(np.array([0.5]), [token], token, token, total=1))
+    assert_inert(layer_position_map(v, [token, token], token, token, roles={token: 1}))
+    assert_inert(exact_vs_estimate(v, v, [token, "a"], 0.5, token))
+    assert_inert(layer_difference_lines({token: np.ones(3)}, token, token))
+    assert_inert(attention_bars(np.ones((2, 2)), [token, token], token, token, roles={token: 0}))
+    assert_inert(layer_bars({token: np.ones((2, 3))}, token, token, token, series=(token, token)))
+
+
+def test_a_layer_not_yet_computed_has_no_bar_and_one_series_needs_no_legend():
+    fig = layer_bars({"MLP": np.array([[np.nan, 0.5]])}, "t", "patch score", series=("INSTRUCT → BASE",))
+    assert list(fig.data[0].y) == [None, 0.5] and not fig.layout.showlegend
+    assert "not yet computed" in fig.data[0].text[0] and "−" not in fig.data[0].text[1]
+
+
+def test_scatter_points_carry_their_head_and_lie_at_value_and_output():
+    rng = np.random.default_rng(1)
+    value, output = rng.standard_normal((2, 3, 8))
+    value[0, 2] = np.nan
+    (points,) = click_layers(value_output_scatter(value, output, 4, "t"))
+    assert len(points.customdata) == 23 and [0, 2] not in [list(c) for c in points.customdata]
+    for x, y, (layer, head) in zip(points.x, points.y, points.customdata):
+        assert (x, y) == (value[layer, head], output[layer, head])
+    assert points.unselected.marker.opacity == points.marker.opacity
+
+
+def lines_of(fig):
+    """The drawn lines, cut at their gaps, each as its points."""
+    (trace,) = [trace for trace in fig.data if trace.mode == "lines"]
+    runs, run = [], []
+    for point in zip(trace.x, trace.y):
+        if None in point:
+            runs, run = [*runs, run], []
+        else:
+            run.append(point)
+    return [r for r in runs if r]
+
+
+def test_lines_join_the_members_of_one_group_and_no_others():
+    value, output = np.arange(8.0).reshape(1, 8), -np.arange(8.0).reshape(1, 8)
+    fig = value_output_scatter(value, output, 4, "t")
+    assert lines_of(fig) == [[(float(h), -float(h)) for h in heads] for heads in (range(4), range(4, 8))]
+
+
+def test_in_a_model_of_many_groups_only_those_of_named_heads_are_joined():
+    value = np.full((32, 32), 0.001)
+    value[5, 6] = value[7, 30] = 1.0
+    value[2, 1] = value[2, 2] = value[2, 3] = value[2, 0] = 0.5
+    fig = value_output_scatter(value, value, 4, "t", chosen=(9, 0))
+    assert len(lines_of(fig)) == 4
+    assert {"L5H6", "L7H30"} <= {a.text for a in fig.layout.annotations}
+
+
+def test_scatters_of_nothing_yet_can_be_drawn():
+    nothing = np.full((2, 4), np.nan)
+    value_output_scatter(nothing, nothing, 2, "t", chosen=(0, 0))
+    exact_vs_estimate(nothing, nothing, [""] * 8, float("nan"))
+
+
+def test_estimate_and_exact_share_one_range_and_leave_out_what_has_not_run():
+    estimate, exact = np.array([[0.1, 0.2]]), np.array([[np.nan, 0.4]])
+    fig = exact_vs_estimate(estimate, exact, ["a", "b"], 0.9)
+    (points,) = click_layers(fig)
+    assert (list(points.x), list(points.y), list(points.customdata[0])) == ([0.2], [0.4], [0, 1])
+    assert "<b>b</b>" in points.text[0]
+    assert fig.layout.xaxis.range == fig.layout.yaxis.range
+
+
+def test_names_do_not_cover_each_other():
+    fig, type_ = go.Figure(), theme.SIZES["normal"]
+    name_points(fig, [(0.5, 0.5, f"L13H{h}") for h in range(20, 28)], (1.0, 1.0), 380, type_)
+    centres = [(a.ax, a.ay) for a in fig.layout.annotations]
+    wide, tall = 6 * 0.5 * type_.tick, type_.tick
+    for n, (x, y) in enumerate(centres):
+        for other_x, other_y in centres[:n]:
+            assert abs(x - other_x) > wide or abs(y - other_y) > tall
+
+
+def test_pairs_have_their_number_in_the_cell_and_none_on_the_diagonal():
+    fig = pair_matrix(np.array([[9.0, 0.25], [0.25, 9.0]]), ["L1H0", "L2H1"])
+    assert [list(row) for row in fig.data[0].text] == [["", "+0.250"], ["+0.250", ""]]
+    assert fig.layout.coloraxis.cmax == 0.25
+
+
+def test_the_recovery_curve_starts_at_nothing_and_names_each_head_added():
+    fig = recovery_curve(np.array([0.2, 0.6]), ["L1H0", "L2H1"], total=1)
+    assert list(fig.data[0].y) == [0.0, 0.2, 0.6]
+    assert list(fig.layout.xaxis.ticktext) == ["none", "+ L1H0", "+ L2H1"]
+
+
+@pytest.mark.parametrize("count", [2, 60, 300])
+def test_repeated_tokens_keep_their_own_positions_and_roles_keep_their_labels(count):
+    fig = layer_position_map(np.zeros((2, count)), [" The"] * count, "t", roles={"end": count - 1, "colon": None})
+    ticks = dict(zip(fig.layout.xaxis.tickvals, fig.layout.xaxis.ticktext))
+    assert ticks[count - 1] == "<b>␣The</b>" and len(ticks) <= 70
+    (click,) = click_layers(fig)
+    assert list(click.customdata[-1]) == [1, count - 1] and "(END)" in click.text[-1]
+    if count == 60:
+        assert len(ticks) == 60
+
+
+def test_layers_where_the_models_differ_most_are_named():
+    values = np.zeros(32)
+    values[[13, 14, 10]] = 0.5, 0.4, 0.3
+    fig = layer_difference_lines({"A(:→The)": values, "A(quick→The)": np.zeros(32)})
+    assert {a.text for a in fig.layout.annotations} == {"L13", "L14", "L10"}
+
+
+def test_attention_of_both_models_is_drawn_by_position():
+    values = np.array([[0.1, 0.9], [0.6, 0.4]])
+    fig = attention_bars(values, [" a", " a"], "t", roles={"original": 0})
+    assert [list(bars.y) for bars in fig.data] == values.tolist()
+    assert "BASE: 0.100 attention" in fig.data[1].text[0] and "(original)" in fig.data[1].text[0]
 
 
 def test_invisible_characters_of_tokens_are_made_visible():
