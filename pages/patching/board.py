@@ -23,12 +23,16 @@ from pages.shared.text import plain
 
 @dataclass(eq=False)
 class Board:
-    """fresh: whether `experiment` is the one in the sidebar; only then are questions asked."""
+    """fresh: whether `experiment` is the one in the sidebar; only then are questions asked.
+
+    jobs: everything asked so far; drawn: of the jobs of this run of the page, the version of the partial result on screen.
+    """
 
     experiment: Experiment
     overview: Overview
     fresh: bool = True
     jobs: dict[tuple, Job | None] = field(default_factory=dict)
+    drawn: dict[Job, int] = field(default_factory=dict)
 
     def follow(self, question: str, **options) -> Job | None:
         """The job of a question about this board's experiment, asked now or before. What failed is not asked again."""
@@ -36,7 +40,24 @@ class Board:
         before = self.jobs.get(key)
         if self.fresh and (before is None or before.state != "failed"):
             self.jobs[key] = follow(question, **options) or before
-        return self.jobs.get(key)
+        job = self.jobs.get(key)
+        if job is not None and not job.finished:
+            self.drawn[job] = _version(job)
+        return job
+
+    @property
+    def running(self) -> list[Job]:
+        """The jobs that figures on screen still wait for."""
+        return [job for job in self.drawn if not job.finished]
+
+    @property
+    def moved(self) -> bool:
+        """Whether there is more to draw than when the page was drawn."""
+        return any(job.finished or _version(job) != version for job, version in self.drawn.items())
+
+
+def _version(job: Job) -> int:
+    return job.partial.version if job.partial else 0
 
 
 def board_of(answer: Answer | None) -> Board | None:
@@ -48,6 +69,8 @@ def board_of(answer: Answer | None) -> Board | None:
         board.fresh = True
     elif board is not None:
         board.fresh = False
+    if board is not None:
+        board.drawn.clear()
     return board
 
 
@@ -58,22 +81,18 @@ def known(job: Job | None) -> Any:
     return job.result if job.state == "done" else job.partial.result if job.partial else None
 
 
-def live(draw: Callable[[], None], *jobs: Job | None) -> None:
-    """Draw now, and again and again while a job runs. A click inside, or the end of the jobs, reruns the whole page."""
-    waiting = [job for job in jobs if job is not None and not job.finished]
-    before = _touched()
+def watch(board: Board, line: Callable[[], str]) -> None:
+    """A line that counts while jobs run, and draws the page anew when one of them has more to show.
 
-    def show() -> None:
-        if _touched() != before or waiting and all(job.finished for job in waiting):
+    The figures themselves are outside of what is drawn at every tick: they change only when their numbers do.
+    """
+
+    def tick() -> None:
+        if board.moved:
             st.rerun()
-        draw()
+        st.markdown(line())
 
-    st.fragment(show, run_every=POLL if waiting else None)()
-
-
-def _touched() -> tuple:
-    """What a widget inside a fragment may have changed, which by itself reruns the fragment only."""
-    return state.experiment(), dict(st.session_state.view), len(st.session_state.get("stopped", ()))
+    st.fragment(tick, run_every=POLL if board.running else None)()
 
 
 def troubles(*jobs: Job | None) -> bool:

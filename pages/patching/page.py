@@ -14,6 +14,8 @@ with figures(answer):
         st.info("The first figures appear once both models have run.")
     elif (plan := parts.controls(board)) is not None:
         parts.reading(plan)
+        progress = parts.progress(board, plan)
         parts.score_map(board, plan)
         table.top_heads(board, plan)
         sections.section(board, plan)
+        progress()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import streamlit as st
 
@@ -11,7 +13,7 @@ from core.charts.grid import Panel
 from core.charts.heatmap import head_heatmaps
 from core.patching_plan import unit
 from core.patching_results import Estimate, Sweep, agreement
-from pages.patching.board import Board, known, live, troubles
+from pages.patching.board import Board, known, troubles, watch
 from pages.patching.plan import DIRECTIONS, SITES, Plan
 from pages.shared import definitions, jobs, state
 from pages.shared.figures import figure
@@ -55,11 +57,12 @@ def reading(plan: Plan) -> None:
     """What is shown and how to read it, with this prompt's numbers; or why there are no scores."""
     donor, recipient = DIRECTIONS[plan.direction].split(" → ")
     gap = plan.gap
-    where = "" if plan.positions in ("all", "end") else f" at {quoted(plan.overview.prompt.tokens[int(plan.positions)])}"
-    where = " at END" if plan.positions == "end" else where
+    where = {"all": "", "end": " at END"}.get(plan.positions)
+    if where is None:
+        where = f" at {quoted(plan.overview.prompt.tokens[int(plan.positions)])}"
     st.caption(
-        f"Each cell is one run of {recipient} with one activation taken from {donor}{where}. Plain, {recipient}'s logit "
-        f"difference is {_signed(gap.recipient)} and {donor}'s {_signed(gap.donor)}; a score of 1 would move all of it."
+        f"Each cell is one run of {recipient} with one activation taken from {donor}{where}. Unpatched, {recipient} has a "
+        f"logit difference of {_signed(gap.recipient)}, {donor} {_signed(gap.donor)}; a score of 1 moves all of the gap."
     )
     if gap.reason:
         st.warning(plain(gap.reason[0].upper() + gap.reason[1:] + "."))
@@ -69,55 +72,60 @@ def _signed(value: float) -> str:
     return f"{value:+.2f}".replace("-", "−")
 
 
-def score_map(board: Board, plan: Plan) -> None:
-    """The map: estimates first, exact values as they arrive, deepest layers first."""
-    preview = board.follow("estimate", site=plan.site, direction=plan.direction) if plan.has_estimate else None
-    job = board.follow("sweep", **plan.options)
-
-    def draw() -> None:
-        sweep, estimate = known(job) or plan.nothing_yet(plan.site), known(preview)
-        _progress(board, plan, job, sweep, estimate)
-        if not troubles(job):
-            _map(plan, sweep, estimate)
-
-    live(draw, job, preview)
-
-
-def _progress(board: Board, plan: Plan, job: Job | None, sweep: Sweep, estimate: Estimate | None) -> None:
-    """One line that is always there, with its button: what has run, and how well the estimate foretold it."""
+def progress(board: Board, plan: Plan) -> Callable[[], None]:
+    """The place of the line that says what has run, with its button; call what is returned once all is asked."""
+    preview, job = _asked(board, plan)
     with st.container(horizontal=True, vertical_alignment="center", key="sweep_progress"):
-        st.markdown(_line(job, sweep, estimate), width="stretch")
-        running = board.fresh and job is not None and not job.finished
+        place = st.container(width="stretch")
         if job is not None and job.state == "cancelled":
             again = lambda: jobs.resume("sweep", **plan.options)  # noqa: E731
-            st.button("Run again", on_click=again, disabled=not board.fresh, icon=":material/play_arrow:", key="run_sweep")
+            icon = ":material/play_arrow:"
+            st.button("Run again", on_click=again, disabled=not board.fresh, icon=icon, key="run_sweep")
         else:
             stop = lambda: jobs.stop("sweep", **plan.options)  # noqa: E731
+            running = board.fresh and job in board.running
             st.button("Cancel", on_click=stop, disabled=not running, icon=":material/stop:", key="stop_sweep")
 
+    def show() -> None:
+        with place:
+            watch(board, lambda: _line(plan, job, known(preview)))
 
-def _line(job: Job | None, sweep: Sweep, estimate: Estimate | None) -> str:
+    return show
+
+
+def _asked(board: Board, plan: Plan) -> tuple[Job | None, Job | None]:
+    preview = board.follow("estimate", site=plan.site, direction=plan.direction) if plan.has_estimate else None
+    return preview, board.follow("sweep", **plan.options)
+
+
+def _line(plan: Plan, job: Job | None, estimate: Estimate | None) -> str:
+    sweep = known(job) or plan.nothing_yet(plan.site)
     count = f"{sweep.done} of {sweep.total}"
-    rest = "the others are estimates" if estimate is not None else "the others have not run"
-    if job is not None and job.state == "done":
-        parts = [f":green[:material/check_circle:] {count} exact, {job.seconds:.1f} s", f"noise floor {_floor(sweep)}"]
-    elif job is not None and job.state == "cancelled":
-        parts = [f":orange[:material/pause_circle:] Cancelled: {count} exact, {rest}"]
-    elif job is None or job.finished:
-        parts = [f":orange[:material/error:] {count} exact, {rest}"]
-    elif job.state == "queued":
-        parts = [f":blue[:material/hourglass_top:] {count} exact, {rest}", plain(jobs.progress_line(job))]
+    state_ = job.state if job is not None else "failed"
+    if state_ == "done":
+        parts = [f":green[:material/check_circle:] all {sweep.total} exact in {job.seconds:.1f} s"]
+        parts.append(f"noise floor {_floor(sweep)}")
+    elif state_ == "running":
+        parts = [f":blue[:material/hourglass_top:] {count} exact, deepest layers first, {job.seconds:.1f} s"]
+    elif state_ == "queued":
+        parts = [f":blue[:material/hourglass_top:] {count} exact, waiting"]
     else:
-        parts = [f":blue[:material/hourglass_top:] {count} exact, deepest layers first, {job.seconds:.1f} s; {rest}"]
-    if estimate is not None:
-        found = agreement(estimate, sweep)
-        if np.isfinite(found.correlation):
-            parts.append(f"rank correlation with the estimate {found.correlation:.2f}")
+        parts = [f":orange[:material/pause_circle:] {state_} with {count} exact"]
+    found = agreement(estimate, sweep) if estimate is not None else None
+    if found is not None and np.isfinite(found.correlation):
+        parts.append(f"rank correlation with the estimate {found.correlation:.2f}")
     return " · ".join(parts)
 
 
 def _floor(sweep: Sweep) -> str:
     return f"{sweep.gap.noise:.0e} logits" if sweep.gap.noise else "0"
+
+
+def score_map(board: Board, plan: Plan) -> None:
+    """The map: estimates first, exact values as they arrive, deepest layers first."""
+    preview, job = _asked(board, plan)
+    if not troubles(job):
+        _map(plan, known(job) or plan.nothing_yet(plan.site), known(preview))
 
 
 def _map(plan: Plan, sweep: Sweep, estimate: Estimate | None) -> None:
@@ -127,10 +135,11 @@ def _map(plan: Plan, sweep: Sweep, estimate: Estimate | None) -> None:
     title = SITES[plan.site][0].upper() + SITES[plan.site][1:]
     read = "Green moves the recipient towards the donor's answer" if not plan.in_logits else "Green: towards the answer"
     read += "; grey cells move it no more than rounding does." if plan.faint(sweep).any() else "."
+    table = sweep.to_frame()
     kind = unit(plan.site)
     if kind == "layer":
         fig = _layers(plan, title, exact[:, 0], values[:, 0], estimated[:, 0])
-        figure(fig, "patching", read, definitions.PATCHING, sweep.to_frame())
+        figure(fig, "patching", read, definitions.PATCHING, table)
         return
     panel = Panel(DIRECTIONS[plan.direction], values, faint=plan.faint(sweep), estimated=estimated)
     chosen = state.chosen_head(plan.overview.n_layers, plan.overview.n_heads)
@@ -138,7 +147,7 @@ def _map(plan: Plan, sweep: Sweep, estimate: Estimate | None) -> None:
         chosen = (chosen[0], chosen[1] // plan.group_size)
     columns = "KV group" if kind == "group" else "head"
     fig = head_heatmaps([panel], title, plan.unit, chosen=chosen, columns=columns, notes=_notes(plan, kind), fills=True)
-    figure(fig, "patching", f"{read} Click a cell to choose its head everywhere.", definitions.PATCHING, sweep.to_frame(), kind)
+    figure(fig, "patching", f"{read} Click a cell to choose its head everywhere.", definitions.PATCHING, table, kind)
 
 
 def _layers(plan: Plan, title: str, exact: np.ndarray, values: np.ndarray, estimated: np.ndarray):

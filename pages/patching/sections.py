@@ -13,12 +13,12 @@ from core.patching_plan import LAYER_SITES, unit
 from core.patching_results import agreement
 from core.results import head_name
 from pages.patching import values
-from pages.patching.board import Board, known, live, troubles
+from pages.patching.board import Board, known, troubles
 from pages.patching.parts import choice
 from pages.patching.plan import SITES, Plan
 from pages.shared import definitions, state
 from pages.shared.figures import below, figure
-from pages.shared.jobs import progress_line
+from pages.shared.jobs import POLL, progress_line
 from pages.shared.text import plain
 
 TITLES = {
@@ -42,16 +42,18 @@ def section(board: Board, plan: Plan) -> None:
 
 
 def _filled(board: Board, asked: list[tuple[str, dict]], draw: Callable) -> None:
-    """Draw from the answers, or from what there is of them, again and again until they have come."""
+    """Draw from the answers, or from what there is of them; the page is drawn anew when there is more."""
     jobs = [board.follow(question, **options) for question, options in asked]
+    running = [job for job in jobs if job in board.running]
 
-    def show() -> None:
-        running = [job for job in jobs if job is not None and not job.finished]
-        st.caption(plain(progress_line(running[0])) if running and board.fresh else "All exact.")
-        if not troubles(*jobs):
-            draw(*map(known, jobs))
+    def tick() -> None:
+        waits = plain(progress_line(running[0])) if running and board.fresh else "not all of it has been computed"
+        done = all(job is not None and job.state == "done" for job in jobs)
+        st.caption(":green[:material/check_circle:] all exact" if done else f":material/hourglass_top: {waits}")
 
-    live(show, *jobs)
+    st.fragment(tick, run_every=POLL if running else None)()
+    if not troubles(*jobs):
+        draw(*map(known, jobs))
 
 
 def _sweeps(plan: Plan, *sites: str) -> list[tuple[str, dict]]:
@@ -109,7 +111,7 @@ def _pairs(board: Board, plan: Plan) -> None:
     count = _count("Best heads by output patch", "pairs", min(2, heads), min(16, heads))
     singles = board.follow("sweep", **plan.at("z"))
     if singles is None or singles.state != "done":
-        live(lambda: st.info("The heads are chosen once the sweep of z has run."), singles)
+        st.info("The heads are chosen once the sweep of z has run.")
         return
     members = tuple(singles.result.top(count))
 
@@ -149,7 +151,8 @@ def _set(board: Board, plan: Plan) -> None:
     if st.session_state.get("input_heads") != chosen:
         st.session_state.input_heads = chosen
     change = lambda: state.set_view("heads", ",".join(st.session_state.input_heads))  # noqa: E731
-    st.multiselect("Heads whose outputs are patched together", places, key="input_heads", on_change=change, max_selections=30)
+    label = "Heads whose outputs are patched together"
+    st.multiselect(label, places, key="input_heads", on_change=change, max_selections=30)
     if not chosen:
         st.info("Choose at least one head.")
         return
@@ -176,7 +179,8 @@ def _positions(board: Board, plan: Plan) -> None:
         title = f"{SITES[site][0].upper()}{SITES[site][1:]}, one position at a time"
         fig = layer_position_map(shown, prompt.tokens, title, plan.unit, prompt.roles)
         read = "One patched run a cell: a whole layer's activation taken from the donor at a single token."
-        figure(fig, "position_map", read, definitions.POSITION_MAP, pd.DataFrame() if found is None else found.to_frame())
+        table = pd.DataFrame() if found is None else found.to_frame()
+        figure(fig, "position_map", read, definitions.POSITION_MAP, table)
 
     _filled(board, [("position_map", {"site": site, "direction": plan.direction})], draw)
 
@@ -200,4 +204,5 @@ def _agreement(board: Board, plan: Plan) -> None:
         kind = unit(plan.site)
         figure(fig, "estimate", read, definitions.AGREEMENT, table, heads="" if kind == "layer" else kind)
 
-    _filled(board, [("estimate", {"site": plan.site, "direction": plan.direction}), ("sweep", plan.options)], draw)
+    preview = {"site": plan.site, "direction": plan.direction}
+    _filled(board, [("estimate", preview), ("sweep", plan.options)], draw)

@@ -9,7 +9,7 @@ from core.attention_results import Attention
 from core.patching_plan import unit
 from core.patching_results import Sweep
 from core.results import MODELS, head_name
-from pages.patching.board import Board, known, live
+from pages.patching.board import Board, known
 from pages.patching.plan import Plan
 from pages.shared import definitions, state
 from pages.shared.figures import below
@@ -24,15 +24,13 @@ def top_heads(board: Board, plan: Plan) -> None:
     job, attention = board.follow("sweep", **plan.options), board.follow("attention")
     st.markdown("**The components that move the recipient furthest**")
 
-    def draw() -> None:
-        sweep = known(job) or plan.nothing_yet(plan.site)
-        cells = _cells(plan, sweep)
-        table = _table(plan, sweep, cells, known(attention))
-        _show(plan, table, cells)
-        read = "Furthest towards the donor first. Select a row to choose its head; a chosen head is added below."
-        below("top_patching_heads", read, definitions.PATCHING, table.set_axis([" ".join(c).strip() for c in table], axis=1))
-
-    live(draw, job, attention)
+    sweep = known(job) or plan.nothing_yet(plan.site)
+    cells = _cells(plan, sweep)
+    table = _table(plan, sweep, cells, known(attention))
+    _show(plan, table, cells)
+    read = "Furthest towards the donor first. Select a row to choose its head; a chosen head is added below."
+    flat = table.set_axis([" ".join(column).strip() for column in table], axis=1)
+    below("top_patching_heads", read, definitions.PATCHING, flat)
 
 
 def _cells(plan: Plan, sweep: Sweep) -> list[tuple[int, int]]:
@@ -68,7 +66,8 @@ def _attention_columns(plan: Plan, cells: list[tuple[int, int]], attention: Atte
     arrays["DLA"] = attention.dla if attention else None
     for name, values in arrays.items():
         for m, model in enumerate(MODELS):
-            columns[name, model.upper()] = [float("nan") if values is None else float(values[m][cell]) for cell in cells]
+            found = [float("nan") if values is None else float(values[m][cell]) for cell in cells]
+            columns[name, model.upper()] = found
     return columns
 
 

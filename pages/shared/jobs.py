@@ -77,7 +77,8 @@ class Asking:
         if stopped := st.session_state.setdefault("stopped", {}).get(_key(question, options)):
             return stopped
         job = None if self.errors else self._submit(question, options)
-        if job is not None and not job.wait(max(0.0, self.deadline - time.monotonic())):
+        # What has begun to fill a figure is not waited for: the figure comes first.
+        if job is not None and not job.wait(0.0 if job.partial else max(0.0, self.deadline - time.monotonic())):
             self.pending.append(job)
         return job
 
