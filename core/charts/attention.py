@@ -1,4 +1,4 @@
-"""Figures of attention that are no map of heads: where the models differ by layer, and one head's attention by token."""
+"""Figures of attention that are no map of heads: where the models differ by layer, one head's attention by token."""
 
 from __future__ import annotations
 
@@ -32,7 +32,8 @@ def layer_difference_lines(
         hover = [f"<b>{escape(name)}</b><br>layer {n}: {number(float(v), signed=False)}" for n, v in enumerate(values)]
         fig.add_scatter(
             x=list(range(layers)), y=values.tolist(), name=escape(name), mode="lines+markers", text=hover,
-            customdata=[[layer] for layer in range(layers)], hovertemplate="%{text}<extra></extra>", line={"color": colour, "width": 2.5},
+            customdata=[[layer] for layer in range(layers)],
+            hovertemplate="%{text}<extra></extra>", line={"color": colour, "width": 2.5},
             marker={"size": 8 * type_.scale, "symbol": symbol}, cliponaxis=False,
         )  # fmt: skip
     highest = max((float(v.max()) for v in differences.values()), default=0.0) or 1.0

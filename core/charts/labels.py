@@ -29,7 +29,7 @@ def token_label(token: str, longest: int = 18) -> str:
 
 
 def visible(token: str, longest: int = 18) -> str:
-    """A token as one visible word, not escaped: ` swift` → `␣swift`, a line break → `⏎`, over-long ones cut with `…`."""
+    """A token as one visible word, not escaped: ` swift` → `␣swift`, a line break → `⏎`, long ones cut with `…`."""
     if not token:
         return "(empty)"
     shown = token if len(token) <= longest else token[: longest - 1] + "…"

@@ -43,7 +43,8 @@ def value_output_scatter(
     named = [(int(layers[n]), int(heads[n])) for n in far]
     _join_groups(fig, value, output, group_size, {*named, *([chosen] if chosen else [])})
     hover = [
-        f"<b>{head_name(layer, head)}</b><br>{escape(value_name)}: {with_unit(a, unit)}<br>output patch: {with_unit(b, unit)}"
+        f"<b>{head_name(layer, head)}</b><br>{escape(value_name)}: {with_unit(a, unit)}<br>"
+        f"output patch: {with_unit(b, unit)}"
         for layer, head, a, b in zip(layers, heads, x, y)
     ]
     fig.add_trace(_points(x, y, hover, type_, np.stack([layers, heads], -1).tolist()))
@@ -159,7 +160,8 @@ def recovery_curve(
     steps = list(range(len(values) + 1))
     heights = [0.0, *map(float, values)]
     hover = ["<b>no head</b>"] + [
-        f"<b>{n}: + {escape(name)}</b><br>{with_unit(float(value), unit)}" for n, (name, value) in enumerate(zip(names, values), 1)
+        f"<b>{n}: + {escape(name)}</b><br>{with_unit(float(value), unit)}"
+        for n, (name, value) in enumerate(zip(names, values), 1)
     ]
     fig = go.Figure()
     fig.add_scatter(
@@ -174,10 +176,11 @@ def recovery_curve(
             font={"size": type_.tick},
         )  # fmt: skip
     ticks = ["none", *(f"+ {escape(name)}" for name in names)]
-    fig.update_xaxes(tickvals=steps, ticktext=ticks, range=[-0.3, max(steps) + 0.3], tickangle=-45 if len(steps) > 9 else 0)
+    crowded = len(steps) > 9
+    fig.update_xaxes(tickvals=steps, ticktext=ticks, range=[-0.3, max(steps) + 0.3], tickangle=-45 if crowded else 0)
     fig.update_xaxes(title_text="heads patched together, in the order they were added")
     fig.update_yaxes(title_text=escape(unit), zeroline=True, zerolinecolor=theme.LINE, rangemode="tozero")
-    bottom = theme.tick_row(ticks, size) if len(steps) > 9 else 0
+    bottom = theme.tick_row(ticks, size) if crowded else 0
     return theme.frame(fig, title, 300 * type_.scale, size, bottom=bottom)
 
 

@@ -96,7 +96,8 @@ def frame(
         hoverlabel={"font": {"size": type_.text}, "align": "left"},
         showlegend=legend,
         legend={"orientation": "h", "x": 0, "xanchor": "left", "yref": "container", "yanchor": "top"}
-        | {"y": 1 - (6 + title_row) / height, "font": {"size": type_.tick}, "itemclick": False, "itemdoubleclick": False},
+        | {"y": 1 - (6 + title_row) / height, "font": {"size": type_.tick}}
+        | {"itemclick": False, "itemdoubleclick": False},
         hovermode="closest",
         dragmode=False,
     )

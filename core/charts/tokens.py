@@ -25,7 +25,8 @@ def logit_difference_bars(summary: Summary, answer: str, original: str, size: th
         go.Bar(
             x=values, y=[0, 1], orientation="h", width=0.6, marker={"color": [theme.BASE, theme.INSTRUCT]},
             text=[f"<b>{value:+.2f}</b>".replace("-", "−") for value in values], textposition="outside",
-            textfont={"size": type_.title}, cliponaxis=False, hovertext=hover, hovertemplate="%{hovertext}<extra></extra>",
+            textfont={"size": type_.title}, cliponaxis=False, hovertext=hover,
+            hovertemplate="%{hovertext}<extra></extra>",
         )
     )  # fmt: skip
     low, high = min(*values, 0.0), max(*values, 0.0)
@@ -47,11 +48,12 @@ def _gap(fig: go.Figure, values: list[float], type_: theme.Size) -> None:
         )
     fig.add_scatter(
         x=[base, instruct], y=[2, 2], mode="lines+markers", hoverinfo="skip", showlegend=False,
-        line={"color": theme.MUTED, "width": 2}, marker={"symbol": "line-ns", "size": 12, "line": {"width": 2, "color": theme.MUTED}},
+        line={"color": theme.MUTED, "width": 2},
+        marker={"symbol": "line-ns", "size": 12, "line": {"width": 2, "color": theme.MUTED}},
     )  # fmt: skip
     fig.add_annotation(
-        x=max(values), y=2, text=f"<b>{instruct - base:+.2f}</b>".replace("-", "−"), showarrow=False, xanchor="left", xshift=8,
-        font={"size": type_.text},
+        x=max(values), y=2, text=f"<b>{instruct - base:+.2f}</b>".replace("-", "−"), showarrow=False,
+        xanchor="left", xshift=8, font={"size": type_.text},
     )  # fmt: skip
 
 
@@ -63,7 +65,8 @@ def top_tokens(summary: Summary, answer: str, original: str, size: theme.SizeNam
     for n, top in enumerate(summary.top, 1):
         fig.add_trace(_bars(top, kinds, type_), 1, n)
         labels = [token_label(string) for string in top.strings]
-        fig.update_yaxes(tickvals=list(range(len(labels))), ticktext=labels, range=[len(labels) - 0.5, -0.5], row=1, col=n)
+        ticks = {"tickvals": list(range(len(labels))), "ticktext": labels}
+        fig.update_yaxes(**ticks, range=[len(labels) - 0.5, -0.5], row=1, col=n)
     longest = max(float(top.prob.max()) for top in summary.top)
     # Room for the number and the word behind the longest bar.
     fig.update_xaxes(range=[0, min(1.45 * longest, 1.45)], title_text="probability", tickformat=".0%", nticks=6)

@@ -26,7 +26,7 @@ from core.charts.tokens import logit_difference_bars, top_tokens
 from core.results import Attribution, Summary, TopTokens
 
 SIZES = [(1, 1), (2, 4), (4, 8), (48, 40)]
-HOSTILE = ("<img src=x onerror=alert(1)>", "<a href='javascript:alert(1)'>x</a>", "<b>bold</b>", "&lt;i&gt;", "\u202egnp")
+HOSTILE = ("<img src=x onerror=alert(1)>", "<a href='x'>x</a>", "<b>bold</b>", "&lt;i&gt;", "\u202egnp")
 
 
 def values(layers, heads, seed=0):
@@ -165,7 +165,8 @@ def test_hovering_names_the_head_and_its_value_in_each_model_with_the_unit():
 
 
 def test_columns_of_a_value_patch_are_named_as_groups_with_the_heads_they_serve():
-    fig = head_heatmaps([Panel("v", np.zeros((1, 2)))], title="t", columns="KV group", notes=[["heads 0–3", "heads 4–7"]])
+    notes = [["heads 0–3", "heads 4–7"]]
+    fig = head_heatmaps([Panel("v", np.zeros((1, 2)))], title="t", columns="KV group", notes=notes)
     assert "L0KV1" in click_layers(fig)[0].text[1] and "heads 4–7" in click_layers(fig)[0].text[1]
 
 
@@ -200,7 +201,8 @@ def test_answer_and_original_stand_out_among_the_top_tokens():
 def test_tokens_are_shown_as_text_and_never_as_markup(token):
     assert_inert(top_tokens(summary([token, " a"]), token, token))
     assert_inert(logit_difference_bars(summary([" a"]), token, token))
-    assert_inert(head_heatmaps([Panel(token, np.zeros((1, 1)))], title=token, unit=token, notes=[[token]], subtitle=token))
+    panel = Panel(token, np.zeros((1, 1)))
+    assert_inert(head_heatmaps([panel], title=token, unit=token, notes=[[token]], subtitle=token))
 
 
 @pytest.mark.parametrize("token", HOSTILE)
@@ -339,8 +341,8 @@ def test_figures_leave_text_and_background_to_the_page_and_do_not_depend_on_stre
         "{}import numpy as np; from core.charts.heatmap import *; "
         "print(head_heatmaps(model_panels(np.ones((2, 2, 2))), title='t').to_json())"
     )
-    run = lambda s: subprocess.run([sys.executable, "-c", s], check=True, capture_output=True, text=True).stdout  # noqa: E731
-    plain, beside = run(script.format("")), run(script.format("import streamlit.elements.plotly_chart; "))
+    imports = ("", "import streamlit.elements.plotly_chart; ")
+    plain, beside = (subprocess.check_output([sys.executable, "-c", script.format(i)], text=True) for i in imports)
     assert json.loads(plain) == json.loads(beside)
     layout = json.loads(plain)["layout"]
     assert layout["paper_bgcolor"] == layout["plot_bgcolor"] == "rgba(0,0,0,0)"
@@ -349,5 +351,6 @@ def test_figures_leave_text_and_background_to_the_page_and_do_not_depend_on_stre
 
 def test_large_figures_have_larger_text_everywhere():
     normal, large = (head_heatmaps(model_panels(values(4, 8)), title="t", size=size) for size in ("normal", "large"))
-    for path in ("font.size", "title.font.size", "xaxis.tickfont.size", "yaxis.tickfont.size", "coloraxis.colorbar.tickfont.size"):
+    bar = "coloraxis.colorbar.tickfont.size"
+    for path in ("font.size", "title.font.size", "xaxis.tickfont.size", "yaxis.tickfont.size", bar):
         assert large.layout[path] > normal.layout[path]
