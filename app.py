@@ -14,6 +14,7 @@ from starlette.middleware import Middleware
 import pages.attention.views  # noqa: F401 — imported before the first visitor waits for it
 import pages.attribution.parts  # noqa: F401
 import pages.explore.parts  # noqa: F401
+import pages.head.parts  # noqa: F401
 import pages.patching.sections  # noqa: F401
 from cache.courtesy import busy
 from core.settings import settings

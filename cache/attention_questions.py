@@ -37,9 +37,12 @@ def layer_patterns(work: Work, layer: int) -> Patterns:
     return patterns(work, tuple((layer, head) for head in range(work.pair.base.cfg.n_heads)))
 
 
-def head(work: Work, layer: int, head: int, position: int, ov_input: str) -> HeadReport:
+def head(work: Work, layer: int, head: int, source: str, ov_input: str) -> HeadReport:
+    """source: a role; END where the prompt has no such token."""
     from core.head import examine
 
+    roles = work.runs.prompt.roles
+    position = roles["end"] if roles.get(source) is None else roles[source]
     return examine(work.runs.recordings, work.runs.prompt, layer, head, position, ov_input)
 
 

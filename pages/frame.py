@@ -22,6 +22,7 @@ with busy():
             st.Page(folder / "attribution/page.py", title="Attribution", icon=":material/bar_chart:", url_path="attribution"),
             st.Page(folder / "patching/page.py", title="Patching", icon=":material/swap_horiz:", url_path="patching"),
             st.Page(folder / "attention/page.py", title="Attention", icon=":material/visibility:", url_path="attention"),
+            st.Page(folder / "head/page.py", title="Head", icon=":material/center_focus_strong:", url_path="head"),
         ]
     )
     state.read_address(page.url_path)

@@ -3,6 +3,7 @@
 import streamlit as st
 
 from pages.attention import parts, views
+from pages.shared import heads
 from pages.shared.answers import ask, figures
 
 parts.title()
@@ -13,7 +14,7 @@ with figures(answer):
         st.info("The first figures appear once both models have run.")
     else:
         attention = answer.result
-        head = parts.head_on_screen(attention)
+        head = heads.on_screen(attention)
         parts.sources(attention, overview.result)
         parts.strips(attention, head)
         parts.heatmaps(attention, head)

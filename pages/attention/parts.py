@@ -30,23 +30,6 @@ def title() -> None:
     st.subheader("Where does the model look, and where do the two look differently?")
 
 
-def head_on_screen(attention: Attention) -> tuple[int, int]:
-    """The chosen head, or while none is chosen the one that differs most."""
-    chosen = state.chosen_head(*attention.weight.shape[1:3])
-    return chosen or attention.top_heads(followed(attention)[0], 1)[0]
-
-
-def followed(attention: Attention) -> list[str]:
-    """The roles that the page shows, in the post's order; a prompt that has none of them is read from its start."""
-    return [role for role in ("colon", "original", "picked") if role in attention.roles] or ["end"]
-
-
-def named(attention: Attention, role: str) -> str:
-    """A(src→END) with the source's token, as it reads."""
-    token = attention.tokens[attention.roles[role]]
-    return f"A({token.strip() or token.replace(chr(10), '⏎')}→END)"
-
-
 def sources(attention: Attention, overview: Overview) -> None:
     """Which colon, which picked token, and what a cell shows."""
     with st.container(horizontal=True, vertical_alignment="bottom", key="attention_controls"):
@@ -93,7 +76,7 @@ def heatmaps(attention: Attention, head: tuple[int, int]) -> None:
     """BASE | INSTRUCT | INSTRUCT − BASE of every head, one map a source, all on one scale."""
     measure = state.view("measure")
     values = getattr(attention, measure)
-    maps = {role: values[..., attention.roles[role]] for role in followed(attention)}
+    maps = {role: values[..., attention.roles[role]] for role in heads.followed(attention)}
     panels = {role: model_panels(map_) for role, map_ in maps.items()}
     limit = max(float(np.abs(p.values).max()) for role in panels for p in panels[role]) or 1.0
     for role in maps:
@@ -101,7 +84,7 @@ def heatmaps(attention: Attention, head: tuple[int, int]) -> None:
         where = f"{role}, position {position}: {neighbours(attention, position)}"
         fig = head_heatmaps(
             panels[role],
-            title=named(attention, role) if measure == "weight" else f"{named(attention, role)}, {_MEASURES[measure]}",
+            title=heads.named(attention, role) if measure == "weight" else f"{heads.named(attention, role)}, {_MEASURES[measure]}",
             unit=_UNITS[measure],
             limit=limit,
             chosen=head,
@@ -118,16 +101,16 @@ def _map_table(attention: Attention, role: str) -> pd.DataFrame:
 
 def layers(attention: Attention) -> None:
     """How much the models differ layer by layer, in lines and in words."""
-    changes = {f"{named(attention, role)}, {role}": attention.layers(role) for role in followed(attention)}
-    lines = [change.line() for change in changes.values()]
+    changes = {f"{heads.named(attention, role)}, {role}": attention.layers(role) for role in heads.followed(attention)}
     frames = [change.to_frame().assign(source=name) for name, change in changes.items()]
     figure(
         layer_difference_lines({name: change.mean_abs for name, change in changes.items()}),
         "attention_layers",
-        " · ".join(plain(line) for line in lines),
+        "The mean over a layer's heads; the three layers that differ most are named.",
         definitions.ATTENTION_LAYERS,
         pd.concat(frames, ignore_index=True),
     )
+    st.markdown("\n".join(f"- {plain(change.line())}." for change in changes.values()))
 
 
 def head_list(attention: Attention, fresh: bool) -> list[tuple[int, int]]:
@@ -145,7 +128,7 @@ def _preset(attention: Attention, fresh: bool) -> tuple[list[tuple[int, int]], s
     if sweep is not None:
         found, why = sweep.top(LISTED), "the heads whose output patch moves BASE furthest"
     else:
-        by_role = [attention.top_heads(role, LISTED) for role in followed(attention)]
+        by_role = [attention.top_heads(role, LISTED) for role in heads.followed(attention)]
         found, why = [head for several in zip(*by_role) for head in several], "the heads that differ most between the models"
     posts = [place for name in POSTS if (place := heads.parse(name)) and place[0] < layers and place[1] < count]
     why += ", and the post's" if posts else ""
@@ -157,11 +140,11 @@ def tables(attention: Attention, listed: list[tuple[int, int]]) -> None:
     if not listed:
         st.info("Choose at least one head for the tables.")
         return
-    roles = followed(attention)
+    roles = heads.followed(attention)
     for role, column in zip(roles, st.columns(len(roles))):
         with column:
             table = attention.heads_frame(role, listed)
-            st.markdown(f"**{plain(named(attention, role))}**, {role}")
+            st.markdown(f"**{plain(heads.named(attention, role))}**, {role}")
             _table(table, f"heads_{role}")
             below(f"table_{role}", "Select a row to choose its head.", definitions.ATTENTION, table)
 
@@ -175,6 +158,8 @@ def _table(table: pd.DataFrame, key: str) -> None:
     shown = {"name": "head", "base": "BASE", "instruct": "INSTRUCT", "change": "INSTRUCT − BASE"}
     formats = {label: st.column_config.NumberColumn(format="%.2f" if name != "change" else "%+.2f")
                for name, label in shown.items() if name != "name"}  # fmt: skip
+    # What rounds to zero is zero, without a sign.
+    table = table.assign(change=table["change"].round(2) + 0.0)
     st.dataframe(
         table[list(shown)].rename(columns=shown), key=key, hide_index=True, column_config=formats, on_select=choose,
         selection_mode="single-row", width="stretch",

@@ -28,7 +28,7 @@ def patterns(attention: Attention, head: tuple[int, int]) -> None:
     circuitsvis.show(shown, "pattern", f"attention pattern of {name} in both models", columns=2)
     below(
         "patterns",
-        f"Rows attend, columns are attended to; hover for a value.{_cut(found, circuitsvis.POSITIONS)}",
+        f"Rows attend, columns are attended to; hover for a value.{circuitsvis.cut(len(found.tokens))}",
         definitions.PATTERN,
         found.to_frame(),
     )
@@ -51,7 +51,7 @@ def layer(attention: Attention, head: tuple[int, int]) -> None:
         _of(found, whose), [head_name(*place) for place in found.heads], found.tokens, "layer_grid", choose,
         chosen=head[1] if head[0] == layer else None,
     )  # fmt: skip
-    read = f"Click a map to choose its head; hover for a value.{_cut(found, layer_grid.POSITIONS)}"
+    read = f"Click a map to choose its head; hover for a value.{circuitsvis.cut(len(found.tokens), layer_grid.POSITIONS)}"
     below("layer_patterns", read, definitions.PATTERN, found.to_frame())
 
 
@@ -68,7 +68,7 @@ def chosen_heads(listed: list[tuple[int, int]]) -> None:
     view = circuitsvis.heads_view("", _of(found, state.view("whose")), names, found.tokens, state.view("whose"))
     circuitsvis.show([view], "heads", "attention patterns of the chosen heads", height=700)
     most = f" The first {circuitsvis.HEADS} of the list." if len(listed) > circuitsvis.HEADS else ""
-    read = f"Hover over a head to see it in full, click to keep it.{most}{_cut(found, circuitsvis.POSITIONS)}"
+    read = f"Hover over a head to see it in full, click to keep it.{most}{circuitsvis.cut(len(found.tokens))}"
     below("chosen_patterns", read, definitions.PATTERN, found.to_frame())
 
 
@@ -79,9 +79,3 @@ def _whose() -> str:
 def _of(found: Patterns, whose: str):
     base, instruct = found.pattern
     return {"base": base, "instruct": instruct, "change": instruct - base}[whose]
-
-
-def _cut(found: Patterns, most: int) -> str:
-    """A long prompt is shown from its end."""
-    count = len(found.tokens)
-    return f" The last {most} of {count} positions are shown, so rows need not sum to 1." if count > most else ""

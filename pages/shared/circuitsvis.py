@@ -71,6 +71,11 @@ def heads_view(title: str, patterns: np.ndarray, names: Sequence[str], tokens: S
     return View(title, "AttentionHeads", props | {"attentionHeadNames": list(names)[:HEADS]})
 
 
+def cut(count: int, most: int = POSITIONS) -> str:
+    """What to say below a pattern of `count` positions."""
+    return f" The last {most} of {count} positions are shown, so rows need not sum to 1." if count > most else ""
+
+
 def _props(values: np.ndarray, tokens: Sequence[str], model: str) -> dict[str, object]:
     shown = values[..., -POSITIONS:, -POSITIONS:].astype("float64")
     return {

@@ -119,3 +119,30 @@ PATTERN = """
 The whole pattern: every position (row) attends to itself and those before it; a row sums to 1. Read from the recorded
 run. INSTRUCT − BASE: green where INSTRUCT attends more, purple where BASE does.
 """
+
+HEAD_PATCHES = """
+One activation of the donor put into the recipient at all positions. **Output**: the donor's pattern over the donor's
+values; **value only**: the recipient's pattern over the donor's values; **pattern only**: the donor's pattern over the
+recipient's values. Below, the same for all query heads that read the same values, and that value vector itself: it
+moves all of them at once and equals their joint value-only patch. Score and effect as on the Patching page.
+"""
+
+OV = """
+If END attended to the source token with weight 1, the head would write v W_O into its residual stream; the tables are
+its logits by the direct path, the vocabulary's mean removed. It reads either the value recorded at that position (with
+the context gathered there), or one made of the token alone: its embedding, or its embedding and the first MLP.
+
+**Rank** 0 = the most promoted of the whole vocabulary. A token within the first 1% counts as copied, within the last 1%
+as suppressed.
+"""
+
+WEIGHTS = """
+Relative change of a weight matrix by fine-tuning, Frobenius norm: ‖W_INSTRUCT − W_BASE‖ / ‖W_BASE‖. Query heads that
+share a KV group share its W_K and W_V.
+"""
+
+SCORES = """
+On random tokens that are repeated once, mean attention: **previous token** to the position before; **induction** from
+the second copy to the token after the first one's same token; **BOS** to the first position. 1 = all of the attention.
+They say what kind of head it is apart from this prompt.
+"""

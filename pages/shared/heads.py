@@ -10,6 +10,7 @@ import numpy as np
 import streamlit as st
 
 from core.attention_results import Attention
+from core.charts.labels import visible
 from core.results import head_name
 from pages.shared import state
 from pages.shared.text import plain
@@ -30,29 +31,50 @@ def link(head: Place) -> None:
     st.page_link(page, label=f"Everything about {head_name(*head)}", icon=":material/arrow_forward:")
 
 
+def on_screen(attention: Attention) -> Place:
+    """The chosen head, or while none is chosen the one that differs most."""
+    chosen = state.chosen_head(*attention.weight.shape[1:3])
+    return chosen or attention.top_heads(followed(attention)[0], 1)[0]
+
+
+def followed(attention: Attention) -> list[str]:
+    """The roles that are shown, in the post's order; a prompt that has none of them is read from its end."""
+    return [role for role in ("colon", "original", "picked") if role in attention.roles] or ["end"]
+
+
+def named(attention: Attention, role: str) -> str:
+    """A(src→END) with the source's token, as it reads."""
+    return f"A({visible(attention.tokens[attention.roles[role]].strip(' '))}→END)"
+
+
 def numbers(attention: Attention, head: Place) -> None:
-    """The chosen head in four numbers, BASE → INSTRUCT, and the link to its page."""
+    """The chosen head's numbers in one line, BASE → INSTRUCT, and the link to its page."""
     layer, h = head
-    shown = {
-        f"A({plain(attention.tokens[attention.roles[role]].strip())}→END)": attention.at(role)[:, layer, h]
-        for role in ("colon", "original", "picked")
-        if role in attention.roles
-    }
+    parts = [f"{plain(named(attention, role))} {_arrow(attention.at(role)[:, layer, h])}" for role in followed(attention)]
     if "bos" in attention.roles:
-        shown["on the first token (BOS)"] = attention.bos[:, layer, h]
+        parts.append(f"on BOS {_arrow(attention.bos[:, layer, h])}")
+    parts.append(f"writes {_arrow(attention.dla[:, layer, h], '{:+.2f}')} logits")
     with st.container(horizontal=True, vertical_alignment="center", key="head_numbers"):
-        st.metric("Head", head_name(*head), width="content")
-        for label, values in shown.items():
-            st.metric(label, _arrow(values, "{:.2f}"), width="content", help="BASE → INSTRUCT")
-        st.metric("writes, logits", _arrow(attention.dla[:, layer, h], "{:+.2f}"), width="content", help=_DLA)
-        pass
+        st.markdown(f"**{head_name(*head)}** (BASE → INSTRUCT) · {' · '.join(parts)}", width="stretch")
+        link(head)
 
 
-_DLA = "direct logit attribution: what the head adds to the logit difference directly, BASE → INSTRUCT"
-
-
-def _arrow(values: np.ndarray, form: str) -> str:
+def _arrow(values: np.ndarray, form: str = "{:.2f}") -> str:
     return " → ".join(form.format(value) for value in values).replace("-", "−")
+
+
+def picker(shape: tuple[int, int], head: Place) -> None:
+    """One head of the model's; choosing it chooses it everywhere."""
+    names = all_names(shape)
+    if st.session_state.get("pick_head") != head_name(*head):
+        st.session_state.pick_head = head_name(*head)
+    choose = lambda: state.set_view("head", st.session_state.pick_head)  # noqa: E731
+    st.selectbox("Head", names, key="pick_head", on_change=choose, width=180)
+
+
+def all_names(shape: tuple[int, int]) -> list[str]:
+    layers, count = shape
+    return [head_name(layer, h) for layer in range(layers) for h in range(count)]
 
 
 def choice(kind, label: str, name: str, options: Mapping[str, str], **widget) -> str:
@@ -68,8 +90,7 @@ def choice(kind, label: str, name: str, options: Mapping[str, str], **widget) ->
 
 def list_input(shape: tuple[int, int], preset: Sequence[Place], caption: str) -> list[Place]:
     """Heads to choose from all of the model's; as long as nobody edits them, the preset."""
-    layers, count = shape
-    names = [head_name(layer, h) for layer in range(layers) for h in range(count)]
+    names = all_names(shape)
     edited = [name for name in state.view("listed").split(",") if name in set(names)]
     value = edited or [head_name(*place) for place in preset]
     if st.session_state.get("input_listed") != value:

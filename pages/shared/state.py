@@ -18,6 +18,8 @@ VIEW = {
     "head": ("", r"L\d{1,3}H\d{1,3}"),
     "listed": ("", r"L\d{1,3}H\d{1,3}(,L\d{1,3}H\d{1,3}){0,15}"),
     "measure": ("weight", r"weight|value_weighted|written"),
+    "source": ("original", r"original|colon|picked|bos|end"),
+    "ov": ("recorded", r"recorded|embedding|effective"),
     "whose": ("base", r"base|instruct|change"),
     "project": ("own", r"own|base|instruct"),
     "direction": ("instruct_to_base", r"instruct_to_base|base_to_instruct"),

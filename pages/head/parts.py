@@ -1,0 +1,213 @@
+"""The parts of the page of one head."""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+
+from core.attention_results import Attention
+from core.charts import theme
+from core.charts.attention import attention_bars
+from core.charts.labels import visible
+from core.head_results import HEAD_PATCHES, HeadPatches, HeadReport, HeadScores
+from core.head_sentence import PatchEvidence, head_sentence
+from core.prompt import neighbours
+from core.results import MODELS, group_name, head_name
+from pages.shared import circuitsvis, definitions, heads, state
+from pages.shared.figures import below, figure
+from pages.shared.jobs import Answer
+from pages.shared.text import plain, quoted
+
+_ROLES = {"original": "original", "colon": "colon", "picked": "the picked token", "bos": "BOS", "end": "END"}
+_INPUTS = {"recorded": "what it read there", "embedding": "the bare embedding", "effective": "embedding + first MLP"}
+_PATCHES = {
+    "z": "output (z)",
+    "value_only": "value only",
+    "pattern_only": "pattern only",
+    "joint_z": "outputs together",
+    "joint_value_only": "values only, together",
+    "joint_pattern_only": "patterns only, together",
+    "v": "the group's value vector (v)",
+}
+_SCORES = {"previous": "previous token", "induction": "induction", "bos": "BOS"}
+
+
+def title(head: heads.Place | None, attention: Attention | None = None) -> None:
+    """Which head, and the choice of another one."""
+    if head is None or attention is None:
+        st.subheader("What does one head do?")
+        return
+    with st.container(horizontal=True, vertical_alignment="bottom", horizontal_alignment="distribute", key="head_title"):
+        st.subheader(f"What does {head_name(*head)} do?")
+        heads.picker(attention.weight.shape[1:3], head)
+
+
+def controls(attention: Attention) -> tuple[str, str]:
+    """The source token that is asked about, and what its OV circuit is fed with."""
+    roles = {role: label for role, label in _ROLES.items() if role in attention.roles}
+    with st.container(horizontal=True, vertical_alignment="bottom", key="head_controls"):
+        labels = {role: f"{label}: {quoted(attention.tokens[attention.roles[role]])}" for role, label in roles.items()}
+        source = heads.choice(st.segmented_control, "Source token", "source", labels, required=True)
+        ov_input = heads.choice(st.segmented_control, "OV circuit reads", "ov", _INPUTS, required=True)
+    return source, ov_input
+
+
+def sentence(report: Answer, patches: Answer | None, scores: Answer | None) -> None:
+    """What the numbers support, in one sentence; what is not there yet is left out."""
+    found: HeadReport = report.result
+    evidence, kinds = None, None
+    if patches is not None and patches.fresh and _same(patches.result[0], found):
+        patched: HeadPatches = patches.result[0]
+        evidence = PatchEvidence(patched.effect["z"], patched.score["z"], patched.gap.noise)
+    if scores is not None and scores.fresh:
+        kinds = scores.result.of(found.layer, found.head)
+    with st.container(border=True, key="sentence"):
+        st.markdown(f"**{plain(head_sentence(found, found.ov.position, evidence, kinds))}**")
+        st.caption(_reads(found))
+
+
+def _same(patches: HeadPatches, report: HeadReport) -> bool:
+    return (patches.layer, patches.head) == (report.layer, report.head)
+
+
+def _reads(report: HeadReport) -> str:
+    where = f"Arrows lead from BASE to INSTRUCT. Source: {plain(neighbours(report, report.ov.position))}."
+    if len(report.group_heads) == 1:
+        return where
+    others = ", ".join(head_name(report.layer, h) for h in report.group_heads if h != report.head)
+    return f"{where} It reads the values of {group_name(report.layer, report.group)}, as {others} do."
+
+
+def by_token(report: HeadReport) -> None:
+    """From END: what it attends to, and what that writes along the logit difference."""
+    figure(
+        attention_bars(report.weight, report.tokens, f"{report.name}: attention from END"),
+        "head_attention_by_token",
+        "The bars of one model sum to 1.",
+        definitions.ATTENTION,
+        report.to_frame(),
+    )
+    figure(
+        attention_bars(report.written, report.tokens, f"{report.name}: written along the difference", theme.LOGITS),
+        "head_written_by_token",
+        "Above 0 towards the answer. The bars of one model sum to the head's direct logit attribution.",
+        definitions.ATTENTION,
+        report.to_frame(),
+    )
+
+
+def pattern(report: HeadReport) -> None:
+    """The whole pattern in both models."""
+    views = [
+        circuitsvis.pattern_view(f"{model.upper()}, {report.name}", values, report.tokens, model)
+        for model, values in zip(MODELS, report.pattern)
+    ]
+    st.markdown("**Pattern**")
+    circuitsvis.show(views, "head_pattern", f"attention pattern of {report.name} in both models", columns=2)
+    read = "Rows attend, columns are attended to; hover for a value."
+    below("head_patterns", read + circuitsvis.cut(len(report.tokens)), definitions.PATTERN, _pattern_table(report))
+
+
+def _pattern_table(report: HeadReport) -> pd.DataFrame:
+    rows = [
+        (model, query, source, float(report.pattern[m, query, source]))
+        for m, model in enumerate(MODELS)
+        for query in range(len(report.tokens))
+        for source in range(query + 1)
+    ]
+    return pd.DataFrame(rows, columns=["model", "query", "source", "value"])
+
+
+def patch_table(answer: Answer | None, report: HeadReport) -> None:
+    """The head's patches in both directions: alone, then with its group."""
+    st.markdown("**What patching it moves**")
+    if answer is None or not _same(answer.result[0], report):
+        st.caption("The patches are being run.")
+        return
+    patches: tuple[HeadPatches, HeadPatches] = answer.result
+    forth, back = patches
+    for reason in dict.fromkeys(patched.gap.reason for patched in patches if patched.gap.reason):
+        st.warning(reason[0].upper() + reason[1:] + ".")
+    table = pd.DataFrame({"patched": [_patched(forth, patch) for patch in HEAD_PATCHES]})
+    formats = {}
+    for name, patched in (("INSTRUCT → BASE", forth), ("BASE → INSTRUCT", back)):
+        table[f"{name}: score"] = list(patched.score.values())
+        table[f"{name}: effect, logits"] = list(patched.effect.values())
+        formats |= {f"{name}: {what}": st.column_config.NumberColumn(format="%+.3f") for what in ("score", "effect, logits")}
+    if forth.gap.reason:
+        table = table[[name for name in table if not name.endswith(": score")]]
+    st.dataframe(table, hide_index=True, column_config=formats, width="stretch", key="head_patch_table")
+    noise = f"Noise floor: {max(forth.gap.noise, back.gap.noise):.1e} logits."
+    frames = pd.concat([patched.to_frame() for patched in patches], ignore_index=True)
+    below("head_patches", f"Donor → recipient, all positions. {noise}", definitions.HEAD_PATCHES, frames)
+
+
+def _patched(patches: HeadPatches, patch: str) -> str:
+    if patch in ("z", "value_only", "pattern_only"):
+        return f"{head_name(patches.layer, patches.head)}: {_PATCHES[patch]}"
+    return f"{group_name(patches.layer, patches.group)} ({len(patches.group_heads)} heads): {_PATCHES[patch]}"
+
+
+def ov_tables(report: HeadReport) -> None:
+    """What attending to the source token promotes and suppresses, and where that token itself stands."""
+    ov = report.ov
+    token = ov.tokens[ov.position]
+    st.markdown(f"**OV circuit: what attending to {quoted(token)} writes**")
+    for m, column in enumerate(st.columns(2)):
+        with column:
+            kind = ov.kinds()[m]
+            said = {"copying": "copies it", "suppressing": "suppresses it", "neither": "neither copies nor suppresses it"}
+            rank = f"{quoted(token)} itself: rank {int(ov.own_rank[m]):,} of {ov.vocab:,}, {ov.own[m, ov.position]:+.3f} logits"
+            st.caption(f"{MODELS[m].upper()} {said[kind]} · {rank}".replace("+-", "−"))
+            _ov_table(report, m)
+    counts = ov.counts()
+    said = " · ".join(f"{kind} {base} → {instruct}" for kind, (base, instruct) in counts.items())
+    read = f"At attention 1, by the direct path. Of the prompt's tokens: {said} (BASE → INSTRUCT)."
+    below("ov_circuit", read, definitions.OV, ov.to_frame())
+
+
+def _ov_table(report: HeadReport, m: int) -> None:
+    up, down = report.ov.promoted[m], report.ov.suppressed[m]
+    table = pd.DataFrame({"promoted": up.strings, "+": up.value, "suppressed": down.strings, "−": down.value})
+    for name in ("promoted", "suppressed"):
+        table[name] = [visible(token) for token in table[name]]
+    number = st.column_config.NumberColumn("logits", format="%+.3f")
+    st.dataframe(table, hide_index=True, column_config={"+": number, "−": number}, width="stretch", key=f"ov_{MODELS[m]}")
+
+
+def weights(report: HeadReport) -> None:
+    """How far fine-tuning moved its weights, among its layer's."""
+    st.markdown("**How far fine-tuning moved its weights**")
+    table = report.weights.of(report.head)
+    shown = table.assign(rank=[f"{rank + 1} of {count}" for rank, count in zip(table["rank"], table["count"])])
+    shown = shown[["weight", "name", "value", "median", "rank"]].rename(
+        columns={"name": "of", "value": "moved by", "median": "median of the layer", "rank": "rank (1 = moved most)"}
+    )
+    formats = {name: st.column_config.NumberColumn(format="percent") for name in ("moved by", "median of the layer")}
+    st.dataframe(shown, hide_index=True, column_config=formats, width="stretch", key="head_weights")
+    read = f"‖W INSTRUCT − W BASE‖ / ‖W BASE‖ against the other heads of layer {report.layer}."
+    below("weight_change", read, definitions.WEIGHTS, report.weights.to_frame())
+
+
+def score_table(answer: Answer | None, report: HeadReport) -> None:
+    """What kind of head it is on random repeated tokens."""
+    st.markdown("**On random repeated tokens**")
+    if answer is None:
+        st.caption("The scores are being measured.")
+        return
+    scores: HeadScores = answer.result
+    found = scores.of(report.layer, report.head)
+    rows = [(_SCORES[name], *map(float, values), float(values[1] - values[0])) for name, values in found.items()]
+    table = pd.DataFrame(rows, columns=["score", "BASE", "INSTRUCT", "INSTRUCT − BASE"])
+    formats = {name: st.column_config.NumberColumn(format="%.3f") for name in table if name != "score"}
+    st.dataframe(table, hide_index=True, column_config=formats, width="stretch", key="head_score_table")
+    read = f"Mean attention weights over {scores.sequences} sequences of {scores.length} random tokens and their repetition."
+    below("head_scores", read, definitions.SCORES, scores.to_frame())
+
+
+def badges(report: HeadReport) -> None:
+    """The identities that the numbers of this page hold."""
+    with st.container(horizontal=True, key="head_badges"):
+        for check in report.checks:
+            icon, color = (":material/check:", "green") if check.holds else (":material/close:", "red")
+            st.badge(f"{plain(check.name)}: {check.residual:.0e}", icon=icon, color=color)
