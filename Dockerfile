@@ -6,8 +6,8 @@ RUN useradd --create-home --uid 1000 app
 WORKDIR /home/app/explorer
 COPY requirements.txt .
 RUN pip install --no-cache-dir --requirement requirements.txt
-# Owned by the user who runs it: the attention viewer's script is copied into static/ at the start.
-COPY --chown=app:app . .
+COPY . .
+# Downloaded models; made here so that a volume mounted on it belongs to the user.
 RUN install -d -o app -g app /home/app/.cache
 USER app
 

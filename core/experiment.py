@@ -124,7 +124,7 @@ def check(experiment: Experiment) -> None:
     for name in ("instruction", "sentence", "prompt", "original", "answer"):
         _check_text(getattr(experiment, name), name)
     if experiment.dtype and experiment.dtype not in DTYPES:
-        raise InputError(f"dtype {shorten(experiment.dtype)!r} is unknown; choose one of {', '.join(DTYPES)}", "dtype")
+        raise InputError(f"dtype {shorten(experiment.dtype)!r} is unknown; choose {', '.join(DTYPES)}", "dtype")
     if experiment.colon < 0:
         raise InputError(f"colon {experiment.colon} is negative; 0 is the first colon of the prompt", "colon")
     required = ("prompt", "original") if experiment.is_free else ("instruction", "sentence", "original")
@@ -162,9 +162,11 @@ def _start_of_original(sentence: str, word: str, occurrence: int) -> int:
         raise InputError(f"the word {shown} does not stand in the sentence; {hint}", "original")
     if occurrence == 0 and len(starts) > 1:
         places = "; ".join(f"{n}: “{_context(sentence, s, word)}”" for n, s in enumerate(starts[:5], 1))
-        raise InputError(f"{shown} stands {len(starts)} times in the sentence; choose the occurrence ({places})", "original")
+        message = f"{shown} stands {len(starts)} times in the sentence; choose the occurrence ({places})"
+        raise InputError(message, "original")
     if not 0 <= occurrence <= len(starts):
-        raise InputError(f"{shown} stands {len(starts)} times in the sentence, there is no number {occurrence}", "original")
+        message = f"{shown} stands {len(starts)} times in the sentence, there is no occurrence {occurrence}"
+        raise InputError(message, "original")
     return starts[max(occurrence, 1) - 1]
 
 

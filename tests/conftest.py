@@ -30,7 +30,7 @@ def tokenizer_of():
 
 @pytest.fixture(scope="session")
 def folder_of(tmp_path_factory):
-    """family, groups → a folder that holds the pair's `base` and `instruct` in Hugging Face's format, without tokenizer."""
+    """family, groups → a folder with the pair's `base` and `instruct` in Hugging Face's format, no tokenizer."""
     return cache(lambda family, groups: tmp_path_factory.mktemp(f"{family}-{groups}"))
 
 

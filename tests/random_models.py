@@ -1,6 +1,6 @@
 """Small random models of the nine families that the methods are checked on, and pairs of them.
 
-Every weight is drawn afresh, norms and biases included: an analysis that forgets one of them is off by more than rounding.
+Every weight is drawn afresh, norms and biases included: an analysis that forgets one is off by more than rounding.
 """
 
 from __future__ import annotations

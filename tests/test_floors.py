@@ -19,7 +19,10 @@ ROOT = Path(__file__).parents[1]
 HEAVY = {"torch", "transformers", "transformer_lens"}
 FLOORS = ("core", "cache", "pages")
 # Imports under their own names, prints which of the unwanted ones came with them.
-PROBE = "import importlib, sys\nfor m in {modules!r}: importlib.import_module(m)\nprint(*{unwanted!r} & set(sys.modules))"
+PROBE = """import importlib, sys
+for module in {modules!r}:
+    importlib.import_module(module)
+print(*{unwanted!r} & set(sys.modules))"""
 
 
 def module_names(root: Path, *folders: str) -> list[str]:
@@ -64,7 +67,7 @@ def files_of(root: Path, name: str) -> Iterator[Path]:
 
 
 def reached(root: Path, starts: list[Path]) -> dict[str, Path]:
-    """Every package outside the project that these files import when they start, through the project's own modules too."""
+    """Every outside package that these files import when they start, through the project's own modules too."""
     found, seen, waiting = {}, set(), list(starts)
     while waiting:
         path = waiting.pop()
@@ -136,7 +139,7 @@ def test_what_is_shown_starts_without_torch():
 def test_torch_behind_two_imports_is_seen(tmp_path):
     make(
         tmp_path,
-        pages__a__page="from typing import TYPE_CHECKING\nfrom cache import kept\nif TYPE_CHECKING:\n    import transformers",
+        pages__a__page="from cache import kept\nif TYPE_CHECKING:\n    import transformers",
         cache__kept="def f():\n    import transformer_lens\nfrom core.b import g",
         core__b="import torch\ng = 1",
     )

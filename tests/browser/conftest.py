@@ -33,6 +33,15 @@ def chromium():
         browser.close()
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    """A failed test shows what the server said."""
+    report = yield
+    if report.failed and "app" in item.funcargs:
+        report.sections.append(("log of the app's server", item.funcargs["app"].log.read_text()[-4000:]))
+    return report
+
+
 class Viewer:
     """A tab of the app and what a viewer does in it."""
 

@@ -83,7 +83,7 @@ def test_merging_is_refused_with_a_prefix_space_too(prefix_space):
 def test_a_candidate_of_several_tokens_is_refused_with_its_pieces(tokenizer):
     error = refusal(tokenizer, answer="swiftly")
     assert error.field == "answer"
-    assert "' swiftly' is 2 tokens: ' swift', 'ly'" in str(error) and "for example its first piece ' swift'" in str(error)
+    assert "' swiftly' is 2 tokens: ' swift', 'ly'" in str(error) and "its first piece ' swift'" in str(error)
     error = refusal(tokenizer, sentence="The swiftly dog.", original="swiftly", answer="big")
     assert error.field == "original" and "' swift', 'ly'" in str(error)
 
@@ -206,7 +206,8 @@ def test_an_open_answer_stays_open_until_it_is_set(tokenizer):
 
 
 @pytest.mark.parametrize(
-    "sentence", ["The 🦊 quick 🐶", "השועל quick המהיר", "Ünïcödé quick 狐", "<img src=x onerror=alert(1)> quick </script>"]
+    "sentence",
+    ["The 🦊 quick 🐶", "השועל quick המהיר", "Ünïcödé quick 狐", "<img src=x onerror=alert(1)> quick </script>"],
 )
 def test_any_text_is_read_and_its_original_found(tokenizer, sentence):
     prompt = tokenize(Experiment(sentence=sentence, answer="swift"), tokenizer)

@@ -38,8 +38,8 @@ def test_recorded_numbers_are_those_of_transformers(pair_of):
     with torch.no_grad():
         expected = pair.models[0](torch.tensor([IDS]), output_hidden_states=True, output_attentions=True)
     for layer in range(2):
-        np.testing.assert_allclose(recording.layer(layer, "hook_resid_pre"), expected.hidden_states[layer][0], atol=1e-5)
-        np.testing.assert_allclose(recording.layer(layer, "attn.hook_pattern"), expected.attentions[layer][0], atol=1e-5)
+        for name, theirs in (("hook_resid_pre", expected.hidden_states), ("attn.hook_pattern", expected.attentions)):
+            np.testing.assert_allclose(recording.layer(layer, name), theirs[layer][0], atol=1e-5)
 
 
 def test_the_stream_is_the_sum_of_what_the_layers_add(pair_of):
