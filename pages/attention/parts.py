@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import streamlit as st
@@ -66,7 +68,7 @@ def strips(attention: Attention, head: tuple[int, int]) -> None:
                 )
     below(
         "chosen_attention",
-        "The darker, the more of END's attention. Click a token to follow it in the maps.",
+        "The stronger the colour, the more of END's attention. Click a token to follow it in the maps.",
         definitions.ATTENTION,
         attention.tokens_frame(layer, h),
     )
@@ -101,7 +103,10 @@ def _map_table(attention: Attention, role: str) -> pd.DataFrame:
 
 def layers(attention: Attention) -> None:
     """How much the models differ layer by layer, in lines and in words."""
-    changes = {f"{heads.named(attention, role)}, {role}": attention.layers(role) for role in heads.followed(attention)}
+    changes = {
+        (name := f"{heads.named(attention, role)}, {role}"): replace(attention.layers(role), name=name)
+        for role in heads.followed(attention)
+    }
     frames = [change.to_frame().assign(source=name) for name, change in changes.items()]
     figure(
         layer_difference_lines({name: change.mean_abs for name, change in changes.items()}),

@@ -71,11 +71,12 @@ def _same(patches: HeadPatches, report: HeadReport) -> bool:
 
 
 def _reads(report: HeadReport) -> str:
-    where = f"Arrows lead from BASE to INSTRUCT. Source: {plain(neighbours(report, report.ov.position))}."
+    at = report.ov.position
+    where = f"Arrows lead from BASE to INSTRUCT. Source: position {at}, “{plain(neighbours(report, at))}”."
     if len(report.group_heads) == 1:
         return where
     others = ", ".join(head_name(report.layer, h) for h in report.group_heads if h != report.head)
-    return f"{where} It reads the values of {group_name(report.layer, report.group)}, as {others} do."
+    return f"{where} It shares the values of {group_name(report.layer, report.group)} with {others}."
 
 
 def by_token(report: HeadReport) -> None:
@@ -128,14 +129,14 @@ def patch_table(answer: Answer | None, report: HeadReport) -> None:
     forth, back = patches
     for reason in dict.fromkeys(patched.gap.reason for patched in patches if patched.gap.reason):
         st.warning(reason[0].upper() + reason[1:] + ".")
-    table = pd.DataFrame({"patched": [_patched(forth, patch) for patch in HEAD_PATCHES]})
-    formats = {}
+    columns: dict[tuple[str, str], list] = {("", "patched"): [_patched(forth, patch) for patch in HEAD_PATCHES]}
     for name, patched in (("INSTRUCT → BASE", forth), ("BASE → INSTRUCT", back)):
-        table[f"{name}: score"] = list(patched.score.values())
-        table[f"{name}: effect, logits"] = list(patched.effect.values())
-        formats |= {f"{name}: {what}": st.column_config.NumberColumn(format="%+.3f") for what in ("score", "effect, logits")}
-    if forth.gap.reason:
-        table = table[[name for name in table if not name.endswith(": score")]]
+        if not patched.gap.reason:
+            columns[name, "score"] = list(patched.score.values())
+        columns[name, "effect, logits"] = list(patched.effect.values())
+    # By position, counted with the hidden index: a column's name is a pair here.
+    formats = {n: st.column_config.NumberColumn(format="%+.3f") for n in range(2, len(columns) + 1)}
+    table = pd.DataFrame(columns)
     st.dataframe(table, hide_index=True, column_config=formats, width="stretch", key="head_patch_table")
     noise = f"Noise floor: {max(forth.gap.noise, back.gap.noise):.1e} logits."
     frames = pd.concat([patched.to_frame() for patched in patches], ignore_index=True)
@@ -179,7 +180,11 @@ def weights(report: HeadReport) -> None:
     """How far fine-tuning moved its weights, among its layer's."""
     st.markdown("**How far fine-tuning moved its weights**")
     table = report.weights.of(report.head)
-    shown = table.assign(rank=[f"{rank + 1} of {count}" for rank, count in zip(table["rank"], table["count"])])
+    ranks = [
+        f"{rank + 1} of {count}" if value > 0 else "not moved"
+        for rank, count, value in zip(table["rank"], table["count"], table["value"])
+    ]
+    shown = table.assign(rank=ranks)
     shown = shown[["weight", "name", "value", "median", "rank"]].rename(
         columns={"name": "of", "value": "moved by", "median": "median of the layer", "rank": "rank (1 = moved most)"}
     )

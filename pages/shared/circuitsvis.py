@@ -101,6 +101,12 @@ h3 { font-size: 14px; margin: 0 0 4px; }
 .view { min-width: 0; overflow-x: auto; }
 </style></head><body><div id="views"></div><script>
 const views = document.getElementById('views');
+// Labels on the canvases come in a grey that a dark page swallows.
+const fillText = CanvasRenderingContext2D.prototype.fillText;
+CanvasRenderingContext2D.prototype.fillText = function (...label) {
+  if (this.fillStyle === '#666666') this.fillStyle = getComputedStyle(document.body).color;
+  return fillText.apply(this, label);
+};
 let count = 0, ready = false, waiting = null;
 const tell = message => parent.postMessage({ circuitsvis: true, ...message }, '*');
 new ResizeObserver(() => tell({ height: views.scrollHeight })).observe(views);

@@ -43,8 +43,9 @@ def followed(attention: Attention) -> list[str]:
 
 
 def named(attention: Attention, role: str) -> str:
-    """A(src→END) with the source's token, as it reads."""
-    return f"A({visible(attention.tokens[attention.roles[role]].strip(' '))}→END)"
+    """A(src→END) with both tokens as they read: A(quick→The)."""
+    source, end = (visible(attention.tokens[attention.roles[r]].strip(" ")) for r in (role, "end"))
+    return f"A({source}→{end})"
 
 
 def numbers(attention: Attention, head: Place) -> None:
