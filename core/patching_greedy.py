@@ -77,4 +77,4 @@ def _forward(progress: Callable, before: int, total: int, partial: Greedy) -> Ca
 def _check_singles(singles: Sweep, site: str, direction: str, positions: str | int) -> None:
     same = (singles.site, singles.gap.direction, singles.positions) == (site, direction, positions)
     if not same or not singles.complete:
-        raise InputError("the sweep that ranks the candidates is of another plan, or not complete; leave it out", "site")
+        raise InputError("the sweep that ranks the candidates is of another plan or not complete; leave it out", "site")

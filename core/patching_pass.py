@@ -13,12 +13,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from transformer_lens.model_bridge import TransformerBridge
+from transformer_lens.model_bridge.generalized_components import NormalizationBridge
 
 from core import patching_cells as at
 from core.patching_memory import Budget, rows_per_chunk
@@ -92,8 +95,27 @@ def _grow(
     bridge = recipient.bridge
     ids = torch.tensor([recipient.ids], device=bridge.cfg.device)
     # Without use_cache=False the keys and values of every row in every layer would be kept to the end.
-    bridge.run_with_hooks(ids, return_type=None, fwd_hooks=list(growth.hooks()), use_cache=False)
+    with _norms_computed_once(bridge):
+        bridge.run_with_hooks(ids, return_type=None, fwd_hooks=list(growth.hooks()), use_cache=False)
     return growth.final[0]
+
+
+@contextmanager
+def _norms_computed_once(bridge: TransformerBridge) -> Iterator[None]:
+    """A bridge computes every norm a second time, for the hooks within it, which no patch here reads."""
+    norms = [m for m in bridge.modules() if isinstance(m, NormalizationBridge) and m.use_native_layernorm_autograd]
+
+    def plain(norm: NormalizationBridge) -> Callable[[Tensor], Tensor]:
+        return lambda x: norm.hook_out(norm.original_component(norm.hook_in(x)))
+
+    try:
+        for norm in norms:
+            # Not by setattr, which a bridge's component passes on to the module it wraps.
+            vars(norm)["forward"] = plain(norm)
+        yield
+    finally:
+        for norm in norms:
+            vars(norm).pop("forward", None)
 
 
 @dataclass(eq=False)
@@ -138,7 +160,7 @@ class _Growth:
         return enter
 
     def _values_in_attentions_dtype(self) -> Iterator[Hook]:
-        """Where rotation lifts a bf16 model's patterns to float32 (OLMo-2), only the cache left out here lifts v along."""
+        """Where rotation lifts a bf16 model's patterns to float32 (OLMo-2), only the cache left out here lifts v too."""
         for layer in range(self.last + 1):
             dtype = self.recipient.layer(layer, "attn.hook_pattern").dtype
             if dtype != self.recipient.layer(layer, "attn.hook_v").dtype:

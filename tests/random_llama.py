@@ -1,4 +1,4 @@
-"""A random Llama of any size with grouped queries, and a fine-tuned neighbour: for sizes the nine families do not have."""
+"""A random Llama of any size with grouped queries, and a pair of it: for sizes that the nine families do not have."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Attribution patching against TransformerLens' own on one model, against finite differences, and against exact patches."""
+"""Attribution patching against TransformerLens' own on one model, and against exact patches of small changes."""
 
 from __future__ import annotations
 

@@ -127,6 +127,7 @@ def test_cancelling_at_any_checkpoint_leaves_the_bridge_as_it_was(pair_of, famil
         sweep(pair.recordings, pair.prompt, "value_only", budget=budget, checkpoint=checkpoint)
     bridge = pair.bridges[0]
     assert not any(point.has_hooks() for point in bridge.hook_dict.values())
+    assert not any("forward" in vars(module) for module in bridge.modules())
     again = record(bridge, pair.prompt.ids)
     torch.testing.assert_close(next_token_logits(again), next_token_logits(pair.recordings[0]), rtol=0, atol=0)
 

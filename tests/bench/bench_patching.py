@@ -1,0 +1,121 @@
+"""Sweeps of a random Llama of 16 layers × 16 heads against TransformerLens' own function and plain forwards.
+
+Everything is a ratio within one run on one machine; figures are medians. Plain forwards: Hugging Face's model on as many
+row-layers (rows × layers that a row passes) as the sweep needs, in batches of its own size, final norm and logits left out.
+"""
+
+from __future__ import annotations
+
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+import transformers
+from transformer_lens import patching as reference
+
+from core.patching import Recordings, sweep
+from core.patching_memory import TOKENS
+from core.patching_pass import shape_of
+from core.prompt import Prompt
+from tests.random_llama import random_llama, recorded_pair
+
+LAYERS, HEADS, POSITIONS, THREADS = 16, 16, 24, 2
+REFERENCES = {"z": reference.get_act_patch_attn_head_out_all_pos, "v": reference.get_act_patch_attn_head_v_all_pos}
+
+
+def seconds(work: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+def interleaved(works: dict[str, Callable[[], object]], repeats: int) -> dict[str, float]:
+    """Median seconds of each, run in turns after one warm-up, so that a busy neighbour slows all of them alike."""
+    for work in works.values():
+        work()
+    times = [{name: seconds(work) for name, work in works.items()} for _ in range(repeats)]
+    return {name: statistics.median(each[name] for each in times) for name in works}
+
+
+def pair(layers: int = LAYERS, heads: int = HEADS) -> tuple[Recordings, Prompt]:
+    with tempfile.TemporaryDirectory() as folder:
+        return recorded_pair(random_llama(layers, heads), Path(folder), POSITIONS)
+
+
+def row_layers(recordings: Recordings, site: str) -> int:
+    shape = shape_of(recordings[0])
+    return shape.width(site) * shape.layers * (shape.layers + 1) // 2
+
+
+def plain_forwards(model: transformers.PreTrainedModel, prompt: Prompt, row_layers: int) -> Callable[[], None]:
+    """The decoder alone, without cache and in batches as large as the sweep's chunks."""
+    rows, size = round(row_layers / model.config.num_hidden_layers), TOKENS["cpu"] // len(prompt.ids)
+    batches = [torch.tensor([prompt.ids] * min(size, rows - start)) for start in range(0, rows, size)]
+
+    @torch.no_grad()
+    def work() -> None:
+        for batch in batches:
+            model.model(batch, use_cache=False)
+
+    return work
+
+
+def transformer_lens(recordings: Recordings, prompt: Prompt, site: str) -> Callable[[], object]:
+    recipient, donor = recordings
+    ids = torch.tensor([prompt.ids])
+
+    def metric(logits: torch.Tensor) -> torch.Tensor:
+        return logits[0, -1, prompt.answer_id] - logits[0, -1, prompt.original_id]
+
+    @torch.no_grad()
+    def work() -> object:
+        return REFERENCES[site](recipient.bridge, ids, donor.activations, metric)
+
+    return work
+
+
+def against_others(repeats: int = 3) -> dict[str, tuple[float, dict[str, float]]]:
+    """site → (seconds of the sweep, ratio of each other way's seconds to it)."""
+    recordings, prompt = pair()
+    plain = random_llama(LAYERS, HEADS)
+    plain.set_attn_implementation("sdpa")
+    found = {}
+    for site in REFERENCES:
+        works = {
+            "sweep": lambda: sweep(recordings, prompt, site),
+            "transformers": plain_forwards(plain, prompt, row_layers(recordings, site)),
+            "transformer_lens": transformer_lens(recordings, prompt, site),
+        }
+        times = interleaved(works, repeats)
+        found[site] = times["sweep"], {name: times[name] / times["sweep"] for name in works if name != "sweep"}
+    return found
+
+
+def growth(repeats: int = 5) -> dict[str, float]:
+    """How many times as long the z sweep takes when layers or heads are doubled."""
+    sizes = {"8 × 16": (8, 16), "16 × 16": (16, 16), "16 × 8": (16, 8)}
+    pairs = {name: pair(*size) for name, size in sizes.items()}
+    times = interleaved({name: lambda p=p: sweep(*p, "z") for name, p in pairs.items()}, repeats)
+    return {"layers": times["16 × 16"] / times["8 × 16"], "heads": times["16 × 16"] / times["16 × 8"]}
+
+
+def main() -> None:
+    before = torch.get_num_threads()
+    torch.set_num_threads(THREADS)
+    try:
+        print(f"patching: random Llama {LAYERS} × {HEADS}, d_model 512, {POSITIONS} tokens, float32, {THREADS} threads")
+        for site, (taken, ratios) in against_others().items():
+            print(f"  {site} sweep                              {taken:7.2f} s")
+            print(f"  {site}: TransformerLens' own function      {ratios['transformer_lens']:7.1f} × as long")
+            print(f"  {site}: sweep / plain forwards             {1 / ratios['transformers']:7.2f}")
+        for what, ratio in growth().items():
+            print(f"  z: doubling {what:<6}                    {ratio:7.2f} × as long")
+    finally:
+        torch.set_num_threads(before)
+
+
+if __name__ == "__main__":
+    main()
