@@ -20,6 +20,7 @@ from pages.shared.figures import below, figure
 from pages.shared.jobs import service
 from pages.shared.text import plain
 from pages.shared.tokens import attention_strip
+from pages.shared.widgets import mirror
 
 LISTED = 8  # heads in the tables before anybody edits the list
 POSTS = ("L30H31", "L13H23", "L16H29", "L13H15", "L22H30", "L13H22", "L30H29")
@@ -45,8 +46,7 @@ def sources(attention: Attention, overview: Overview) -> None:
 def _colon() -> None:
     key = "which_colon"
     value = "second" if state.experiment().colon else "first"
-    if st.session_state.get(key) != value:
-        st.session_state[key] = value
+    mirror(key, value)
     change = lambda: state.edit(colon=int(st.session_state[key] == "second"))  # noqa: E731
     st.segmented_control("Which “:”", ["first", "second"], key=key, required=True, on_change=change)
 

@@ -8,6 +8,7 @@ import streamlit as st
 from core.results import MODELS, Attribution, head_name
 from pages.shared import definitions, state
 from pages.shared.figures import below
+from pages.shared.widgets import mirror
 
 TOP = 12
 _PROJECT = {"own": "each model's own", "base": "BASE's", "instruct": "INSTRUCT's"}
@@ -16,8 +17,7 @@ _PROJECT = {"own": "each model's own", "base": "BASE's", "instruct": "INSTRUCT's
 def controls() -> str:
     """Title, and whose unembedding direction is projected on."""
     st.subheader("Where is the logit difference written?")
-    if st.session_state.get("input_project") != state.view("project"):
-        st.session_state.input_project = state.view("project")
+    mirror("input_project", state.view("project"))
     st.segmented_control(
         "Project on the direction of",
         list(_PROJECT),

@@ -19,6 +19,7 @@ from pages.shared import definitions, jobs, state
 from pages.shared.figures import figure
 from pages.shared.text import plain, quoted
 from pages.shared.tokens import token_strip
+from pages.shared.widgets import mirror
 
 PLACES = {"all": "all", "end": "END only", "picked": "one token"}
 SHOWN = {"score": "score", "effect": "effect"}
@@ -31,23 +32,28 @@ def controls(board: Board) -> Plan | None:
         site = choice(st.selectbox, "Patched activation", "site", SITES, width=290)
         positions = choice(st.segmented_control, "Positions", "positions", PLACES, required=True)
         show = choice(st.segmented_control, "Show", "show", SHOWN, required=True)
+    # In a place of its own, so that what stands below is moved, not made anew.
+    with st.container(key="patched_position"):
+        if positions == "picked":
+            positions = _picked(board)
+    return None if positions is None else Plan(site, direction, positions, show, board.overview)
+
+
+def _picked(board: Board) -> str | None:
+    """The token that the viewer picks here."""
     prompt = board.overview.prompt
-    if positions == "picked":
-        token_strip(prompt.tokens, prompt.roles, "patched_token", lambda i: state.edit(picked=i))
-        picked = prompt.roles["picked"]
-        if picked is None:
-            st.info("Click the token at which activations are to be patched.")
-            return None
-        positions = str(picked)
-    return Plan(site, direction, positions, show, board.overview)
+    token_strip(prompt.tokens, prompt.roles, "patched_token", lambda i: state.edit(picked=i))
+    if prompt.roles["picked"] is None:
+        st.info("Click the token at which activations are to be patched.")
+        return None
+    return str(prompt.roles["picked"])
 
 
 def choice(kind, label: str, name: str, options: dict[str, str], **widget) -> str:
     """A widget on a parameter of the view; a value that the address names but nobody offers becomes the first."""
     key = f"input_{name}"
     value = state.view(name) if state.view(name) in options else next(iter(options))
-    if st.session_state.get(key) != value:
-        st.session_state[key] = value
+    mirror(key, value)
     change = lambda: state.set_view(name, st.session_state[key])  # noqa: E731
     kind(label, list(options), key=key, on_change=change, format_func=options.get, **widget)
     return value
@@ -60,12 +66,14 @@ def reading(plan: Plan) -> None:
     where = {"all": "", "end": " at END"}.get(plan.positions)
     if where is None:
         where = f" at {quoted(plan.overview.prompt.tokens[int(plan.positions)])}"
-    st.caption(
-        f"Each cell is one run of {recipient} with one activation taken from {donor}{where}. Unpatched, {recipient} has a "
-        f"logit difference of {_signed(gap.recipient)}, {donor} {_signed(gap.donor)}; a score of 1 moves all of the gap."
-    )
-    if gap.reason:
-        st.warning(plain(gap.reason[0].upper() + gap.reason[1:] + "."))
+    with st.container(key="reading"):
+        st.caption(
+            f"Each cell is one run of {recipient} with one activation taken from {donor}{where}. Unpatched, {recipient} "
+            f"has a logit difference of {_signed(gap.recipient)}, {donor} of {_signed(gap.donor)}"
+            + ("." if gap.reason else "; a score of 1 moves all of the gap.")
+        )
+        if gap.reason:
+            st.warning(plain(gap.reason[0].upper() + gap.reason[1:] + "."))
 
 
 def _signed(value: float) -> str:

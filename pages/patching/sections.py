@@ -20,6 +20,7 @@ from pages.shared import definitions, state
 from pages.shared.figures import below, figure
 from pages.shared.jobs import POLL, progress_line
 from pages.shared.text import plain
+from pages.shared.widgets import mirror
 
 TITLES = {
     "scatter": "Value against output",
@@ -99,8 +100,7 @@ def _groups(board: Board, plan: Plan) -> None:
 def _count(label: str, name: str, least: int, most: int) -> int:
     """A number in the address."""
     key, value = f"input_{name}", min(max(int(state.view(name)), least), most)
-    if st.session_state.get(key) != value:
-        st.session_state[key] = value
+    mirror(key, value)
     change = lambda: state.set_view(name, str(int(st.session_state[key])))  # noqa: E731
     st.number_input(label, least, most, key=key, on_change=change, width=220)
     return value
@@ -148,8 +148,7 @@ def _greedy(board: Board, plan: Plan) -> None:
 def _set(board: Board, plan: Plan) -> None:
     places = [head_name(layer, h) for layer in range(plan.overview.n_layers) for h in range(plan.overview.n_heads)]
     chosen = [name for name in state.view("heads").split(",") if name in places]
-    if st.session_state.get("input_heads") != chosen:
-        st.session_state.input_heads = chosen
+    mirror("input_heads", chosen)
     change = lambda: state.set_view("heads", ",".join(st.session_state.input_heads))  # noqa: E731
     label = "Heads whose outputs are patched together"
     st.multiselect(label, places, key="input_heads", on_change=change, max_selections=30)

@@ -98,7 +98,9 @@ _FRAME = """<!doctype html><html><head><meta charset="utf-8">
 html, body { margin: 0; background: transparent; overflow: hidden; font: 14px/1.35 sans-serif; }
 #views { display: grid; gap: 12px; }
 h3 { font-size: 14px; margin: 0 0 4px; }
-.view { min-width: 0; overflow-x: auto; }
+.view { min-width: 0; }
+/* its rows stick out by 15 px on either side */
+.view > div { padding: 0 15px; }
 </style></head><body><div id="views"></div><script>
 const views = document.getElementById('views');
 // Labels on the canvases come in a grey that a dark page swallows.

@@ -14,6 +14,7 @@ from core.charts.labels import visible
 from core.results import head_name
 from pages.shared import state
 from pages.shared.text import plain
+from pages.shared.widgets import mirror
 
 MOST = 16  # heads in a list
 Place = tuple[int, int]
@@ -67,8 +68,7 @@ def _arrow(values: np.ndarray, form: str = "{:.2f}") -> str:
 def picker(shape: tuple[int, int], head: Place) -> None:
     """One head of the model's; choosing it chooses it everywhere."""
     names = all_names(shape)
-    if st.session_state.get("pick_head") != head_name(*head):
-        st.session_state.pick_head = head_name(*head)
+    mirror("pick_head", head_name(*head))
     choose = lambda: state.set_view("head", st.session_state.pick_head)  # noqa: E731
     st.selectbox("Head", names, key="pick_head", on_change=choose, width=180)
 
@@ -82,8 +82,7 @@ def choice(kind, label: str, name: str, options: Mapping[str, str], **widget) ->
     """A widget on a parameter of the view; a value that the address names but nobody offers becomes the first."""
     key = f"input_{name}"
     value = state.view(name) if state.view(name) in options else next(iter(options))
-    if st.session_state.get(key) != value:
-        st.session_state[key] = value
+    mirror(key, value)
     change = lambda: state.set_view(name, st.session_state[key])  # noqa: E731
     kind(label, list(options), key=key, on_change=change, format_func=options.get, **widget)
     return value
@@ -94,8 +93,7 @@ def list_input(shape: tuple[int, int], preset: Sequence[Place], caption: str) ->
     names = all_names(shape)
     edited = [name for name in state.view("listed").split(",") if name in set(names)]
     value = edited or [head_name(*place) for place in preset]
-    if st.session_state.get("input_listed") != value:
-        st.session_state.input_listed = value
+    mirror("input_listed", value)
 
     def change() -> None:
         state.set_view("listed", ",".join(st.session_state.input_listed))

@@ -18,6 +18,7 @@ from core.experiment import (
 from pages.shared import state
 from pages.shared.jobs import service
 from pages.shared.text import plain, quoted
+from pages.shared.widgets import mirror
 
 MOST_WORDS = 60
 OWN = "own models"
@@ -53,8 +54,7 @@ def _input(kind, label: str, name: str, **options) -> object:
     """A widget on one field of the experiment, and the slot below it."""
     key = f"input_{name}"
     value = getattr(state.experiment(), name)
-    if st.session_state.get(key) != value:
-        st.session_state[key] = value
+    mirror(key, value)
     kind(label, key=key, on_change=lambda: state.edit(**{name: st.session_state[key]}), **options)
     return st.empty()
 
@@ -70,8 +70,7 @@ def _pair(experiment: Experiment) -> object:
     if own or experiment.pair not in pairs:
         ids.append(OWN if own else experiment.pair)
     current = OWN if own else experiment.pair
-    if st.session_state.get("input_pair") != current:
-        st.session_state.input_pair = current
+    mirror("input_pair", current)
 
     def choose() -> None:
         if st.session_state.input_pair != OWN:
@@ -102,8 +101,7 @@ def _parts(experiment: Experiment) -> dict[str, object]:
 
 
 def _sentence(experiment: Experiment) -> object:
-    if st.session_state.get("input_sentence") != experiment.sentence:
-        st.session_state.input_sentence = experiment.sentence
+    mirror("input_sentence", experiment.sentence)
 
     def change() -> None:
         sentence = st.session_state.input_sentence
@@ -133,8 +131,7 @@ def _original(experiment: Experiment) -> object:
     current = {"original": experiment.original.strip(), "occurrence": experiment.occurrence}
     chosen = next((i for i in options if choose_word(sentence, i) == current), None)
     key = "pick_original"
-    if st.session_state.get(key) != chosen:
-        st.session_state[key] = chosen
+    mirror(key, chosen)
 
     def pick() -> None:
         index = st.session_state[key]
@@ -148,8 +145,7 @@ def _original(experiment: Experiment) -> object:
         on_change=pick,
         format_func=lambda i: plain(all_words[i]),
     )
-    if st.session_state.get("input_original") != experiment.original:
-        st.session_state.input_original = experiment.original
+    mirror("input_original", experiment.original)
     st.text_input(
         "Original word",
         key="input_original",
@@ -176,8 +172,7 @@ def suggestions(slot, strings: tuple[str, ...]) -> None:
     experiment = state.experiment()
     shown = list(dict.fromkeys(s if experiment.is_free else s.strip() for s in strings))
     current = experiment.answer if experiment.answer in shown else None
-    if st.session_state.get("pick_answer") != current:
-        st.session_state.pick_answer = current
+    mirror("pick_answer", current)
     slot.pills(
         "INSTRUCT suggests",
         shown,
@@ -222,8 +217,7 @@ def _to_parts() -> None:
 def _colon(experiment: Experiment) -> None:
     key = "input_colon"
     value = "second" if experiment.colon else "first"
-    if st.session_state.get(key) != value:
-        st.session_state[key] = value
+    mirror(key, value)
     st.segmented_control(
         "Role “colon”",
         ["first", "second"],

@@ -12,6 +12,7 @@ from dataclasses import replace
 import streamlit as st
 
 from core.experiment import Experiment, from_query, shorten, to_query
+from core.patching_plan import GROUP_SITES, HEAD_SITES, LAYER_SITES
 
 # What a link says about the view rather than the numbers' question: name → (default, pattern).
 VIEW = {
@@ -23,14 +24,14 @@ VIEW = {
     "whose": ("base", r"base|instruct|change"),
     "project": ("own", r"own|base|instruct"),
     "direction": ("instruct_to_base", r"instruct_to_base|base_to_instruct"),
-    "site": ("z", r"[a-z_]{1,20}"),
+    "site": ("z", "|".join((*HEAD_SITES, *GROUP_SITES, *LAYER_SITES))),
     "positions": ("all", r"all|end|picked"),
     "show": ("score", r"score|effect"),
-    "part": ("scatter", r"[a-z]{1,20}"),
+    "part": ("scatter", r"scatter|groups|pairs|greedy|set|positions|estimate"),
     "pairs": ("6", r"\d{1,2}"),
     "steps": ("6", r"\d{1,2}"),
     "heads": ("", r"L\d{1,3}H\d{1,3}(,L\d{1,3}H\d{1,3}){0,30}"),
-    "map": ("resid_pre", r"[a-z_]{1,20}"),
+    "map": ("resid_pre", "|".join(LAYER_SITES)),
 }
 
 
