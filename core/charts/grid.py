@@ -65,7 +65,7 @@ def grid(
     """The panels without title and tick labels; `theme.frame` and axis titles are the caller's."""
     rows, columns = panels[0].values.shape
     fig = make_subplots(1, len(panels), shared_yaxes=True, horizontal_spacing=0.025)
-    hover = _hover(panels, cells, unit, signed=scale == "diverging")
+    hover = np.array(_hover(panels, cells, unit, signed=scale == "diverging"), dtype=object)
     for n, panel in enumerate(panels, 1):
         for trace in _layers(panel, cells.height):
             fig.add_trace(trace, 1, n)
@@ -110,13 +110,14 @@ def _layers(panel: Panel, height: float) -> list:
     for name in (PENDING_TEXT, ESTIMATE_TEXT):
         if masks[name].any():
             y, x = np.nonzero(masks[name])
-            marks = go.Scatter(x=x.tolist(), y=y.tolist(), mode="markers", hoverinfo="skip", showlegend=False)
+            marks = go.Scatter(x=x.astype(object), y=y.astype(object), mode="markers", hoverinfo="skip", showlegend=False)
             layers.append(marks.update(marker=_mark(name, min(0.45 * height, 8))))
     return layers
 
 
-def _absent(values: np.ndarray) -> list[list[float | None]]:
-    return [[None if np.isnan(v) else float(v) for v in row] for row in values]
+def _absent(values: np.ndarray) -> np.ndarray:
+    # Plotly walks lists item by item in Python: arrays of objects are taken whole, and still written as plain JSON.
+    return np.where(np.isnan(values), None, values.astype(object))
 
 
 def _mark(name: str, size: float) -> dict:
@@ -152,18 +153,18 @@ def _hover(panels: Sequence[Panel], cells: Cells, unit: str, signed: bool) -> li
     return texts
 
 
-def _click_layer(rows: int, columns: int, hover: list[str], height: float, panels: int) -> go.Scatter:
+def _click_layer(rows: int, columns: int, hover: np.ndarray, height: float, panels: int) -> go.Scatter:
     r, c = np.divmod(np.arange(rows * columns), columns)
     # Markers that overlapped would answer for their neighbours: no larger than a cell of the narrowest page.
     side = max(3.0, min(height, 750 / panels / columns) - 1)
     return go.Scatter(
-        x=c.tolist(),
-        y=r.tolist(),
+        x=c.astype(object),
+        y=r.astype(object),
         mode="markers",
         marker={"symbol": "square", "size": side, "opacity": 0},
         selected={"marker": {"opacity": 0}},
         unselected={"marker": {"opacity": 0}},
-        customdata=np.stack([r, c], -1).tolist(),
+        customdata=np.stack([r, c], -1).astype(object),
         text=hover,
         hovertemplate="%{text}<extra></extra>",
         showlegend=False,

@@ -101,10 +101,12 @@ def frame(
         hovermode="closest",
         dragmode=False,
     )
-    for update in (fig.update_xaxes, fig.update_yaxes):
-        update(tickfont={"size": type_.tick}, title_font={"size": type_.text}, automargin=True)
-    fig.update_xaxes(title_standoff=0.7 * type_.text)
-    fig.update_yaxes(title_standoff=0.7 * type_.text)
+    # Property by property: plotly's own update_xaxes takes several times as long.
+    for axis in (*fig.select_xaxes(), *fig.select_yaxes()):
+        axis.tickfont.size = type_.tick
+        axis.title.font.size = type_.text
+        axis.title.standoff = 0.7 * type_.text
+        axis.automargin = True
     return fig
 
 
