@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-PATIENCE = 2.0  # seconds that one import waits at most: a page that never ends must not stop the models
+PATIENCE = 2.0  # seconds that imports wait at most, all together: a busy server must get its models too
 
 _changed = threading.Condition()
 _busy = 0
@@ -36,11 +37,14 @@ class _Wait:
 
     def __init__(self, thread: int):
         self._thread = thread
+        self._left = PATIENCE
 
     def find_spec(self, name, path=None, target=None) -> None:
-        if threading.get_ident() == self._thread and _busy:
+        if threading.get_ident() == self._thread and _busy and self._left > 0:
+            start = time.monotonic()
             with _changed:
-                _changed.wait_for(lambda: not _busy, PATIENCE)
+                _changed.wait_for(lambda: not _busy, self._left)
+            self._left -= time.monotonic() - start
 
 
 @contextmanager
