@@ -80,7 +80,7 @@ def grid(
     fig.update_yaxes(range=[rows - 0.5, -0.5], showgrid=False, zeroline=False, fixedrange=True, ticks="")
     _legend(fig, panels)
     if chosen is not None and chosen[0] < rows and chosen[1] < columns:
-        _outline(fig, chosen)
+        outline(fig, chosen, len(panels))
     return fig
 
 
@@ -171,9 +171,14 @@ def _click_layer(rows: int, columns: int, hover: np.ndarray, height: float, pane
     )
 
 
-def _outline(fig: go.Figure, cell: tuple[int, int]) -> None:
-    """A frame in two tones, so that it stands out from any cell on any page."""
+def outline(fig: go.Figure, cell: tuple[int, int], panels: int) -> None:
+    """Move the frame to a cell: two tones, so that it stands out from any cell on any page."""
     row, column = cell
     box = {"x0": column - 0.5, "x1": column + 0.5, "y0": row - 0.5, "y1": row + 0.5, "type": "rect"}
-    for colour, width in (("#ffffff", 5), ("#111418", 2.5)):
-        fig.add_shape(**box, line={"color": colour, "width": width}, row="all", col="all")
+    axes = ["", *range(2, panels + 1)]
+    # In one assignment: a shape added at a time is checked against all axes.
+    fig.layout.shapes = [
+        {**box, "line": {"color": colour, "width": width}, "xref": f"x{n}", "yref": f"y{n}"}
+        for colour, width in (("#ffffff", 5), ("#111418", 2.5))
+        for n in axes
+    ]

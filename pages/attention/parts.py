@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pandas as pd
+import plotly.graph_objects as go
 import streamlit as st
 
 from cache.questions import Overview
 from core.attention_results import Attention
 from core.charts import theme
 from core.charts.attention import layer_difference_lines
+from core.charts.grid import Panel, outline
 from core.charts.heatmap import head_heatmaps, model_panels
 from core.prompt import neighbours
 from core.results import MODELS, head_name
 from pages.shared import definitions, heads, state
 from pages.shared.figures import below, figure
 from pages.shared.jobs import service
+from pages.shared.once import once
 from pages.shared.text import plain
 from pages.shared.tokens import attention_strip
 from pages.shared.widgets import mirror
@@ -70,7 +74,7 @@ def strips(attention: Attention, head: tuple[int, int]) -> None:
         "chosen_attention",
         "The stronger the colour, the more of END's attention. Click a token to follow it in the maps.",
         definitions.ATTENTION,
-        attention.tokens_frame(layer, h),
+        lambda: attention.tokens_frame(layer, h),
     )
 
 
@@ -78,22 +82,28 @@ def heatmaps(attention: Attention, head: tuple[int, int]) -> None:
     """BASE | INSTRUCT | INSTRUCT − BASE of every head, one map a source, all on one scale."""
     measure = state.view("measure")
     values = getattr(attention, measure)
-    maps = {role: values[..., attention.roles[role]] for role in heads.followed(attention)}
-    panels = {role: model_panels(map_) for role, map_ in maps.items()}
-    limit = max(float(np.abs(p.values).max()) for role in panels for p in panels[role]) or 1.0
-    for role in maps:
-        position = attention.roles[role]
-        where = f"{role}, position {position}: {neighbours(attention, position)}"
-        fig = head_heatmaps(
-            panels[role],
-            title=heads.named(attention, role) if measure == "weight" else f"{heads.named(attention, role)}, {_MEASURES[measure]}",
-            unit=_UNITS[measure],
-            limit=limit,
-            chosen=head,
-            subtitle=where,
+    roles = heads.followed(attention)
+    panels = {role: model_panels(values[..., attention.roles[role]]) for role in roles}
+    limit = max(float(np.abs(panel.values).max()) for role in roles for panel in panels[role]) or 1.0
+    for role in roles:
+        fig = once(
+            f"attention_{role}", lambda: _heatmap(attention, role, measure, panels[role], limit), attention, measure, limit
         )
+        outline(fig, head, len(panels[role]))
         read = "One cell a head, one scale for all maps of the page. Click a cell to choose its head everywhere."
-        figure(fig, f"attention_{role}", read, definitions.ATTENTION, _map_table(attention, role), heads="head")
+        table = partial(_map_table, attention, role)
+        figure(fig, f"attention_{role}", read, definitions.ATTENTION, table, heads="head")
+
+
+def _heatmap(attention: Attention, role: str, measure: str, panels: tuple[Panel, ...], limit: float) -> go.Figure:
+    position, name = attention.roles[role], heads.named(attention, role)
+    return head_heatmaps(
+        panels,
+        title=name if measure == "weight" else f"{name}, {_MEASURES[measure]}",
+        unit=_UNITS[measure],
+        limit=limit,
+        subtitle=f"{role}, position {position}: {neighbours(attention, position)}",
+    )
 
 
 def _map_table(attention: Attention, role: str) -> pd.DataFrame:
@@ -107,9 +117,10 @@ def layers(attention: Attention) -> None:
         (name := f"{heads.named(attention, role)}, {role}"): replace(attention.layers(role), name=name)
         for role in heads.followed(attention)
     }
+    lines = {name: change.mean_abs for name, change in changes.items()}
     frames = [change.to_frame().assign(source=name) for name, change in changes.items()]
     figure(
-        layer_difference_lines({name: change.mean_abs for name, change in changes.items()}),
+        once("attention_layers", lambda: layer_difference_lines(lines), attention),
         "attention_layers",
         "The mean over a layer's heads; the three layers that differ most are named.",
         definitions.ATTENTION_LAYERS,

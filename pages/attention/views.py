@@ -30,7 +30,7 @@ def patterns(attention: Attention, head: tuple[int, int]) -> None:
         "patterns",
         f"Rows attend, columns are attended to; hover for a value.{circuitsvis.cut(len(found.tokens))}",
         definitions.PATTERN,
-        found.to_frame(),
+        found.to_frame,
     )
 
 
@@ -52,7 +52,7 @@ def layer(attention: Attention, head: tuple[int, int]) -> None:
         chosen=head[1] if head[0] == layer else None,
     )  # fmt: skip
     read = f"Click a map to choose its head; hover for a value.{circuitsvis.cut(len(found.tokens), layer_grid.POSITIONS)}"
-    below("layer_patterns", read, definitions.PATTERN, found.to_frame())
+    below("layer_patterns", read, definitions.PATTERN, found.to_frame)
 
 
 def chosen_heads(listed: list[tuple[int, int]]) -> None:
@@ -69,7 +69,7 @@ def chosen_heads(listed: list[tuple[int, int]]) -> None:
     circuitsvis.show([view], "heads", "attention patterns of the chosen heads", height=700)
     most = f" The first {circuitsvis.HEADS} of the list." if len(listed) > circuitsvis.HEADS else ""
     read = f"Hover over a head to see it in full, click to keep it.{most}{circuitsvis.cut(len(found.tokens))}"
-    below("chosen_patterns", read, definitions.PATTERN, found.to_frame())
+    below("chosen_patterns", read, definitions.PATTERN, found.to_frame)
 
 
 def _whose() -> str:

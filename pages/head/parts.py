@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pandas as pd
 import streamlit as st
 
@@ -16,6 +18,7 @@ from core.results import MODELS, group_name, head_name
 from pages.shared import circuitsvis, definitions, heads, state
 from pages.shared.figures import below, figure
 from pages.shared.jobs import Answer
+from pages.shared.once import once
 from pages.shared.text import plain, quoted
 
 _ROLES = {"original": "original", "colon": "colon", "picked": "the picked token", "bos": "BOS", "end": "END"}
@@ -81,19 +84,20 @@ def _reads(report: HeadReport) -> str:
 
 def by_token(report: HeadReport) -> None:
     """From END: what it attends to, and what that writes along the logit difference."""
+    name, written = report.name, f"{report.name}: written along the difference"
     figure(
-        attention_bars(report.weight, report.tokens, f"{report.name}: attention from END"),
+        once("head_attention", lambda: attention_bars(report.weight, report.tokens, f"{name}: attention from END"), report),
         "head_attention_by_token",
         "The bars of one model sum to 1.",
         definitions.ATTENTION,
-        report.to_frame(),
+        report.to_frame,
     )
     figure(
-        attention_bars(report.written, report.tokens, f"{report.name}: written along the difference", theme.LOGITS),
+        once("head_written", lambda: attention_bars(report.written, report.tokens, written, theme.LOGITS), report),
         "head_written_by_token",
         "Above 0 towards the answer. The bars of one model sum to the head's direct logit attribution.",
         definitions.ATTENTION,
-        report.to_frame(),
+        report.to_frame,
     )
 
 
@@ -106,7 +110,7 @@ def pattern(report: HeadReport) -> None:
     st.markdown("**Pattern**")
     circuitsvis.show(views, "head_pattern", f"attention pattern of {report.name} in both models", columns=2)
     read = "Rows attend, columns are attended to; hover for a value."
-    below("head_patterns", read + circuitsvis.cut(len(report.tokens)), definitions.PATTERN, _pattern_table(report))
+    below("head_patterns", read + circuitsvis.cut(len(report.tokens)), definitions.PATTERN, partial(_pattern_table, report))
 
 
 def _pattern_table(report: HeadReport) -> pd.DataFrame:
@@ -164,7 +168,7 @@ def ov_tables(report: HeadReport) -> None:
     counts = ov.counts()
     said = " · ".join(f"{kind} {base} → {instruct}" for kind, (base, instruct) in counts.items())
     read = f"At attention 1, by the direct path. Of the prompt's tokens: {said} (BASE → INSTRUCT)."
-    below("ov_circuit", read, definitions.OV, ov.to_frame())
+    below("ov_circuit", read, definitions.OV, ov.to_frame)
 
 
 def _ov_table(report: HeadReport, m: int) -> None:
@@ -191,7 +195,7 @@ def weights(report: HeadReport) -> None:
     formats = {name: st.column_config.NumberColumn(format="percent") for name in ("moved by", "median of the layer")}
     st.dataframe(shown, hide_index=True, column_config=formats, width="stretch", key="head_weights")
     read = f"‖W INSTRUCT − W BASE‖ / ‖W BASE‖ against the other heads of layer {report.layer}."
-    below("weight_change", read, definitions.WEIGHTS, report.weights.to_frame())
+    below("weight_change", read, definitions.WEIGHTS, report.weights.to_frame)
 
 
 def score_table(answer: Answer | None, report: HeadReport) -> None:
@@ -207,7 +211,7 @@ def score_table(answer: Answer | None, report: HeadReport) -> None:
     formats = {name: st.column_config.NumberColumn(format="%.3f") for name in table if name != "score"}
     st.dataframe(table, hide_index=True, column_config=formats, width="stretch", key="head_score_table")
     read = f"Mean attention weights over {scores.sequences} sequences of {scores.length} random tokens and their repetition."
-    below("head_scores", read, definitions.SCORES, scores.to_frame())
+    below("head_scores", read, definitions.SCORES, scores.to_frame)
 
 
 def badges(report: HeadReport) -> None:

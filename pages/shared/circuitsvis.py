@@ -177,9 +177,15 @@ export default function ({ data, parentElement }) {
       error => { frame.replaceWith(`The attention viewer's script did not load: ${error.message}`); });
   };
   addEventListener('message', listen);
-  frame.srcdoc = data.frame;
   parentElement.appendChild(frame);
-  return () => removeEventListener('message', listen);
+  // The script takes its time to start: not before somebody comes near.
+  const near = new IntersectionObserver(entries => {
+    if (!entries.some(entry => entry.isIntersecting)) return;
+    near.disconnect();
+    frame.srcdoc = data.frame;
+  }, { rootMargin: '400px' });
+  near.observe(frame);
+  return () => { near.disconnect(); removeEventListener('message', listen); };
 }
 """
 

@@ -18,7 +18,11 @@ CONFIG = {"displaylogo": False, "modeBarButtonsToRemove": ["select2d", "lasso2d"
 Heads = Callable[[Sequence[int]], tuple[int, int]]
 
 
-def figure(fig: go.Figure, key: str, read: str, definition: str, table: pd.DataFrame, heads: str | Heads = "") -> None:
+# A figure's data, or what makes them when somebody asks for them.
+Table = pd.DataFrame | Callable[[], pd.DataFrame]
+
+
+def figure(fig: go.Figure, key: str, read: str, definition: str, table: Table, heads: str | Heads = "") -> None:
     """Show a figure. heads: what makes a click choose a head everywhere in the app; "head" or "group" where it is on
     (layer, head) or (layer, KV group)."""
     on_select = _choose_head(key, heads) if heads else "ignore"
@@ -27,7 +31,7 @@ def figure(fig: go.Figure, key: str, read: str, definition: str, table: pd.DataF
     below(key, read, definition, table)
 
 
-def below(key: str, read: str, definition: str, table: pd.DataFrame) -> None:
+def below(key: str, read: str, definition: str, table: Table) -> None:
     """The line under a figure: how to read it, definition, download."""
     with st.container(horizontal=True, vertical_alignment="center", key=f"below_{key}"):
         st.caption(read, width="stretch")
@@ -35,7 +39,7 @@ def below(key: str, read: str, definition: str, table: pd.DataFrame) -> None:
             st.markdown(definition)
         st.download_button(
             "CSV",
-            lambda: table.to_csv(index=False),
+            lambda: (table() if callable(table) else table).to_csv(index=False),
             file_name=f"{key}.csv",
             mime="text/csv",
             key=f"csv_{key}",
