@@ -55,6 +55,15 @@ def test_the_readout_computes_in_float32_or_better(booted, dtype):
     assert logits.dtype == (torch.float64 if dtype == torch.float64 else torch.float32)
 
 
+@pytest.mark.parametrize("family, name", [("llama", "variance_epsilon"), ("neox", "eps")])
+def test_the_final_norms_epsilon_is_the_models_own(booted, family, name):
+    bridge = booted(family, groups=4)
+    setattr(bridge.ln_final.original_component, name, 0.5)
+    recording = record(bridge, [1, 30, 40])
+    own = recording.activations["unembed.hook_out"][0, 0]
+    torch.testing.assert_close(next_token_logits(recording), own, atol=1e-4, rtol=0)
+
+
 def test_the_difference_is_its_logits_difference_for_both_models(pair_of):
     pair = pair_of()
     summary = summarize(pair.recordings, pair.prompt)
