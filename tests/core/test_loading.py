@@ -1,0 +1,34 @@
+"""Loading leaves a model's tokenizer as its folder has it."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+
+from core.experiment import Experiment
+from core.loading import load_pair
+from core.pairs import PairSpec
+from core.runs import read_prompt
+
+
+@pytest.mark.parametrize("adds_bos", [True, False])
+@pytest.mark.parametrize("names_bos", [True, False])
+def test_a_loaded_model_reads_the_prompt_as_its_own_tokenizer_does(
+    pair_of, tokenizer_of, tmp_path, adds_bos, names_bos
+):
+    models = pair_of().models
+    tokenizer = copy.deepcopy(tokenizer_of("byte_level", adds_bos and names_bos))
+    # As in Qwen2.5 and SmolLM2: BASE and INSTRUCT name different special tokens, and add none.
+    ends = ("</s>", "<pad>")
+    if not names_bos:
+        tokenizer.bos_token = None
+    for name, model, end in zip(("base", "instruct"), models, ends):
+        tokenizer.eos_token = end
+        model.save_pretrained(tmp_path / name)
+        tokenizer.save_pretrained(tmp_path / name)
+    spec = PairSpec("own", "own", str(tmp_path / "base"), str(tmp_path / "instruct"))
+    pair = load_pair(spec, device="cpu")
+    prompt = read_prompt(Experiment(answer="swift"), pair)
+    assert list(prompt.ids) == tokenizer(prompt.text)["input_ids"]
+    assert prompt.roles["bos"] == (0 if adds_bos and names_bos else None)
