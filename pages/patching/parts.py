@@ -68,7 +68,7 @@ def reading(plan: Plan) -> None:
         where = f" at {quoted(plan.overview.prompt.tokens[int(plan.positions)])}"
     with st.container(key="reading"):
         st.caption(
-            f"Each cell is one run of {recipient} with one activation taken from {donor}{where}. Unpatched, {recipient} "
+            f"Each {'bar' if unit(plan.site) == 'layer' else 'cell'} is one run of {recipient} with one activation taken from {donor}{where}. Unpatched, {recipient} "
             f"has a logit difference of {_signed(gap.recipient)}, {donor} of {_signed(gap.donor)}"
             + ("." if gap.reason else "; a score of 1 moves all of the gap.")
         )
@@ -141,10 +141,8 @@ def _map(plan: Plan, sweep: Sweep, estimate: Estimate | None) -> None:
     estimated = ~np.isfinite(exact) if estimate is not None else np.zeros(exact.shape, bool)
     values = np.where(estimated, plan.values(estimate.as_sweep()), exact) if estimate is not None else exact
     title = SITES[plan.site][0].upper() + SITES[plan.site][1:]
-    read = "Green moves the recipient towards the donor's answer" if not plan.in_logits else "Green: towards the answer"
-    read += "; grey cells move it no more than rounding does." if plan.faint(sweep).any() else "."
-    table = sweep.to_frame()
-    kind = unit(plan.site)
+    kind, table = unit(plan.site), sweep.to_frame()
+    read = _read(plan, kind, bool(plan.faint(sweep).any()))
     if kind == "layer":
         fig = _layers(plan, title, exact[:, 0], values[:, 0], estimated[:, 0])
         figure(fig, "patching", read, definitions.PATCHING, table)
@@ -155,7 +153,15 @@ def _map(plan: Plan, sweep: Sweep, estimate: Estimate | None) -> None:
         chosen = (chosen[0], chosen[1] // plan.group_size)
     columns = "KV group" if kind == "group" else "head"
     fig = head_heatmaps([panel], title, plan.unit, chosen=chosen, columns=columns, notes=_notes(plan, kind), fills=True)
-    figure(fig, "patching", f"{read} Click a cell to choose its head everywhere.", definitions.PATCHING, table, kind)
+    figure(fig, "patching", read, definitions.PATCHING, table, kind)
+
+
+def _read(plan: Plan, kind: str, faint: bool) -> str:
+    end = "towards the answer" if plan.in_logits else "the recipient moves towards the donor"
+    if kind == "layer":
+        return f"Above 0: {end}."
+    grey = " Grey: no further than rounding moves it." if faint else ""
+    return f"Green: {end}.{grey} Click a cell to choose its head everywhere."
 
 
 def _layers(plan: Plan, title: str, exact: np.ndarray, values: np.ndarray, estimated: np.ndarray):
@@ -164,7 +170,8 @@ def _layers(plan: Plan, title: str, exact: np.ndarray, values: np.ndarray, estim
     if not plan.has_estimate:
         return layer_bars({row: exact[None]}, title, plan.unit, series=("exact",))
     series = np.stack([exact, np.where(estimated, values, np.nan)])
-    return layer_bars({row: series}, title, plan.unit, series=("exact", "estimate"))
+    # A layer has one of the two, so they may stand in one place.
+    return layer_bars({row: series}, title, plan.unit, series=("exact", "estimate")).update_layout(barmode="overlay")
 
 
 def _notes(plan: Plan, kind: str) -> list[list[str]]:

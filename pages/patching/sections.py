@@ -16,6 +16,7 @@ from pages.patching import values
 from pages.patching.board import Board, known, troubles
 from pages.patching.parts import choice
 from pages.patching.plan import SITES, Plan
+from pages.patching.table import flat, numbers
 from pages.shared import definitions, state
 from pages.shared.figures import below, figure
 from pages.shared.jobs import POLL, progress_line
@@ -88,11 +89,10 @@ def _groups(board: Board, plan: Plan) -> None:
                 layer, group = groups[rows[0]]
                 state.set_view("head", head_name(layer, group * plan.group_size))
 
-        numbers = {n: st.column_config.NumberColumn(format="%+.3f") for n in table if table[n].dtype == float}
         options = {"on_select": choose, "selection_mode": "single-row", "height": 35 * 13 + 3}
-        st.dataframe(table, key="groups", hide_index=True, column_config=numbers, width="stretch", **options)
+        st.dataframe(table, key="groups", hide_index=True, column_config=numbers(table), width="stretch", **options)
         read = f"In {plan.unit}; largest value patch first. Where the joint patch is not the sum, the heads interact."
-        below("kv_groups", read, definitions.GROUPS, table)
+        below("kv_groups", read, definitions.GROUPS, flat(table))
 
     _filled(board, _sweeps(plan, *sites), draw)
 

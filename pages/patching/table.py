@@ -29,8 +29,7 @@ def top_heads(board: Board, plan: Plan) -> None:
     table = _table(plan, sweep, cells, known(attention))
     _show(plan, table, cells)
     read = "Furthest towards the donor first. Select a row to choose its head; a chosen head is added below."
-    flat = table.set_axis([" ".join(column).strip() for column in table], axis=1)
-    below("top_patching_heads", read, definitions.PATCHING, flat)
+    below("top_patching_heads", read, definitions.PATCHING, flat(table))
 
 
 def _cells(plan: Plan, sweep: Sweep) -> list[tuple[int, int]]:
@@ -72,12 +71,6 @@ def _attention_columns(plan: Plan, cells: list[tuple[int, int]], attention: Atte
 
 
 def _show(plan: Plan, table: pd.DataFrame, cells: list[tuple[int, int]]) -> None:
-    numbers = {
-        position: st.column_config.NumberColumn(format="%.2f" if name[0].startswith("A(") else "%+.3f")
-        for position, name in enumerate(table, 1)
-        if table[name].dtype == float
-    }
-
     def choose() -> None:
         rows = st.session_state.top_patching.selection.rows
         if rows and rows[0] < len(cells):
@@ -85,6 +78,20 @@ def _show(plan: Plan, table: pd.DataFrame, cells: list[tuple[int, int]]) -> None
             state.set_view("head", head_name(layer, plan.head_of(plan.site, column)))
 
     st.dataframe(
-        table, key="top_patching", hide_index=True, column_config=numbers, on_select=choose,
+        table, key="top_patching", hide_index=True, column_config=numbers(table), on_select=choose,
         selection_mode="single-row", width="stretch", height=35 * (TOP + 3) + 3,
     )  # fmt: skip
+
+
+def numbers(table: pd.DataFrame) -> dict[int, object]:
+    """Formats of a table whose columns have names in two rows; they are addressed by position, the index being 0."""
+    return {
+        position: st.column_config.NumberColumn(format="%.2f" if name[0].startswith("A(") else "%+.3f")
+        for position, name in enumerate(table, 1)
+        if table[name].dtype == float
+    }
+
+
+def flat(table: pd.DataFrame) -> pd.DataFrame:
+    """The same with one row of names, as a file has it."""
+    return table.set_axis([" ".join(name).strip() for name in table], axis=1)

@@ -49,20 +49,26 @@ def _points(values: np.ndarray, outputs: np.ndarray) -> pd.DataFrame:
 def group_table(
     plan: Plan, z: np.ndarray, v: np.ndarray, value_only: np.ndarray, joint: np.ndarray
 ) -> tuple[pd.DataFrame, list[tuple[int, int]]]:
-    """One row a KV group, the joint patches beside the single heads' and their sums; and each row's (layer, group)."""
+    """One row a KV group, the joint patches beside the single heads' and their sums; and each row's (layer, group).
+
+    Columns in two rows: the patch, and whether of the group at once or of one head. Values of one head are value-only.
+    """
     size = plan.group_size
     order = np.argsort(-np.abs(np.nan_to_num(v)), axis=None, kind="stable")
     groups = [(int(layer), int(group)) for layer, group in zip(*np.unravel_index(order, v.shape))]
     rows = []
     for layer, group in groups:
         heads = slice(group * size, (group + 1) * size)
-        row: dict[str, object] = {"group": group_name(layer, group), "heads": f"{heads.start} to {heads.stop - 1}"}
-        for name, whole, single in (("value", v, value_only), ("output", joint, z)):
-            row[f"{name}, joint"] = float(whole[layer, group])
-            row[f"{name}, sum of singles"] = float(single[layer, heads].sum())
-            row[f"{name}, single heads"] = "  ".join(_number(x) for x in single[layer, heads])
+        row: dict[tuple[str, str], object] = {("", "group"): group_name(layer, group)}
+        row["", "heads"] = f"{heads.start} to {heads.stop - 1}"
+        for name, whole, single in (("value patch", v, value_only), ("output patch", joint, z)):
+            row[name, "joint"] = float(whole[layer, group])
+            row[name, "sum of heads"] = float(single[layer, heads].sum())
+            row[name, "each head alone"] = "  ".join(_number(x) for x in single[layer, heads])
         rows.append(row)
-    return pd.DataFrame(rows), groups
+    table = pd.DataFrame(rows)
+    table.columns = pd.MultiIndex.from_tuples(table.columns)
+    return table, groups
 
 
 def _number(value: float) -> str:

@@ -1,0 +1,122 @@
+"""Questions of patching: what they publish, when they give way, and that a cancelled one leaves the models as they were."""
+
+import numpy as np
+import pytest
+import torch
+
+from cache import patching_questions
+from cache.job import Cancelled
+from cache.questions import Work
+from core.patching import sweep
+from core.patching_memory import Budget
+from core.recording import record
+from core.runs import Runs
+
+PLAN = {"site": "z", "direction": "instruct_to_base", "positions": "all"}
+
+
+class Line:
+    """Stands for a job's line to its worker: keeps what is published, and runs `at_checkpoint` between two chunks."""
+
+    def __init__(self, at_checkpoint=lambda: None):
+        self.at_checkpoint = at_checkpoint
+        self.published: list = []
+        self.counts: list[tuple[int, int]] = []
+        self.wanted = True
+
+    def progress(self, done: int, total: int, message: str = "") -> None:
+        self.counts.append((done, total))
+
+    def publish(self, partial) -> None:
+        self.published.append(partial)
+
+    def checkpoint(self) -> None:
+        self.stop_if_unwanted()
+        self.at_checkpoint()
+
+    def stop_if_unwanted(self) -> None:
+        if not self.wanted:
+            raise Cancelled("nobody waits")
+
+
+@pytest.fixture(autouse=True)
+def small_chunks(monkeypatch, pair_of):
+    """Three rows a chunk, the no-op included: several chunks a sweep."""
+    tokens = 3 * len(pair_of().prompt.ids)
+    monkeypatch.setattr("core.patching.default_budget", lambda bridge: Budget(10**9, tokens))
+
+
+@pytest.fixture
+def work_of(pair_of):
+    pair = pair_of()
+    return lambda line: Work(Runs(pair.prompt, pair.recordings), None, line, {})
+
+
+def unchanged(pair) -> bool:
+    """Whether both models still do on the prompt what they did before."""
+    again = [record(bridge, pair.prompt.ids) for bridge in pair.bridges]
+    return all(torch.equal(a.final_residual, b.final_residual) for a, b in zip(again, pair.recordings))
+
+
+def test_a_sweep_publishes_every_chunk_and_ends_with_the_cores_result(work_of, pair_of):
+    line = Line()
+    result = patching_questions.sweep(work_of(line), **PLAN)
+    pair = pair_of()
+    np.testing.assert_array_equal(result.logit_diff, sweep(pair.recordings, pair.prompt, **PLAN).logit_diff)
+    assert [partial.done for partial in line.published] == [2, 4, 6, 8]
+    assert line.counts == [(0, 0), (2, 8), (4, 8), (6, 8), (8, 8)]
+
+
+def test_between_two_chunks_another_job_may_use_the_models(work_of, pair_of):
+    """A hook left in place would grow the other job's batch; the sweep in turn must not notice the other job."""
+    pair = pair_of()
+    clean = []
+    line = Line(lambda: clean.append(unchanged(pair)))
+    result = patching_questions.sweep(work_of(line), **PLAN)
+    assert clean == [True] * 4
+    np.testing.assert_array_equal(result.logit_diff, sweep(pair.recordings, pair.prompt, **PLAN).logit_diff)
+
+
+def test_a_sweep_nobody_waits_for_stops_within_its_chunk_and_leaves_no_hook(work_of, pair_of):
+    line = Line()
+    asked = []
+
+    def stop_if_unwanted() -> None:
+        asked.append(len(line.published))
+        if len(line.published) == 1 and asked.count(1) == 3:
+            raise Cancelled("nobody waits")
+
+    line.stop_if_unwanted = stop_if_unwanted
+    with pytest.raises(Cancelled):
+        patching_questions.sweep(work_of(line), **PLAN)
+    assert len(line.published) == 1
+    assert unchanged(pair_of())
+
+
+@pytest.mark.parametrize("question", ["position_map", "pairs", "head_set", "greedy"])
+def test_every_longer_question_publishes_what_it_has(work_of, question):
+    members = {"members": ((0, 1), (1, 0), (1, 3))}
+    options = {"pairs": members, "head_set": members, "greedy": {"steps": 2}}.get(question, {})
+    plan = {"site": "mlp_out", "direction": "instruct_to_base"} if question == "position_map" else PLAN
+    line = Line()
+    result = getattr(patching_questions, question)(work_of(line), **options, **plan)
+    np.testing.assert_array_equal(line.published[-1].logit_diff, result.logit_diff)
+
+
+def test_a_greedy_circuit_takes_the_sweep_that_is_known(pair_of, work_of):
+    """It does not run it again: the first thing it tries is its second head."""
+    pair = pair_of()
+    singles = sweep(pair.recordings, pair.prompt, **PLAN)
+    asked = []
+
+    def known(question: str, **options):
+        asked.append((question, options))
+        return singles
+
+    line = Line()
+    work = Work(Runs(pair.prompt, pair.recordings), None, line, {}, known)
+    result = patching_questions.greedy(work, steps=2, **PLAN)
+    assert asked == [("sweep", PLAN)]
+    assert line.counts[-1] == (7, 7)
+    alone = patching_questions.greedy(work_of(Line()), steps=2, **PLAN)
+    assert result.members == alone.members
