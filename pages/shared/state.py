@@ -74,6 +74,8 @@ def read_address(page: str) -> None:
     switched = known and page != st.session_state.page and not query
     st.session_state.page = page
     if known and (query == st.session_state.address or switched):
+        # A run that ends early writes no address: the empty one must not be read as a new one by the next.
+        st.session_state.address = query
         return
     st.session_state.experiment, complaints = from_query(query)
     names = set(Experiment.__dataclass_fields__)
