@@ -54,20 +54,25 @@ def head_set(work: Work, members: tuple[tuple[int, int], ...], site: str, direct
 
 def greedy(work: Work, steps: int, site: str, direction: str, positions: Positions) -> Greedy:
     """The sweep that ranks the heads is taken from the kept answers where it is there."""
+    from core.patching import sweep
     from core.patching_greedy import greedy
 
+    plan, given = (site, direction, positions), (work.runs.recordings, work.runs.prompt)
     singles = work.known("sweep", site=site, direction=direction, positions=positions)
+    if singles is None:
+        ranking = _watched(work, f"{site} patches {NAMES[direction]}, to rank the heads", publish=False)
+        singles = sweep(*given, *plan, **ranking)
     watched = _watched(work, f"{site} patches {NAMES[direction]}, sets that grow")
-    plan = (steps, site, direction, positions)
-    return greedy(work.runs.recordings, work.runs.prompt, *plan, singles=singles, **watched)
+    return greedy(*given, steps, *plan, singles=singles, **watched)
 
 
-def _watched(work: Work, message: str) -> dict:
+def _watched(work: Work, message: str, publish: bool = True) -> dict:
     """What ties a plan's chunks to the job: progress, partial results, giving way between them, stopping within."""
 
     def progress(done: int, total: int, partial) -> None:
         work.ctx.progress(done, total, message)
-        work.ctx.publish(partial)
+        if publish:
+            work.ctx.publish(partial)
         work.ctx.checkpoint()
 
     work.ctx.progress(0, 0, message)

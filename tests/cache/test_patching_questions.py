@@ -103,20 +103,19 @@ def test_every_longer_question_publishes_what_it_has(work_of, question):
     np.testing.assert_array_equal(line.published[-1].logit_diff, result.logit_diff)
 
 
-def test_a_greedy_circuit_takes_the_sweep_that_is_known(pair_of, work_of):
-    """It does not run it again: the first thing it tries is its second head."""
+def test_a_greedy_circuit_takes_the_sweep_that_is_known_and_runs_none(pair_of, work_of, monkeypatch):
     pair = pair_of()
     singles = sweep(pair.recordings, pair.prompt, **PLAN)
+    alone = patching_questions.greedy(work_of(Line()), steps=2, **PLAN)
+    monkeypatch.setattr("core.patching.sweep", None)
+    monkeypatch.setattr("core.patching_greedy.sweep", None)
     asked = []
 
     def known(question: str, **options):
         asked.append((question, options))
         return singles
 
-    line = Line()
-    work = Work(Runs(pair.prompt, pair.recordings), None, line, {}, known)
-    result = patching_questions.greedy(work, steps=2, **PLAN)
+    result = patching_questions.greedy(Work(Runs(pair.prompt, pair.recordings), None, Line(), {}, known), steps=2, **PLAN)
     assert asked == [("sweep", PLAN)]
-    assert line.counts[-1] == (7, 7)
-    alone = patching_questions.greedy(work_of(Line()), steps=2, **PLAN)
     assert result.members == alone.members
+    np.testing.assert_array_equal(result.logit_diff, alone.logit_diff)
