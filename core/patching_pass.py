@@ -160,7 +160,7 @@ class _Growth:
         return enter
 
     def _values_in_attentions_dtype(self) -> Iterator[Hook]:
-        """Where rotation lifts a bf16 model's patterns to float32 (OLMo-2), only the cache left out here lifts v too."""
+        """Rotation may lift a bf16 model's patterns to float32 (OLMo-2); v follows only in the cache left out here."""
         for layer in range(self.last + 1):
             dtype = self.recipient.layer(layer, "attn.hook_pattern").dtype
             if dtype != self.recipient.layer(layer, "attn.hook_v").dtype:

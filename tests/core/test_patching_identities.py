@@ -31,7 +31,7 @@ def read_through(reader_recording, residual, prompt) -> float:
 @every_case
 @pytest.mark.parametrize("direction", DIRECTIONS)
 def test_every_sublayers_output_and_the_embedding_give_the_donors_residual(pair_of, family, groups, direction):
-    """With attention's outputs whole; z would still pass the recipient's W_O, which the next test takes into account."""
+    """With attention's outputs whole; z would still pass the recipient's W_O, as the next test does."""
     pair = pair_of(family, groups)
     recipient, donor = pair.recordings if direction == "instruct_to_base" else pair.recordings[::-1]
     layers = range(shape_of(recipient).layers)
