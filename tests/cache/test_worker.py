@@ -540,3 +540,25 @@ def test_importing_the_cache_floor_imports_neither_torch_nor_streamlit():
     code = "import sys, cache.worker, cache.models, core.settings; print({'torch', 'streamlit'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
+
+
+def test_within_a_forward_a_job_can_be_stopped_but_gives_way_to_nobody(worker):
+    started, go, order = threading.Event(), threading.Event(), []
+
+    def forward(ctx):
+        started.set()
+        assert go.wait(SOON)
+        ctx.stop_if_unwanted()
+        order.append("inside")
+        ctx.checkpoint()
+        order.append("after")
+        worker.release("owner")
+        ctx.stop_if_unwanted()
+        order.append("unwanted")
+
+    outer = ask(worker, "outer", forward)
+    assert started.wait(SOON)
+    urgent = ask(worker, "urgent", lambda ctx: order.append("urgent"), owner="other", group="other", priority=1)
+    go.set()
+    assert ended(outer) == "cancelled" and ended(urgent) == "done"
+    assert order == ["inside", "urgent", "after"]
