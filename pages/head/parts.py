@@ -141,7 +141,7 @@ def patch_table(answer: Answer | None, report: HeadReport) -> None:
     # By position, counted with the hidden index: a column's name is a pair here.
     formats = {n: st.column_config.NumberColumn(format="%+.3f") for n in range(2, len(columns) + 1)}
     table = pd.DataFrame(columns)
-    st.dataframe(table, hide_index=True, column_config=formats, width="stretch", key="head_patch_table")
+    st.dataframe(table, hide_index=True, column_config=formats, width="stretch")
     noise = f"Noise floor: {max(forth.gap.noise, back.gap.noise):.1e} logits."
     frames = pd.concat([patched.to_frame() for patched in patches], ignore_index=True)
     below("head_patches", f"Donor → recipient, all positions. {noise}", definitions.HEAD_PATCHES, frames)
@@ -177,7 +177,7 @@ def _ov_table(report: HeadReport, m: int) -> None:
     for name in ("promoted", "suppressed"):
         table[name] = [visible(token) for token in table[name]]
     number = st.column_config.NumberColumn("logits", format="%+.3f")
-    st.dataframe(table, hide_index=True, column_config={"+": number, "−": number}, width="stretch", key=f"ov_{MODELS[m]}")
+    st.dataframe(table, hide_index=True, column_config={"+": number, "−": number}, width="stretch")
 
 
 def weights(report: HeadReport) -> None:
@@ -193,7 +193,7 @@ def weights(report: HeadReport) -> None:
         columns={"name": "of", "value": "moved by", "median": "median of the layer", "rank": "rank (1 = moved most)"}
     )
     formats = {name: st.column_config.NumberColumn(format="percent") for name in ("moved by", "median of the layer")}
-    st.dataframe(shown, hide_index=True, column_config=formats, width="stretch", key="head_weights")
+    st.dataframe(shown, hide_index=True, column_config=formats, width="stretch")
     read = f"‖W INSTRUCT − W BASE‖ / ‖W BASE‖ against the other heads of layer {report.layer}."
     below("weight_change", read, definitions.WEIGHTS, report.weights.to_frame)
 
@@ -209,7 +209,7 @@ def score_table(answer: Answer | None, report: HeadReport) -> None:
     rows = [(_SCORES[name], *map(float, values), float(values[1] - values[0])) for name, values in found.items()]
     table = pd.DataFrame(rows, columns=["score", "BASE", "INSTRUCT", "INSTRUCT − BASE"])
     formats = {name: st.column_config.NumberColumn(format="%.3f") for name in table if name != "score"}
-    st.dataframe(table, hide_index=True, column_config=formats, width="stretch", key="head_score_table")
+    st.dataframe(table, hide_index=True, column_config=formats, width="stretch")
     read = f"Mean attention weights over {scores.sequences} sequences of {scores.length} random tokens and their repetition."
     below("head_scores", read, definitions.SCORES, scores.to_frame)
 

@@ -7,6 +7,7 @@ without a network, so that nothing in it could reach the page or another host.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
@@ -28,6 +29,7 @@ POSITIVE = {"base": "#2b83c6", "instruct": "#c65d0e", "change": "#1b7837"}
 _NAME = "circuitsvis.js"
 _YEAR = 31_536_000
 _ZERO_WIDTH = "\u2060"
+_MARKUP = re.compile("([<&])")
 
 Element = Literal["AttentionPattern", "AttentionHeads"]
 
@@ -55,8 +57,12 @@ class View:
 
 
 def safe_tokens(tokens: Sequence[str]) -> list[str]:
-    """Tokens that read the same and mean no markup, wherever they are put."""
-    return [token.replace("<", f"<{_ZERO_WIDTH}").replace("&", f"&{_ZERO_WIDTH}") for token in tokens]
+    """Tokens that read the same and mean no markup, wherever they are put; CircuitsVis would drop every blank."""
+    return [_MARKUP.sub(rf"\1{_ZERO_WIDTH}", _shown(token)) for token in tokens]
+
+
+def _shown(token: str) -> str:
+    return (token.strip(" ") or "·").replace(" ", "·").replace("\n", "⏎").replace("\t", "⇥")
 
 
 def pattern_view(title: str, pattern: np.ndarray, tokens: Sequence[str], model: str) -> View:

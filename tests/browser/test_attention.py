@@ -1,0 +1,146 @@
+"""The Attention page and the page of one head, as a viewer meets them."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from playwright.sync_api import Frame, expect
+
+from tests.browser.hostile_pair import PARAMETERS, TOKENS, write_pair
+from tests.browser.server import server
+
+# Keeps what is written on any canvas, in the page and in its frames.
+RECORD_TEXT = """
+window.written = [];
+const fillText = CanvasRenderingContext2D.prototype.fillText;
+CanvasRenderingContext2D.prototype.fillText = function (text, ...rest) {
+  window.written.push(String(text));
+  return fillText.call(this, text, ...rest);
+};
+"""
+INKED = """canvas => canvas.width > 0 &&
+  canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data.some(value => value)"""
+
+
+def drawn(viewer, key: str, canvases: int) -> Frame:
+    """The frame of a CircuitsVis view, once its canvases are there and not blank."""
+    box = viewer.page.locator(f".st-key-{key} iframe")
+    box.scroll_into_view_if_needed()
+    frame = box.element_handle().content_frame()
+    expect(box.content_frame.locator("canvas")).to_have_count(canvases)
+    for n in range(canvases):
+        canvas = frame.locator("canvas").nth(n).element_handle()
+        frame.wait_for_function(INKED, arg=canvas)
+    return frame
+
+
+def layer_grid(viewer):
+    grid = viewer.page.locator(".st-key-layer_grid")
+    grid.scroll_into_view_if_needed()
+    return grid
+
+
+@pytest.fixture(scope="session")
+def hostile(tmp_path_factory):
+    listed = write_pair(tmp_path_factory.mktemp("hostile"))
+    with server(listed.parent / "log", REPHRASE_PAIRS=str(listed)) as running:
+        yield running
+        assert "Traceback" not in running.log.read_text()
+
+
+def test_every_view_of_attention_is_drawn(viewer):
+    viewer.open("attention", head="L1H2")
+    for role in ("colon", "original"):
+        expect(viewer.page.locator(f".st-key-attention_{role} .js-plotly-plot")).to_be_visible()
+    expect(viewer.page.locator(".st-key-attention_layers .js-plotly-plot")).to_be_visible()
+    drawn(viewer, "pattern", 2)
+    expect(layer_grid(viewer).locator("canvas").first).to_be_visible()
+    frame = viewer.page.locator(".st-key-heads iframe")
+    frame.scroll_into_view_if_needed()
+    # One small map a head, and the chosen one in full.
+    expect(frame.content_frame.locator("canvas")).to_have_count(9)
+
+
+def test_a_viewers_frame_has_no_origin_and_no_network(viewer):
+    viewer.open("attention", head="L1H2")
+    frame = drawn(viewer, "pattern", 2)
+    assert viewer.page.locator(".st-key-pattern iframe").get_attribute("sandbox") == "allow-scripts"
+    assert frame.evaluate("self.origin") == "null"
+    assert "default-src 'none'" in frame.locator("meta[http-equiv]").get_attribute("content")
+
+
+def test_labels_take_the_dark_themes_colour(viewer_of):
+    viewer = viewer_of(color_scheme="dark")
+    viewer.open("attention", head="L1H2")
+    frame = drawn(viewer, "pattern", 2)
+    red, green, blue = map(int, re.findall(r"\d+", frame.evaluate("getComputedStyle(document.body).color"))[:3])
+    assert min(red, green, blue) > 180
+
+
+def test_a_head_clicked_in_the_layers_grid_is_chosen_everywhere(viewer):
+    viewer.open("attention", head="L1H2")
+    layer_grid(viewer).get_by_role("button", name="choose L1H5").click()
+    expect(viewer.page.locator(".st-key-head_numbers")).to_contain_text("L1H5")
+    viewer.settle()
+    assert "head=L1H5" in viewer.page.url
+    viewer.page.get_by_role("link", name="Everything about L1H5").click()
+    expect(viewer.page.get_by_role("heading", name="What does L1H5 do?")).to_be_visible()
+
+
+def test_a_clicked_token_is_followed_in_a_map_of_its_own(viewer):
+    viewer.open("attention")
+    viewer.page.locator(".st-key-strip_base").get_by_role("button", name=re.compile("^position 2:")).click()
+    expect(viewer.page.locator(".st-key-attention_picked .js-plotly-plot")).to_be_visible()
+    viewer.settle()
+    assert "picked=2" in viewer.page.url
+
+
+def test_a_link_restores_the_listed_heads(viewer):
+    viewer.open("attention", listed="L0H1,L1H3")
+    for name in ("L0H1", "L1H3"):
+        expect(viewer.page.locator(".st-key-input_listed").get_by_text(name)).to_be_visible()
+    expect(viewer.page.get_by_text("Edited list")).to_be_visible()
+
+
+def test_the_page_of_a_head_shows_every_part_of_it(viewer):
+    viewer.open("head", head="L1H2")
+    expect(viewer.page.locator(".st-key-sentence")).to_contain_text("L1H2 attends from The to quick")
+    expect(viewer.page.locator(".st-key-sentence")).to_contain_text("its output moves")
+    drawn(viewer, "head_pattern", 2)
+    for title in ("What patching it moves", "OV circuit", "How far fine-tuning moved", "On random repeated tokens"):
+        expect(viewer.page.get_by_text(title).first).to_be_visible()
+    # Patches, the OV circuit of each model, weights, scores.
+    expect(viewer.page.locator("[data-testid=stDataFrame]")).to_have_count(5)
+    badges = viewer.page.locator(".st-key-head_badges")
+    assert badges.get_by_text("check", exact=True).count() == 4
+    assert badges.get_by_text("close", exact=True).count() == 0
+
+
+def test_another_head_is_picked_on_its_page_and_stays_in_the_address(viewer):
+    viewer.open("head", head="L1H2")
+    viewer.page.locator(".st-key-pick_head input").fill("L0H3")
+    viewer.page.keyboard.press("Enter")
+    expect(viewer.page.get_by_role("heading", name="What does L0H3 do?")).to_be_visible()
+    viewer.settle()
+    assert "head=L0H3" in viewer.page.url
+
+
+@pytest.mark.parametrize("path, view, canvases", [("attention", "pattern", 2), ("head", "head_pattern", 2)])
+def test_markup_in_tokens_is_shown_as_text_and_runs_nothing(viewer_of, hostile, path, view, canvases):
+    viewer = viewer_of(hostile, viewport={"width": 1920, "height": 1400})
+    viewer.page.add_init_script(RECORD_TEXT)
+    viewer.open(path, head="L1H2", **PARAMETERS)
+    frames = [drawn(viewer, view, canvases)]
+    if path == "attention":
+        strip = viewer.page.locator(".st-key-strip_base")
+        for token in (*TOKENS, "<s>"):
+            expect(strip.get_by_text(token.replace(" ", "·"), exact=True).first).to_be_visible()
+        frames.append(drawn(viewer, "heads", 9))
+    written = "".join(text for frame in frames for text in frame.evaluate("written")).replace("\u2060", "")
+    # A token's spaces are drawn as dots.
+    for token in (*TOKENS, "<s>"):
+        assert token.replace(" ", "·") in written
+    for frame in (viewer.page.main_frame, *frames):
+        assert frame.evaluate("typeof ran") == "undefined"
+        assert frame.locator("img[src=x], s, b").count() == 0
