@@ -6,7 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from core.results import MODELS, Attribution, head_name
-from pages.shared import definitions, state
+from pages.shared import definitions, heads, state
 from pages.shared.figures import below
 from pages.shared.widgets import mirror
 
@@ -59,6 +59,7 @@ def chosen_head(attribution: Attribution, chosen: tuple[int, int] | None) -> Non
         columns[1].metric("BASE", _logits(base))
         columns[2].metric("INSTRUCT", _logits(instruct))
         columns[3].metric("INSTRUCT − BASE", _logits(instruct - base))
+        heads.link(chosen)
 
 
 def _logits(value: float) -> str:
