@@ -26,7 +26,8 @@ def big_pair(tmp_path_factory) -> dict[str, str]:
         model.save_pretrained(folder / name)
         byte_level().save_pretrained(folder / name)
     models = {name: str(folder / name) for name in ("base", "instruct")}
-    return {"pair": "", **models, "sentence": LONG, "answer": "swift", "show": "effect"}
+    # A section that computes nothing by itself.
+    return {"pair": "", **models, "sentence": LONG, "answer": "swift", "show": "effect", "part": "set"}
 
 
 @dataclass(frozen=True)
@@ -103,7 +104,7 @@ def test_an_edit_ends_the_sweep_and_no_figure_mixes_two_prompts(viewer, big_pair
 
 
 def test_a_cancelled_sweep_keeps_what_has_run_and_can_be_run_again(viewer, big_pair):
-    start_sweep(viewer, big_pair | {"part": "estimate"})
+    start_sweep(viewer, big_pair)
     line(viewer).get_by_role("button", name="Cancel").click()
     expect(line(viewer)).to_contain_text(re.compile(r"cancelled with \d+ of 256 exact"))
     viewer.settle()
