@@ -21,7 +21,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse
 from starlette.routing import Route
 
-POSITIONS = 64  # of a pattern drawn at most: a row is a row of cells for each position
+POSITIONS = 48  # of a pattern drawn at most: beyond, eight small maps take many seconds
 HEADS = 8  # of AttentionHeads: more take seconds
 NEGATIVE = "#762a83"
 POSITIVE = {"base": "#2b83c6", "instruct": "#c65d0e", "change": "#1b7837"}
