@@ -24,7 +24,7 @@ from core.patching_pass import shape_of
 from core.prompt import Prompt
 from tests.random_llama import random_llama, recorded_pair
 
-LAYERS, HEADS, POSITIONS, THREADS = 16, 16, 24, 2
+LAYERS, HEADS, D_MODEL, POSITIONS, THREADS = 16, 16, 512, 24, 2
 REFERENCES = {"z": reference.get_act_patch_attn_head_out_all_pos, "v": reference.get_act_patch_attn_head_v_all_pos}
 
 
@@ -43,8 +43,9 @@ def interleaved(works: dict[str, Callable[[], object]], repeats: int) -> dict[st
 
 
 def pair(layers: int = LAYERS, heads: int = HEADS) -> tuple[Recordings, Prompt]:
+    """Heads share d_model between them, as in any Llama: more of them are narrower."""
     with tempfile.TemporaryDirectory() as folder:
-        return recorded_pair(random_llama(layers, heads), Path(folder), POSITIONS)
+        return recorded_pair(random_llama(layers, heads, D_MODEL, D_MODEL // heads), Path(folder), POSITIONS)
 
 
 def row_layers(recordings: Recordings, site: str) -> int:
@@ -84,7 +85,7 @@ def transformer_lens(recordings: Recordings, prompt: Prompt, site: str) -> Calla
 def against_others(repeats: int = 5) -> dict[str, tuple[float, dict[str, float]]]:
     """site → (seconds of the sweep, ratio of each other way's seconds to it). The slow one runs once."""
     recordings, prompt = pair()
-    plain = random_llama(LAYERS, HEADS)
+    plain = random_llama(LAYERS, HEADS, D_MODEL, D_MODEL // HEADS)
     plain.set_attn_implementation("sdpa")
     found = {}
     for site in REFERENCES:
@@ -110,7 +111,7 @@ def main() -> None:
     before = torch.get_num_threads()
     torch.set_num_threads(THREADS)
     try:
-        print(f"patching: random Llama {LAYERS} × {HEADS}, d_model 512, {POSITIONS} tokens, float32, {THREADS} threads")
+        print(f"patching: random Llama {LAYERS} × {HEADS}, d_model {D_MODEL}, {POSITIONS} tokens, float32, {THREADS} threads")
         for site, (taken, ratios) in against_others().items():
             print(f"  {site} sweep                              {taken:7.2f} s")
             print(f"  {site}: TransformerLens' own function      {ratios['transformer_lens']:7.1f} × as long")

@@ -70,6 +70,14 @@ def test_whole_layers_of_heads_in_one_set_stay_within_the_bytes(tmp_path):
         assert peak_bytes(lambda: patch_sets(recordings, prompt, [everything] * 5, site, budget=budget)) <= budget.bytes
 
 
+def test_nothing_of_a_layer_is_kept_while_the_next_ones_run(tmp_path):
+    """Keys and values of every row in each of 32 layers would take more than the pass itself."""
+    recordings, prompt = recorded_pair(random_llama(32, 8, 32, 64, 32), tmp_path, 24)
+    budget = Budget(9 * row_bytes(recordings[0], 1), 10**9)
+    singles = [[(0, head)] for head in range(8)]
+    assert peak_bytes(lambda: patch_sets(recordings, prompt, singles, budget=budget)) <= budget.bytes
+
+
 def test_a_budget_too_small_for_one_patched_row_is_refused_with_what_it_takes(pair_of):
     pair = pair_of()
     with pytest.raises(InputError, match="MB at least"):
