@@ -86,9 +86,8 @@ def heatmaps(attention: Attention, head: tuple[int, int]) -> None:
     panels = {role: model_panels(values[..., attention.roles[role]]) for role in roles}
     limit = max(float(np.abs(panel.values).max()) for role in roles for panel in panels[role]) or 1.0
     for role in roles:
-        fig = once(
-            f"attention_{role}", lambda: _heatmap(attention, role, measure, panels[role], limit), attention, measure, limit
-        )
+        build = partial(_heatmap, attention, role, measure, panels[role], limit)
+        fig = once(f"attention_{role}", build, attention, measure, limit)
         outline(fig, head, len(panels[role]))
         read = "One cell a head, one scale for all maps of the page. Click a cell to choose its head everywhere."
         table = partial(_map_table, attention, role)
@@ -145,7 +144,8 @@ def _preset(attention: Attention, fresh: bool) -> tuple[list[tuple[int, int]], s
         found, why = sweep.top(LISTED), "the heads whose output patch moves BASE furthest"
     else:
         by_role = [attention.top_heads(role, LISTED) for role in heads.followed(attention)]
-        found, why = [head for several in zip(*by_role) for head in several], "the heads that differ most between the models"
+        found = [head for several in zip(*by_role) for head in several]
+        why = "the heads that differ most between the models"
     posts = [place for name in POSTS if (place := heads.parse(name)) and place[0] < layers and place[1] < count]
     why += ", and the post's" if posts else ""
     return list(dict.fromkeys([*list(dict.fromkeys(found))[:LISTED], *posts])), why

@@ -51,7 +51,8 @@ def layer(attention: Attention, head: tuple[int, int]) -> None:
         _of(found, whose), [head_name(*place) for place in found.heads], found.tokens, "layer_grid", choose,
         chosen=head[1] if head[0] == layer else None,
     )  # fmt: skip
-    read = f"Click a map to choose its head; hover for a value.{circuitsvis.cut(len(found.tokens), layer_grid.POSITIONS)}"
+    cut = circuitsvis.cut(len(found.tokens), layer_grid.POSITIONS)
+    read = f"Click a map to choose its head; hover for a value.{cut}"
     below("layer_patterns", read, definitions.PATTERN, found.to_frame)
 
 
@@ -66,7 +67,7 @@ def chosen_heads(listed: list[tuple[int, int]]) -> None:
     names = [head_name(*place) for place in found.heads]
     st.markdown(f"**The chosen heads, {WHOSE[state.view('whose')]}**")
     view = circuitsvis.heads_view("", _of(found, state.view("whose")), names, found.tokens, state.view("whose"))
-    circuitsvis.show([view], "heads", "attention patterns of the chosen heads", height=700)
+    circuitsvis.show([view], "heads", "attention patterns of the chosen heads")
     most = f" The first {circuitsvis.HEADS} of the list." if len(listed) > circuitsvis.HEADS else ""
     read = f"Hover over a head to see it in full, click to keep it.{most}{circuitsvis.cut(len(found.tokens))}"
     below("chosen_patterns", read, definitions.PATTERN, found.to_frame)

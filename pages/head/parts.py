@@ -32,6 +32,7 @@ _PATCHES = {
     "joint_pattern_only": "patterns only, together",
     "v": "the group's value vector (v)",
 }
+_KINDS = {"copying": "copies it", "suppressing": "suppresses it", "neither": "neither copies nor suppresses it"}
 _SCORES = {"previous": "previous token", "induction": "induction", "bos": "BOS"}
 
 
@@ -40,7 +41,8 @@ def title(head: heads.Place | None, attention: Attention | None = None) -> None:
     if head is None or attention is None:
         st.subheader("What does one head do?")
         return
-    with st.container(horizontal=True, vertical_alignment="bottom", horizontal_alignment="distribute", key="head_title"):
+    ends = {"vertical_alignment": "bottom", "horizontal_alignment": "distribute"}
+    with st.container(horizontal=True, key="head_title", **ends):
         st.subheader(f"What does {head_name(*head)} do?")
         heads.picker(attention.weight.shape[1:3], head)
 
@@ -84,9 +86,9 @@ def _reads(report: HeadReport) -> str:
 
 def by_token(report: HeadReport) -> None:
     """From END: what it attends to, and what that writes along the logit difference."""
-    name, written = report.name, f"{report.name}: written along the difference"
+    attended, written = f"{report.name}: attention from END", f"{report.name}: written along the difference"
     figure(
-        once("head_attention", lambda: attention_bars(report.weight, report.tokens, f"{name}: attention from END"), report),
+        once("head_attention", lambda: attention_bars(report.weight, report.tokens, attended), report),
         "head_attention_by_token",
         "The bars of one model sum to 1.",
         definitions.ATTENTION,
@@ -109,8 +111,8 @@ def pattern(report: HeadReport) -> None:
     ]
     st.markdown("**Pattern**")
     circuitsvis.show(views, "head_pattern", f"attention pattern of {report.name} in both models", columns=2)
-    read = "Rows attend, columns are attended to; hover for a value."
-    below("head_patterns", read + circuitsvis.cut(len(report.tokens)), definitions.PATTERN, partial(_pattern_table, report))
+    read = f"Rows attend, columns are attended to; hover for a value.{circuitsvis.cut(len(report.tokens))}"
+    below("head_patterns", read, definitions.PATTERN, partial(_pattern_table, report))
 
 
 def _pattern_table(report: HeadReport) -> pd.DataFrame:
@@ -160,10 +162,9 @@ def ov_tables(report: HeadReport) -> None:
     st.markdown(f"**OV circuit: what attending to {quoted(token)} writes**")
     for m, column in enumerate(st.columns(2)):
         with column:
-            kind = ov.kinds()[m]
-            said = {"copying": "copies it", "suppressing": "suppresses it", "neither": "neither copies nor suppresses it"}
-            rank = f"{quoted(token)} itself: rank {int(ov.own_rank[m]):,} of {ov.vocab:,}, {ov.own[m, ov.position]:+.3f} logits"
-            st.caption(f"{MODELS[m].upper()} {said[kind]} · {rank}".replace("+-", "−"))
+            rank = f"{quoted(token)} itself: rank {int(ov.own_rank[m]):,} of {ov.vocab:,}"
+            own = f"{ov.own[m, ov.position]:+.3f} logits".replace("-", "−")
+            st.caption(f"{MODELS[m].upper()} {_KINDS[ov.kinds()[m]]} · {rank}, {own}")
             _ov_table(report, m)
     counts = ov.counts()
     said = " · ".join(f"{kind} {base} → {instruct}" for kind, (base, instruct) in counts.items())
@@ -210,7 +211,7 @@ def score_table(answer: Answer | None, report: HeadReport) -> None:
     table = pd.DataFrame(rows, columns=["score", "BASE", "INSTRUCT", "INSTRUCT − BASE"])
     formats = {name: st.column_config.NumberColumn(format="%.3f") for name in table if name != "score"}
     st.dataframe(table, hide_index=True, column_config=formats, width="stretch")
-    read = f"Mean attention weights over {scores.sequences} sequences of {scores.length} random tokens and their repetition."
+    read = f"Mean attention over {scores.sequences} sequences of {scores.length} random tokens and their repetition."
     below("head_scores", read, definitions.SCORES, scores.to_frame)
 
 

@@ -123,7 +123,7 @@ function draw(data) {
   document.body.style.color = data.color;
   views.style.gridTemplateColumns = `repeat(${data.columns}, minmax(0, 1fr))`;
   views.replaceChildren(...data.views.map(view => {
-    const box = document.createElement('div'), title = document.createElement('h3'), root = document.createElement('div');
+    const [box, title, root] = ['div', 'h3', 'div'].map(name => document.createElement(name));
     box.className = 'view';
     title.textContent = view.title;
     root.id = `view-${count++}`;
@@ -171,7 +171,10 @@ export default function ({ data, parentElement }) {
   frame.message = message;
   frame.setAttribute('sandbox', 'allow-scripts');
   frame.title = data.label;
-  frame.style.cssText = 'border: 0; width: 100%; display: block; height: ' + data.height + 'px';
+  frame.style.cssText = 'border: 0; width: 100%; display: block';
+  // Its height beforehand, so that nothing below moves when it is drawn: a pattern is square, under one line of title.
+  const side = (parentElement.clientWidth || 800) / data.columns - 12 * (data.columns - 1) / data.columns;
+  frame.style.height = `${data.views[0].element === 'AttentionPattern' ? Math.round(side) + 23 : 700}px`;
   const listen = event => {
     if (event.source !== frame.contentWindow || !event.data.circuitsvis) return;
     if (event.data.height) frame.style.height = `${event.data.height}px`;
@@ -198,13 +201,12 @@ export default function ({ data, parentElement }) {
 _views = st.components.v2.component("rephrase_circuitsvis", js=_JS)
 
 
-def show(views: Sequence[View], key: str, label: str, columns: int = 1, height: int = 420) -> None:
-    """Draw the views side by side. height: in px, until the views have told theirs; label: for a screen reader."""
+def show(views: Sequence[View], key: str, label: str, columns: int = 1) -> None:
+    """Draw the views side by side; label: for a screen reader."""
     data = {
         "views": [{"title": view.title, "element": view.element, "props": dict(view.props)} for view in views],
         "columns": columns,
         "label": label,
-        "height": height,
         "frame": _FRAME,
         "script": f"{_NAME}?v={version('circuitsvis')}",
     }

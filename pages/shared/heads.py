@@ -52,7 +52,8 @@ def named(attention: Attention, role: str) -> str:
 def numbers(attention: Attention, head: Place) -> None:
     """The chosen head's numbers in one line, BASE → INSTRUCT, and the link to its page."""
     layer, h = head
-    parts = [f"{plain(named(attention, role))} {_arrow(attention.at(role)[:, layer, h])}" for role in followed(attention)]
+    weights = {role: attention.at(role)[:, layer, h] for role in followed(attention)}
+    parts = [f"{plain(named(attention, role))} {_arrow(values)}" for role, values in weights.items()]
     if "bos" in attention.roles:
         parts.append(f"on BOS {_arrow(attention.bos[:, layer, h])}")
     parts.append(f"writes {_arrow(attention.dla[:, layer, h], '{:+.2f}')} logits")

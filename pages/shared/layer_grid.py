@@ -33,6 +33,7 @@ export default function ({ data, setTriggerValue, parentElement }) {
   }
   const bytes = Uint8Array.from(atob(data.values), c => c.charCodeAt(0)), all = new Int16Array(bytes.buffer);
   const n = data.tokens.length, [negative, positive] = data.colors, white = [247, 247, 247];
+  const place = position => `${clean(data.tokens[position])} (${data.first + position})`;
   value.textContent = ' ';
   grid.replaceChildren(...data.names.map((name, h) => {
     const box = document.createElement('button'), canvas = document.createElement('canvas');
@@ -49,8 +50,7 @@ export default function ({ data, setTriggerValue, parentElement }) {
       const at = extent => Math.min(n - 1, Math.max(0, Math.floor(n * extent / canvas.clientWidth)));
       const query = at(event.offsetY), source = at(event.offsetX);
       value.textContent = source > query ? ' ' :
-        `${name}  ${clean(data.tokens[query])} (${data.first + query}) → ${clean(data.tokens[source])} (${data.first + source})  `
-        + (cells[query * n + source] / 10000).toFixed(3).replace('-', '−');
+        `${name}  ${place(query)} → ${place(source)}  ` + (cells[query * n + source] / 10000).toFixed(3).replace('-', '−');
     };
     canvas.onmouseleave = () => { value.textContent = ' '; };
     box.append(name, canvas);

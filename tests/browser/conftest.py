@@ -15,6 +15,13 @@ from tests.browser.chromium import ARGS, find
 from tests.browser.server import Server, server
 
 expect.set_options(timeout=30_000)
+# Counts the runs that a tab asks for: a state that passes in a moment may be over before it is looked for.
+RUNS = """
+window.runs = 0;
+new MutationObserver((changes) => {
+  window.runs += changes.filter((change) => change.oldValue === "notRunning").length;
+}).observe(document, {subtree: true, attributeFilter: ["data-test-script-state"], attributeOldValue: true});
+"""
 # The frontend looks for its endpoints below a deep link's path first; the answer 404 sends it to the root.
 PROBES = re.compile(r"/\w+/_stcore/(health|host-config)$")
 
@@ -49,6 +56,7 @@ class Viewer:
         self.page, self.url = page, url
         self.complaints: list[str] = []
         page.set_default_timeout(30_000)
+        page.add_init_script(RUNS)
         page.on("console", self._console)
         page.on("pageerror", lambda error: self.complaints.append(f"page error: {error}"))
         page.on("request", self._request)
@@ -92,11 +100,13 @@ class Viewer:
     def type(self, label: str, text: str) -> None:
         """Type into a field of the sidebar and press Enter."""
         box = self.page.get_by_label(label, exact=True).first
+        runs = self.page.evaluate("window.runs")
+        changed = box.input_value() != text
         box.fill(text)
         box.press("Enter")
         expect(self.page.get_by_label(label, exact=True).first).to_have_value(text)
-        # The rerun begins a moment after the key.
-        self.page.wait_for_timeout(150)
+        if changed:
+            self.page.wait_for_function("before => window.runs > before", arg=runs)
         self.settle()
 
 

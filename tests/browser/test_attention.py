@@ -35,6 +35,13 @@ def drawn(viewer, key: str, canvases: int) -> Frame:
     return frame
 
 
+def click(viewer, target) -> None:
+    """Scroll first, then click: for a moment after scrolling Chromium gives clicks to the frame that was there before."""
+    target.scroll_into_view_if_needed()
+    viewer.page.wait_for_timeout(500)
+    target.click()
+
+
 def layer_grid(viewer):
     grid = viewer.page.locator(".st-key-layer_grid")
     grid.scroll_into_view_if_needed()
@@ -80,11 +87,12 @@ def test_labels_take_the_dark_themes_colour(viewer_of):
 
 def test_a_head_clicked_in_the_layers_grid_is_chosen_everywhere(viewer):
     viewer.open("attention", head="L1H2")
-    layer_grid(viewer).get_by_role("button", name="choose L1H5").click()
+    drawn(viewer, "pattern", 2)
+    click(viewer, layer_grid(viewer).get_by_role("button", name="choose L1H5"))
     expect(viewer.page.locator(".st-key-head_numbers")).to_contain_text("L1H5")
     viewer.settle()
     assert "head=L1H5" in viewer.page.url
-    viewer.page.get_by_role("link", name="Everything about L1H5").click()
+    click(viewer, viewer.page.get_by_role("link", name="Everything about L1H5"))
     expect(viewer.page.get_by_role("heading", name="What does L1H5 do?")).to_be_visible()
 
 

@@ -70,7 +70,8 @@ def test_the_script_is_served_from_the_installed_wheel_for_long(tmp_path):
 
     answer = TestClient(Starlette(routes=[circuitsvis.route()])).get("/circuitsvis.js")
     assert answer.status_code == 200 and "var CircuitsVis" in answer.text
-    assert "immutable" in answer.headers["cache-control"] and answer.headers["content-type"].startswith("text/javascript")
+    assert "immutable" in answer.headers["cache-control"]
+    assert answer.headers["content-type"].startswith("text/javascript")
 
 
 @pytest.mark.parametrize("name, place", [("L13H23", (13, 23)), ("L0H0", (0, 0)), ("13.23", None), ("L1H2 ", None)])
