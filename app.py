@@ -30,7 +30,7 @@ async def warm(app: st.App) -> AsyncIterator[None]:
 
 
 class Serving:
-    """ASGI middleware: what is imported meanwhile gives way to every request."""
+    """ASGI middleware: torch is imported when no request is being answered."""
 
     def __init__(self, app):
         self.app = app

@@ -1,27 +1,28 @@
-"""Imports that give way: torch and its company take seconds of pure Python, in which a first page would only crawl.
+"""Torch and its company take seconds of pure Python to import, beside which a first page would only crawl.
 
-While a page is being served or drawn (`busy`), a thread that imports under `giving_way` waits before each module. The
-pages are answered as if nothing were being imported, and the import uses all the time that nobody needs.
+So that import begins in a quiet moment: once nothing was served or drawn for a little while. It cannot be held up later:
+a thread that waits within an import keeps every other thread from importing anything.
 """
 
 from __future__ import annotations
 
-import sys
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-PATIENCE = 2.0  # seconds that imports wait at most, all together: a busy server must get its models too
+QUIET = 0.5  # seconds without a busy page; from the start on, so that a browser that opens with the app goes first
+PATIENCE = 2.5  # seconds to wait at most: a busy server must get its models too
 
 _changed = threading.Condition()
 _busy = 0
+_quiet_since = time.monotonic()
 
 
 @contextmanager
 def busy() -> Iterator[None]:
     """A page is being served or drawn while this block runs."""
-    global _busy
+    global _busy, _quiet_since
     with _changed:
         _busy += 1
     try:
@@ -29,30 +30,16 @@ def busy() -> Iterator[None]:
     finally:
         with _changed:
             _busy -= 1
+            _quiet_since = time.monotonic()
             _changed.notify_all()
 
 
-class _Wait:
-    """An import finder that finds nothing, but takes its time."""
-
-    def __init__(self, thread: int):
-        self._thread = thread
-        self._left = PATIENCE
-
-    def find_spec(self, name, path=None, target=None) -> None:
-        if threading.get_ident() == self._thread and _busy and self._left > 0:
-            start = time.monotonic()
-            with _changed:
-                _changed.wait_for(lambda: not _busy, self._left)
-            self._left -= time.monotonic() - start
-
-
-@contextmanager
-def giving_way() -> Iterator[None]:
-    """This thread's imports wait while a page is busy."""
-    finder = _Wait(threading.get_ident())
-    sys.meta_path.insert(0, finder)
-    try:
-        yield
-    finally:
-        sys.meta_path.remove(finder)
+def wait_for_quiet() -> None:
+    """Return once no page was busy for `QUIET` seconds, or after `PATIENCE` seconds."""
+    deadline = time.monotonic() + PATIENCE
+    with _changed:
+        while (now := time.monotonic()) < deadline:
+            until = deadline if _busy else min(deadline, _quiet_since + QUIET)
+            if until <= now:
+                return
+            _changed.wait(until - now)

@@ -6,6 +6,7 @@ imports no torch; the worker's thread does, when the first job runs.
 
 from __future__ import annotations
 
+import sys
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator
@@ -13,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from cache.courtesy import giving_way
+from cache.courtesy import wait_for_quiet
 from cache.job import Job
 from cache.models import Residents, memory_budget
 from cache.questions import QUESTIONS, Work
@@ -102,8 +103,9 @@ class Service:
     @contextmanager
     def _stage(self, experiment: Experiment, ctx: Context, seconds: dict[str, float]) -> Iterator[_Stage]:
         ctx.progress(0, 0, "starting torch")
-        with giving_way():
-            from core.loading import bytes_needed, find_checkpoints, fit_threads, load_pair
+        if "torch" not in sys.modules:
+            wait_for_quiet()
+        from core.loading import bytes_needed, find_checkpoints, fit_threads, load_pair
 
         spec = self.spec(experiment)
         dtype = experiment.dtype or self.settings.dtype or spec.dtype

@@ -1,7 +1,5 @@
-"""Imports give way to a busy page, and only so long."""
+"""The import of torch waits for a quiet moment, and only so long."""
 
-import importlib
-import sys
 import threading
 import time
 
@@ -11,55 +9,54 @@ from cache import courtesy
 
 
 @pytest.fixture
-def module(tmp_path, monkeypatch):
-    """name → a module's file that can be imported once."""
-    monkeypatch.syspath_prepend(str(tmp_path))
+def waiting():
+    """Start a thread that waits for quiet; the event says when it has ended."""
+    threads = []
 
-    def make(name: str) -> str:
-        (tmp_path / f"{name}.py").write_text("")
-        importlib.invalidate_caches()
-        return name
+    def start() -> threading.Event:
+        done = threading.Event()
+        threads.append(threading.Thread(target=lambda: (courtesy.wait_for_quiet(), done.set())))
+        threads[-1].start()
+        return done
 
-    return make
-
-
-def test_an_import_waits_until_no_page_is_busy(module):
-    name, done = module("waits_for_a_page"), threading.Event()
-
-    def load() -> None:
-        with courtesy.giving_way():
-            importlib.import_module(name)
-        done.set()
-
-    with courtesy.busy():
-        thread = threading.Thread(target=load)
-        thread.start()
-        assert not done.wait(0.2)
-    assert done.wait(5)
-    thread.join()
-
-
-def test_other_threads_import_as_ever(module):
-    with courtesy.busy(), courtesy.giving_way():
-        thread = threading.Thread(target=importlib.import_module, args=(module("of_another_thread"),))
-        start = time.monotonic()
-        thread.start()
+    yield start
+    for thread in threads:
         thread.join()
-        assert time.monotonic() - start < courtesy.PATIENCE
 
 
-def test_all_imports_together_wait_no_longer_than_their_patience(module, monkeypatch):
-    monkeypatch.setattr(courtesy, "PATIENCE", 0.1)
-    names = [module(f"one_of_many_{n}") for n in range(20)]
+def test_it_waits_while_a_page_is_busy_and_a_little_longer(waiting, monkeypatch):
+    monkeypatch.setattr(courtesy, "PATIENCE", 30.0)
+    with courtesy.busy():
+        done = waiting()
+        assert not done.wait(2 * courtesy.QUIET)
+    left = time.monotonic()
+    assert done.wait(10)
+    assert time.monotonic() - left >= 0.9 * courtesy.QUIET
+
+
+def test_another_page_begins_the_quiet_anew(monkeypatch):
+    monkeypatch.setattr(courtesy, "PATIENCE", 30.0)
+    ended, busy_until = [], []
+    with courtesy.busy():
+        thread = threading.Thread(target=lambda: (courtesy.wait_for_quiet(), ended.append(time.monotonic())))
+        thread.start()
+    for _ in range(10):
+        time.sleep(0.2 * courtesy.QUIET)
+        with courtesy.busy():
+            busy_until.append(time.monotonic())
+    thread.join()
+    assert all(ended[0] - moment >= 0.9 * courtesy.QUIET for moment in busy_until if moment < ended[0])
+
+
+def test_after_its_patience_a_busy_page_is_waited_for_no_longer(waiting, monkeypatch):
+    monkeypatch.setattr(courtesy, "PATIENCE", 0.2)
+    with courtesy.busy():
+        assert waiting().wait(10)
+
+
+def test_a_server_that_has_been_quiet_is_not_waited_for(monkeypatch):
+    monkeypatch.setattr(courtesy, "QUIET", 0.0)
+    monkeypatch.setattr(courtesy, "PATIENCE", 30.0)
     start = time.monotonic()
-    with courtesy.busy(), courtesy.giving_way():
-        for name in names:
-            importlib.import_module(name)
-    assert 0.1 <= time.monotonic() - start < 1.5
-
-
-def test_nothing_is_left_in_the_import_system():
-    before = list(sys.meta_path)
-    with pytest.raises(RuntimeError), courtesy.giving_way():
-        raise RuntimeError
-    assert sys.meta_path == before
+    courtesy.wait_for_quiet()
+    assert time.monotonic() - start < 10
