@@ -36,16 +36,18 @@ def test_it_waits_while_a_page_is_busy_and_a_little_longer(waiting, monkeypatch)
 
 def test_another_page_begins_the_quiet_anew(monkeypatch):
     monkeypatch.setattr(courtesy, "PATIENCE", 30.0)
-    ended, busy_until = [], []
+    ended = []
     with courtesy.busy():
         thread = threading.Thread(target=lambda: (courtesy.wait_for_quiet(), ended.append(time.monotonic())))
         thread.start()
+        busy_until = [time.monotonic()]
     for _ in range(10):
         time.sleep(0.2 * courtesy.QUIET)
         with courtesy.busy():
             busy_until.append(time.monotonic())
     thread.join()
     assert all(ended[0] - moment >= 0.9 * courtesy.QUIET for moment in busy_until if moment < ended[0])
+    assert ended[0] > busy_until[0]
 
 
 def test_after_its_patience_a_busy_page_is_waited_for_no_longer(waiting, monkeypatch):
