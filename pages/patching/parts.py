@@ -83,6 +83,7 @@ def _signed(value: float) -> str:
 def progress(board: Board, plan: Plan) -> Callable[[], None]:
     """The place of the line that says what has run, with its button; call what is returned once all is asked."""
     preview, job = _asked(board, plan)
+    stopping = jobs.stopped("sweep", **plan.options) is not None
     with st.container(horizontal=True, vertical_alignment="center", key="sweep_progress"):
         place = st.container(width="stretch")
         if job is not None and job.state == "cancelled":
@@ -91,12 +92,12 @@ def progress(board: Board, plan: Plan) -> Callable[[], None]:
             st.button("Run again", on_click=again, disabled=not board.fresh, icon=icon, key="run_sweep")
         else:
             stop = lambda: jobs.stop("sweep", **plan.options)  # noqa: E731
-            running = board.fresh and job in board.running
-            st.button("Cancel", on_click=stop, disabled=not running, icon=":material/stop:", key="stop_sweep")
+            can_stop = board.fresh and job in board.running and not stopping
+            st.button("Cancel", on_click=stop, disabled=not can_stop, icon=":material/stop:", key="stop_sweep")
 
     def show() -> None:
         with place:
-            watch(board, lambda: _line(plan, job, known(preview)))
+            watch(board, lambda: _line(plan, job, known(preview), stopping))
 
     return show
 
@@ -106,13 +107,15 @@ def _asked(board: Board, plan: Plan) -> tuple[Job | None, Job | None]:
     return preview, board.follow("sweep", **plan.options)
 
 
-def _line(plan: Plan, job: Job | None, estimate: Estimate | None) -> str:
+def _line(plan: Plan, job: Job | None, estimate: Estimate | None, stopping: bool) -> str:
     sweep = known(job) or plan.nothing_yet(plan.site)
     count = f"{sweep.done} of {sweep.total}"
     state_ = job.state if job is not None else "failed"
     if state_ == "done":
         parts = [f":green[:material/check_circle:] all {sweep.total} exact in {job.seconds:.1f} s"]
         parts.append(f"noise floor {_floor(sweep)}")
+    elif stopping and state_ in ("queued", "running"):
+        parts = [f":orange[:material/hourglass_top:] {count} exact, stopping after this chunk"]
     elif state_ == "running":
         parts = [f":blue[:material/hourglass_top:] {count} exact, deepest layers first, {job.seconds:.1f} s"]
     elif state_ == "queued":

@@ -74,8 +74,8 @@ class Asking:
 
         A job that the viewer stopped is not asked again: it is returned as it was left.
         """
-        if stopped := st.session_state.setdefault("stopped", {}).get(_key(question, options)):
-            return stopped
+        if job := stopped(question, **options):
+            return job
         job = None if self.errors else self._submit(question, options)
         # What has begun to fill a figure is not waited for: the figure comes first.
         if job is not None and not job.wait(0.0 if job.partial else max(0.0, self.deadline - time.monotonic())):
@@ -104,11 +104,16 @@ def _key(question: str, options: dict) -> tuple:
     return question, state.experiment(), tuple(sorted(options.items()))
 
 
+def stopped(question: str, **options) -> Job | None:
+    """The job if the viewer stopped it; it runs on until its next chunk."""
+    return st.session_state.setdefault("stopped", {}).get(_key(question, options))
+
+
 def stop(question: str, **options) -> None:
     """Leave a followed job as it is; for callbacks."""
     job = service().ask(question, state.experiment(), owner(), **options)
     service().worker.cancel(job.key, owner())
-    st.session_state.setdefault("stopped", {})[_key(question, options)] = job
+    st.session_state.stopped[_key(question, options)] = job
 
 
 def resume(question: str, **options) -> None:

@@ -113,11 +113,12 @@ class Viewer:
 @pytest.fixture
 def viewer_of(app, chromium):
     """options of a browser context → a new viewer; each must end without complaints."""
-    contexts, viewers = [], []
+    contexts, viewers, logs = [], [], set()
 
     def make(server: Server = app, **options) -> Viewer:
         context = chromium.new_context(**{"viewport": {"width": 1280, "height": 900}, **options})
         contexts.append(context)
+        logs.add(server.log)
         viewers.append(Viewer(context.new_page(), server.url))
         return viewers[-1]
 
@@ -126,7 +127,8 @@ def viewer_of(app, chromium):
     for context in contexts:
         context.close()
     assert not complaints
-    assert "Traceback" not in app.log.read_text(), app.log.read_text()
+    for log in logs:
+        assert "Traceback" not in log.read_text(), log.read_text()
 
 
 @pytest.fixture

@@ -4,16 +4,30 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlencode
 
 import pytest
 from playwright.sync_api import expect
 
+from tests.browser.conftest import Viewer
+from tests.browser.server import Server, server
 from tests.random_llama import random_llama
 from tests.random_models import fine_tuned
 from tests.random_tokenizers import byte_level
 
 NEGATIVE = {"prompt": "Rephrased sentence: The", "original": " swift", "answer": " quick"}
+MAP = ".st-key-patching .js-plotly-plot"
+# Of a map's plot: the exact values by "row,column"; estimates are those with a dot.
+EXACT = """plot => {
+  if (!plot?.data) return '{}';
+  const dots = plot.data.filter(t => t.type === 'scatter' && t.marker.symbol === 'circle' && t.x[0] !== null);
+  const estimated = new Set(dots.flatMap(t => t.x.map((x, i) => `${t.y[i]},${x}`)));
+  const cells = plot.data[0].z.flatMap((row, r) => row.map((value, c) => [`${r},${c}`, value]));
+  return JSON.stringify(Object.fromEntries(cells.filter(([at, value]) => value !== null && !estimated.has(at))));
+}"""
 LONG = "The quick fox jumps over the dog, a small cat, a big bird, the old dog, a little cat and the large fox."
 
 
@@ -27,7 +41,37 @@ def big_pair(tmp_path_factory) -> dict[str, str]:
         byte_level().save_pretrained(folder / name)
     models = {name: str(folder / name) for name in ("base", "instruct")}
     # A section that computes nothing by itself.
-    return {"pair": "", **models, "sentence": LONG, "answer": "swift", "show": "effect", "part": "set"}
+    return {"pair": "", **models, "answer": "swift", "show": "effect", "part": "set"}
+
+
+@pytest.fixture(scope="module")
+def hold(tmp_path_factory) -> Path:
+    """While this file exists, sweeps of the server below wait after each chunk."""
+    return tmp_path_factory.mktemp("hold") / "hold"
+
+
+@pytest.fixture(scope="module")
+def holding(hold) -> Iterator[Server]:
+    with server(hold.parent / "log", "tests.browser.held", HOLD=str(hold)) as running:
+        yield running
+
+
+@pytest.fixture
+def sentence(request) -> str:
+    """Of each test its own, so that no sweep's result is there already."""
+    return f"{LONG[:-1]} and the {request.node.name}."
+
+
+@pytest.fixture
+def held(viewer_of, holding, hold, big_pair, sentence) -> Iterator[Viewer]:
+    """A viewer of a sweep that is held after its first chunk: some cells of the map are exact, and most are not."""
+    hold.touch()
+    viewer = viewer_of(holding)
+    viewer.page.goto(f"{viewer.url}patching?{urlencode({**big_pair, 'sentence': sentence})}")
+    expect(line(viewer)).to_contain_text(re.compile(r"\b[1-9]\d* of 256 exact, deepest"), timeout=120_000)
+    viewer.page.wait_for_function(f"() => ({EXACT})(document.querySelector('{MAP}')) !== '{{}}'")
+    yield viewer
+    hold.unlink(missing_ok=True)
 
 
 @dataclass(frozen=True)
@@ -42,28 +86,17 @@ class Map:
 
 def map_of(viewer) -> Map:
     """Empty while no figure is drawn."""
-    z, estimated = json.loads(
-        viewer.page.locator(".st-key-patching .js-plotly-plot").first.evaluate(
-            """plot => {
-              if (!plot.data) return '[[], []]';
-              const marks = plot.data.filter(t => t.type === 'scatter' && t.marker.symbol === 'circle' && t.x[0] !== null);
-              return JSON.stringify([plot.data[0].z, marks.flatMap(t => t.x.map((x, i) => [t.y[i], x]))]);
-            }"""
-        )
-    )
-    hidden = set(map(tuple, estimated))
-    cells = {(r, c): value for r, row in enumerate(z) for c, value in enumerate(row)}
-    return Map({cell: value for cell, value in cells.items() if value is not None and cell not in hidden})
+    exact = json.loads(viewer.page.locator(MAP).first.evaluate(EXACT))
+    return Map({tuple(map(int, cell.split(","))): value for cell, value in exact.items()})
 
 
 def line(viewer):
     return viewer.page.locator(".st-key-sweep_progress")
 
 
-def start_sweep(viewer, pair: dict[str, str]) -> None:
-    """Open the page and wait until some cells of the map are exact, and most are not."""
-    viewer.page.goto(f"{viewer.url}patching?" + "&".join(f"{name}={value}" for name, value in pair.items()))
-    expect(line(viewer)).to_contain_text(re.compile(r"\b[1-9]\d* of 256 exact, deepest"), timeout=120_000)
+def done(viewer) -> int:
+    """How many cells the line counts as exact."""
+    return int(re.search(r"(\d+) of 256 exact", line(viewer).inner_text())[1])
 
 
 def cell_of(chart, column: int, row: int) -> list[float]:
@@ -77,58 +110,60 @@ def cell_of(chart, column: int, row: int) -> list[float]:
     )
 
 
-def test_an_edit_ends_the_sweep_and_no_figure_mixes_two_prompts(viewer, big_pair):
-    start_sweep(viewer, big_pair)
-    before = map_of(viewer)
+def test_an_edit_ends_the_sweep_and_no_figure_mixes_two_prompts(held, hold, sentence):
+    before = map_of(held)
     assert 0 < len(before.exact) < 256
-    box = viewer.page.get_by_label("Sentence", exact=True).first
+    box = held.page.get_by_label("Sentence", exact=True).first
     box.fill("The quick fox jumps.")
     box.press("Enter")
+    # The page has seen the edit: the board of the old prompt has ended.
+    expect(line(held).get_by_role("button", name="Cancel")).to_be_disabled()
+    hold.unlink()
     seen = []
-    done = line(viewer).get_by_text("all 256 exact")
+    finished = line(held).get_by_text("all 256 exact")
     for _ in range(1200):
-        if done.count():
+        if finished.count():
             break
-        seen.append(map_of(viewer))
-        viewer.page.wait_for_timeout(100)
-    viewer.settle()
-    after = map_of(viewer)
+        seen.append(map_of(held))
+        held.page.wait_for_timeout(100)
+    held.settle()
+    after = map_of(held)
     assert len(after.exact) == 256 and not before.agrees_with(after)
     assert all(map_.agrees_with(before) or map_.agrees_with(after) for map_ in seen)
-    # Had the old sweep gone on, it would have been finished before the new one began.
-    viewer.page.go_back()
-    expect(viewer.page.get_by_label("Sentence", exact=True).first).to_have_value(LONG)
-    expect(line(viewer)).to_contain_text(re.compile(r"\d+ of 256 exact, (waiting|deepest)"))
-    line(viewer).get_by_role("button", name="Cancel").click()
-    expect(line(viewer)).to_contain_text("cancelled")
+    # Had the old sweep gone on, it would have been finished before the new one began, and its result kept.
+    hold.touch()
+    held.page.go_back()
+    expect(held.page.get_by_label("Sentence", exact=True).first).to_have_value(sentence)
+    expect(line(held)).to_contain_text(re.compile(r"\d+ of 256 exact, (waiting|deepest)"))
 
 
-def test_a_cancelled_sweep_keeps_what_has_run_and_can_be_run_again(viewer, big_pair):
-    start_sweep(viewer, big_pair)
-    line(viewer).get_by_role("button", name="Cancel").click()
-    expect(line(viewer)).to_contain_text(re.compile(r"cancelled with \d+ of 256 exact"))
-    viewer.settle()
-    assert 0 < len(map_of(viewer).exact) < 256
-    line(viewer).get_by_role("button", name="Run again").click()
-    expect(line(viewer)).to_contain_text(re.compile(r"\d+ of 256 exact, (waiting|deepest)"))
-    line(viewer).get_by_role("button", name="Cancel").click()
-    expect(line(viewer)).to_contain_text("cancelled")
+def test_a_cancelled_sweep_ends_with_its_chunk_keeps_what_has_run_and_can_be_run_again(held, hold):
+    ran = done(held)
+    line(held).get_by_role("button", name="Cancel").click()
+    expect(line(held)).to_contain_text("stopping")
+    expect(line(held).get_by_role("button", name="Cancel")).to_be_disabled()
+    hold.unlink()
+    expect(line(held)).to_contain_text(f"cancelled with {ran} of 256 exact")
+    held.settle()
+    assert len(map_of(held).exact) == ran
+    line(held).get_by_role("button", name="Run again").click()
+    expect(line(held)).to_contain_text("all 256 exact", timeout=120_000)
+    held.settle()
+    assert len(map_of(held).exact) == 256
 
 
-def test_a_map_keeps_its_place_and_height_while_it_fills(viewer, big_pair):
-    start_sweep(viewer, big_pair)
-    chart = viewer.page.locator(".st-key-patching")
+def test_a_map_keeps_its_place_and_height_while_it_fills(held, hold):
+    chart = held.page.locator(".st-key-patching")
 
     def place() -> tuple[float, float, float]:
         """Below the line, and its size."""
-        box, above = chart.bounding_box(), line(viewer).bounding_box()
+        box, above = chart.bounding_box(), line(held).bounding_box()
         return box["y"] - above["y"], box["width"], box["height"]
 
     filling = place()
-    line(viewer).get_by_role("button", name="Cancel").click()
-    expect(line(viewer)).to_contain_text("cancelled")
-    viewer.type("Sentence", "The quick fox jumps.")
-    expect(line(viewer)).to_contain_text("all 256 exact", timeout=120_000)
+    hold.unlink()
+    expect(line(held)).to_contain_text("all 256 exact", timeout=120_000)
+    held.settle()
     assert place() == filling
 
 

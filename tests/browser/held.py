@@ -1,0 +1,34 @@
+"""`python -m tests.browser.held run app.py …`: the app as streamlit starts it, but sweeps can be held.
+
+After each chunk, its result shown, a sweep waits while the file named by HOLD exists. What a page shows in the middle
+of a sweep can so be looked at, however fast the machine is; what ends a sweep is the worker's own doing, as ever.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+from streamlit.web import cli
+
+from cache import patching_questions
+
+HOLD = Path(os.environ["HOLD"])
+_watched = patching_questions._watched
+
+
+def watched(*args, **options) -> dict:
+    tied = _watched(*args, **options)
+
+    def progress(done: int, total: int, partial) -> None:
+        tied["progress"](done, total, partial)
+        while HOLD.exists():
+            time.sleep(0.01)
+
+    return {**tied, "progress": progress}
+
+
+if __name__ == "__main__":
+    patching_questions._watched = watched
+    cli.main()
