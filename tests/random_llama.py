@@ -16,11 +16,17 @@ GROUP_SIZE = 4
 
 
 def random_llama(
-    layers: int = 16, heads: int = 16, d_model: int = 512, d_head: int = 32, d_mlp: int = 1408, seed: int = 0
+    layers: int = 16,
+    heads: int = 16,
+    d_model: int = 512,
+    d_head: int = 32,
+    d_mlp: int = 1408,
+    vocab: int = VOCAB,
+    seed: int = 0,
 ) -> transformers.PreTrainedModel:
     """Weights of such a size that a patch in any layer moves the logits."""
     config = transformers.LlamaConfig(
-        vocab_size=VOCAB,
+        vocab_size=vocab,
         hidden_size=d_model,
         intermediate_size=d_mlp,
         num_hidden_layers=layers,

@@ -7,6 +7,8 @@ import pkgutil
 import sys
 from pathlib import Path
 
+import transformers
+
 PREFIX = "bench_"
 
 
@@ -19,6 +21,7 @@ def main(chosen: list[str]) -> None:
     unknown = set(chosen) - set(names())
     if unknown:
         sys.exit(f"no benchmark {', '.join(sorted(unknown))}; there are: {', '.join(names())}")
+    transformers.logging.disable_progress_bar()
     for name in chosen or names():
         importlib.import_module(f"tests.bench.{PREFIX}{name}").main()
 

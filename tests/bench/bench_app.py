@@ -6,23 +6,21 @@ A fresh server and a fresh browser context per start; the browser itself runs al
 from __future__ import annotations
 
 import statistics
-import subprocess
-import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from urllib.request import urlopen
+from pathlib import Path
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests.browser.chromium import ARGS, find
-from tests.browser.server import free_port
+from tests.browser.server import server
 
 STARTS, EDITS = 3, 20
 NOUNS = ("fox", "dog", "cat", "horse", "bird", "bear", "wolf", "lion", "king", "queen")
 ADJECTIVES = ("quick", "tired")
 USABLE = '.st-key-status :text("forward passes"), .st-key-status :text("recorded before")'
-# Milliseconds from the key press to the first changed metric, seen by the page itself.
 FIGURES = "() => [...document.querySelectorAll('[data-testid=stMetricValue]')].map(e => e.innerText).join()"
 # Milliseconds from the key press to the first changed figure, seen by the page itself.
 WATCH = f"""() => {{
@@ -37,30 +35,16 @@ WATCH = f"""() => {{
 
 
 @contextmanager
-def server() -> Iterator[tuple[str, float]]:
+def timed_server() -> Iterator[tuple[str, float]]:
     """A fresh server's address and the seconds until it was healthy."""
-    port, start = free_port(), time.perf_counter()
-    command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.headless=true", f"--server.port={port}"]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        while not _healthy(port):
-            time.sleep(0.02)
-        yield f"http://localhost:{port}/", time.perf_counter() - start
-    finally:
-        process.terminate()
-        process.wait()
-
-
-def _healthy(port: int) -> bool:
-    try:
-        return urlopen(f"http://localhost:{port}/_stcore/health", timeout=1).read() == b"ok"
-    except OSError:
-        return False
+    start = time.perf_counter()
+    with tempfile.TemporaryDirectory() as folder, server(Path(folder) / "log") as running:
+        yield running.url, time.perf_counter() - start
 
 
 def first_page(browser: Browser) -> tuple[float, float, float]:
     """Seconds from the server's start to healthy, from the visit to the frame, from the server's start to figures."""
-    with server() as (url, healthy):
+    with timed_server() as (url, healthy):
         page, visit = browser.new_page(), time.perf_counter()
         page.goto(url, wait_until="commit")
         page.wait_for_selector("h3")
@@ -92,7 +76,7 @@ def main() -> None:
         starts = [first_page(browser) for _ in range(STARTS)]
         for name, values in zip(("server start to healthy", "visit to frame", "server start to figures"), zip(*starts)):
             print(f"{name}: median {statistics.median(values):.2f} s of {STARTS} ({min(values):.2f} to {max(values):.2f})")
-        with server() as (url, _):
+        with timed_server() as (url, _):
             page = browser.new_page()
             page.goto(url)
             page.wait_for_selector(USABLE, timeout=60_000)

@@ -1,7 +1,9 @@
 """Sweeps of a random Llama of 16 layers × 16 heads against TransformerLens' own function and plain forwards.
 
-Everything is a ratio within one run on one machine, of medians. Plain forwards: the decoder of Hugging Face's model,
-final norm and logits left out, on as many row-layers (rows × layers that a row passes) as the sweep needs.
+Everything is a ratio within one run on one machine, of medians. Its proportions are those of Llama-2: an MLP of 2.75
+times d_model, a vocabulary of 32,000. The vocabulary matters: TransformerLens' function forms the logits of every
+position, a sweep none. Plain forwards: the decoder of Hugging Face's model, final norm and logits left out, on as many
+row-layers (rows × layers that a row passes) as the sweep needs.
 """
 
 from __future__ import annotations
@@ -25,6 +27,7 @@ from core.prompt import Prompt
 from tests.random_llama import random_llama, recorded_pair
 
 LAYERS, HEADS, D_MODEL, POSITIONS, THREADS = 16, 16, 512, 24, 2
+VOCABULARIES = (32_000, 768)  # Llama-2's, and one so small that forming logits costs nothing
 REFERENCES = {"z": reference.get_act_patch_attn_head_out_all_pos, "v": reference.get_act_patch_attn_head_v_all_pos}
 
 
@@ -42,10 +45,11 @@ def interleaved(works: dict[str, Callable[[], object]], repeats: int) -> dict[st
     return {name: statistics.median(each[name] for each in times) for name in works}
 
 
-def pair(layers: int = LAYERS, heads: int = HEADS) -> tuple[Recordings, Prompt]:
+def pair(layers: int = LAYERS, heads: int = HEADS, vocab: int = VOCABULARIES[0]) -> tuple[Recordings, Prompt]:
     """Heads share d_model between them, as in any Llama: more of them are narrower."""
+    model = random_llama(layers, heads, D_MODEL, D_MODEL // heads, vocab=vocab)
     with tempfile.TemporaryDirectory() as folder:
-        return recorded_pair(random_llama(layers, heads, D_MODEL, D_MODEL // heads), Path(folder), POSITIONS)
+        return recorded_pair(model, Path(folder), POSITIONS)
 
 
 def row_layers(recordings: Recordings, site: str) -> int:
@@ -82,21 +86,22 @@ def transformer_lens(recordings: Recordings, prompt: Prompt, site: str) -> Calla
     return work
 
 
-def against_others(repeats: int = 5) -> dict[str, tuple[float, dict[str, float]]]:
-    """site → (seconds of the sweep, ratio of each other way's seconds to it). The slow one runs once."""
-    recordings, prompt = pair()
+def against_others(vocab: int, repeats: int = 3) -> dict[str, dict[str, float]]:
+    """site → median seconds of the sweep, of as many plain forwards, and of TransformerLens' function."""
+    recordings, prompt = pair(vocab=vocab)
     plain = random_llama(LAYERS, HEADS, D_MODEL, D_MODEL // HEADS)
     plain.set_attn_implementation("sdpa")
-    found = {}
-    for site in REFERENCES:
-        works = {
-            "sweep": lambda: sweep(recordings, prompt, site),
-            "transformers": plain_forwards(plain, prompt, row_layers(recordings, site)),
-        }
-        times = interleaved(works, repeats)
-        times["transformer_lens"] = seconds(transformer_lens(recordings, prompt, site))
-        found[site] = times["sweep"], {name: times[name] / times["sweep"] for name in times if name != "sweep"}
-    return found
+    return {
+        site: interleaved(
+            {
+                "sweep": lambda: sweep(recordings, prompt, site),
+                "transformers": plain_forwards(plain, prompt, row_layers(recordings, site)),
+                "transformer_lens": transformer_lens(recordings, prompt, site),
+            },
+            repeats,
+        )
+        for site in REFERENCES
+    }
 
 
 def growth(repeats: int = 5) -> dict[str, float]:
@@ -112,10 +117,12 @@ def main() -> None:
     torch.set_num_threads(THREADS)
     try:
         print(f"patching: random Llama {LAYERS} × {HEADS}, d_model {D_MODEL}, {POSITIONS} tokens, float32, {THREADS} threads")
-        for site, (taken, ratios) in against_others().items():
-            print(f"  {site} sweep                              {taken:7.2f} s")
-            print(f"  {site}: TransformerLens' own function      {ratios['transformer_lens']:7.1f} × as long")
-            print(f"  {site}: sweep / plain forwards             {1 / ratios['transformers']:7.2f}")
+        for vocab in VOCABULARIES:
+            for site, took in against_others(vocab).items():
+                own = took["sweep"]
+                print(f"  {site} sweep, vocabulary {vocab:6,}           {own:7.2f} s")
+                print(f"    TransformerLens' own function        {took['transformer_lens'] / own:7.1f} × as long")
+                print(f"    sweep / plain forwards               {own / took['transformers']:7.2f}")
         for what, ratio in growth().items():
             print(f"  z: doubling {what:<6}                    {ratio:7.2f} × as long")
     finally:
