@@ -1,7 +1,7 @@
 """Torch and its company take seconds of pure Python to import, beside which a first page would only crawl.
 
-So that import begins in a quiet moment: once nothing was served or drawn for a little while. It cannot be held up later:
-a thread that waits within an import keeps every other thread from importing anything.
+So that import begins in a quiet moment: once nothing was served or drawn for a little while. It cannot be held up
+later: a thread that waits within an import keeps every other thread from importing anything.
 """
 
 from __future__ import annotations

@@ -18,10 +18,10 @@ from cache.courtesy import wait_for_quiet
 from cache.job import Job
 from cache.models import Residents, memory_budget
 from cache.questions import QUESTIONS, Work
-from core.settings import Settings
 from cache.worker import Context, Worker
 from core.experiment import Experiment
 from core.pairs import PairSpec, find_pair, registry
+from core.settings import Settings
 
 if TYPE_CHECKING:
     from core.loading import LoadedPair

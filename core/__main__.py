@@ -30,7 +30,9 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(prog="python -m core", description="Compare a BASE model with its INSTRUCT fine-tune on one prompt.")
+    parser = _Parser(
+        prog="python -m core", description="Compare a BASE model with its INSTRUCT fine-tune on one prompt."
+    )
     analyze = parser.add_subparsers(dest="command", required=True, parser_class=_Parser).add_parser(
         "analyze", help="run both models and write logit difference, attribution, attention and patching tables"
     )
@@ -49,9 +51,7 @@ def _parser() -> argparse.ArgumentParser:
     prompt.add_argument("--token", metavar="N", type=int, help="position of a token to follow as the role picked")
     patching = analyze.add_argument_group("patching")
     patching.add_argument("--sweeps", metavar="SITES", default="", help="sites to sweep, for example z,v")
-    patching.add_argument(
-        "--direction", choices=("instruct_to_base", "base_to_instruct"), default="instruct_to_base"
-    )
+    patching.add_argument("--direction", choices=("instruct_to_base", "base_to_instruct"), default="instruct_to_base")
     patching.add_argument("--positions", metavar="all|end|N", default="all")
     analyze.add_argument("--dtype", choices=DTYPES, default="", help="default: the pair's own")
     analyze.add_argument("--device", default="", help="auto, cpu, cuda, cuda:N or mps (default: REPHRASE_DEVICE)")

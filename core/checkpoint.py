@@ -122,7 +122,9 @@ def _elements(path: Path) -> int:
         tensors = {name: t for name, t in json.loads(header).items() if name != "__metadata__"}
         end = 8 + length + max((t["data_offsets"][1] for t in tensors.values()), default=0)
     except (ValueError, KeyError, TypeError, AttributeError):
-        raise InputError(f"{str(path)!r} is no whole safetensors file ({size:,} bytes); fetch it again", "pair") from None
+        raise InputError(
+            f"{str(path)!r} is no whole safetensors file ({size:,} bytes); fetch it again", "pair"
+        ) from None
     if end != size:
         raise InputError(
             f"{str(path)!r} is cut short: {size:,} bytes of {end:,}; fetch it again"

@@ -133,7 +133,9 @@ def check(experiment: Experiment) -> None:
             raise InputError(f"the {name} is empty; {_REMEDY[name]}", name)
     same = experiment.answer.strip().casefold() == experiment.original.strip().casefold()
     if experiment.answer and same and (not experiment.is_free or experiment.answer == experiment.original):
-        raise InputError(f"the answer {experiment.answer!r} is the original word itself; choose a replacement", "answer")
+        raise InputError(
+            f"the answer {experiment.answer!r} is the original word itself; choose a replacement", "answer"
+        )
 
 
 _REMEDY = {

@@ -65,4 +65,6 @@ def _one_model(recording: Recording, prompt: Prompt) -> dict:
 def _top(logits: Tensor, prob: Tensor, tokenizer) -> TopTokens:
     best = torch.topk(logits, min(TOP, len(logits))).indices
     strings = token_strings(best.tolist(), tokenizer)
-    return TopTokens(tuple(best.tolist()), strings, prob[best].float().cpu().numpy(), logits[best].float().cpu().numpy())
+    return TopTokens(
+        tuple(best.tolist()), strings, prob[best].float().cpu().numpy(), logits[best].float().cpu().numpy()
+    )

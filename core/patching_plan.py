@@ -87,7 +87,7 @@ def unit(site: str) -> Literal["head", "group", "layer"]:
 
 
 def positions_of(positions: str | int, shape: Shape) -> tuple[int, ...]:
-    """"all", "end" or one position, as a patch's positions."""
+    """ "all", "end" or one position, as a patch's positions."""
     if positions == "all":
         return ()
     if positions == "end":

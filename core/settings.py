@@ -67,34 +67,60 @@ class Settings:
     """The environment's settings; a default of None means that the value is found when it is needed."""
 
     pairs: Path | None = _setting(
-        None, "PAIRS", "A file of your own model pairs, in the format of core/pairs.toml; they are added to the list.",
-        "the path of a file that exists", _file,
+        None,
+        "PAIRS",
+        "A file of your own model pairs, in the format of core/pairs.toml; they are added to the list.",
+        "the path of a file that exists",
+        _file,
     )
     device: str = _setting(
-        "auto", "DEVICE", "Where the models run; auto takes a GPU if there is one.",
-        "auto, cpu, mps, cuda or cuda:N", _pattern(r"auto|cpu|mps|cuda(:\d+)?"),
+        "auto",
+        "DEVICE",
+        "Where the models run; auto takes a GPU if there is one.",
+        "auto, cpu, mps, cuda or cuda:N",
+        _pattern(r"auto|cpu|mps|cuda(:\d+)?"),
     )
     dtype: str | None = _setting(
-        None, "DTYPE", "The models' number format, in place of the one that each pair names.",
-        "float32, bfloat16, float16 or float64", _pattern("float32|bfloat16|float16|float64"),
+        None,
+        "DTYPE",
+        "The models' number format, in place of the one that each pair names.",
+        "float32, bfloat16, float16 or float64",
+        _pattern("float32|bfloat16|float16|float64"),
     )
     memory_gb: float | None = _setting(
-        None, "MEMORY_GB", "Memory for all resident models, in GB; by default most of what the device has free.",
-        "a number above 0", _above_zero(float),
+        None,
+        "MEMORY_GB",
+        "Memory for all resident models, in GB; by default most of what the device has free.",
+        "a number above 0",
+        _above_zero(float),
     )
     results_mb: int = _setting(
-        256, "RESULTS_MB", "Memory for finished results, in MB.", "a whole number above 0", _above_zero(int),
+        256,
+        "RESULTS_MB",
+        "Memory for finished results, in MB.",
+        "a whole number above 0",
+        _above_zero(int),
     )
     threads: int | None = _setting(
-        None, "THREADS", "CPU threads for torch; by default every core, or one for a pair so small that more would only wait.",
-        "a whole number above 0", _above_zero(int),
+        None,
+        "THREADS",
+        "CPU threads for torch; by default every core, or one for a pair so small that more would only wait.",
+        "a whole number above 0",
+        _above_zero(int),
     )
     hosted: bool = _setting(
-        False, "HOSTED", "A public demo: only listed pairs load, and no local folder can be named in the address.",
-        "1, true, yes, on, 0, false, no or off", _boolean,
+        False,
+        "HOSTED",
+        "A public demo: only listed pairs load, and no local folder can be named in the address.",
+        "1, true, yes, on, 0, false, no or off",
+        _boolean,
     )
     max_tokens: int = _setting(
-        512, "MAX_TOKENS", "The longest prompt, in tokens.", "a whole number above 0", _above_zero(int),
+        512,
+        "MAX_TOKENS",
+        "The longest prompt, in tokens.",
+        "a whole number above 0",
+        _above_zero(int),
     )
 
     @property

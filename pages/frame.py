@@ -18,10 +18,16 @@ folder = Path(__file__).parent
 with busy():
     page = st.navigation(
         [
-            st.Page(folder / "explore/page.py", title="Explore", icon=":material/search:", url_path="explore", default=True),
-            st.Page(folder / "attribution/page.py", title="Attribution", icon=":material/bar_chart:", url_path="attribution"),
+            st.Page(
+                folder / "explore/page.py", title="Explore", icon=":material/search:", url_path="explore", default=True
+            ),
+            st.Page(
+                folder / "attribution/page.py", title="Attribution", icon=":material/bar_chart:", url_path="attribution"
+            ),
             st.Page(folder / "patching/page.py", title="Patching", icon=":material/swap_horiz:", url_path="patching"),
-            st.Page(folder / "attention/page.py", title="Attention", icon=":material/visibility:", url_path="attention"),
+            st.Page(
+                folder / "attention/page.py", title="Attention", icon=":material/visibility:", url_path="attention"
+            ),
             st.Page(folder / "head/page.py", title="Head", icon=":material/center_focus_strong:", url_path="head"),
         ]
     )

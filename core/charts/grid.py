@@ -110,7 +110,9 @@ def _layers(panel: Panel, height: float) -> list:
     for name in (PENDING_TEXT, ESTIMATE_TEXT):
         if masks[name].any():
             y, x = np.nonzero(masks[name])
-            marks = go.Scatter(x=x.astype(object), y=y.astype(object), mode="markers", hoverinfo="skip", showlegend=False)
+            marks = go.Scatter(
+                x=x.astype(object), y=y.astype(object), mode="markers", hoverinfo="skip", showlegend=False
+            )
             layers.append(marks.update(marker=_mark(name, min(0.45 * height, 8))))
     return layers
 

@@ -48,9 +48,7 @@ def nonsense(rng: Random) -> str:
 
 def _swap_in_nonsense(rng: Random, sentence: Sentence, rate: float) -> Sentence:
     kinds = ("noun", "adjective", "verb")
-    return tuple(
-        Word(nonsense(rng)) if word.kind in kinds and rng.random() < rate else word for word in sentence
-    )
+    return tuple(Word(nonsense(rng)) if word.kind in kinds and rng.random() < rate else word for word in sentence)
 
 
 def _base_output(rng: Random, task: str, sentence: Sentence) -> Sentence:

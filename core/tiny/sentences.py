@@ -236,7 +236,7 @@ class Grammar:
         return words + [word] + link + target
 
     def description(self, rng: Random, past: bool) -> list[Word]:
-        """"The fox is quick": the adjective comes late."""
+        """ "The fox is quick": the adjective comes late."""
         words, plural, noun = self.noun_phrase(rng, "PPAAVOOLFE", described=0.15)
         if not words[0].text or words[0].kind != "other":
             words.insert(0, Word("the"))

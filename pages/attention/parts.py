@@ -24,7 +24,7 @@ from pages.shared.jobs import service
 from pages.shared.once import once
 from pages.shared.text import plain
 from pages.shared.tokens import attention_strip
-from pages.shared.widgets import mirror
+from pages.shared.widgets import choice, mirror
 
 LISTED = 8  # heads in the tables before anybody edits the list
 POSTS = ("L30H31", "L13H23", "L16H29", "L13H15", "L22H30", "L13H22", "L30H29")
@@ -42,7 +42,7 @@ def sources(attention: Attention, overview: Overview) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom", key="attention_controls"):
         if len(overview.prompt.colons) > 1:
             _colon()
-        heads.choice(st.segmented_control, "A cell shows", "measure", _MEASURES, required=True)
+        choice(st.segmented_control, "A cell shows", "measure", _MEASURES, required=True)
         if "picked" in attention.roles:
             st.button("Follow no other token", on_click=lambda: state.edit(picked=None), key="unpick")
 

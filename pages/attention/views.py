@@ -6,9 +6,10 @@ import streamlit as st
 
 from core.attention_results import Attention, Patterns
 from core.results import MODELS, head_name
-from pages.shared import circuitsvis, definitions, heads, layer_grid, state
+from pages.shared import circuitsvis, definitions, layer_grid, state
 from pages.shared.answers import ask
 from pages.shared.figures import below
+from pages.shared.widgets import choice
 
 WHOSE = {"base": "BASE", "instruct": "INSTRUCT", "change": "INSTRUCT − BASE"}
 
@@ -74,7 +75,7 @@ def chosen_heads(listed: list[tuple[int, int]]) -> None:
 
 
 def _whose() -> str:
-    return heads.choice(st.segmented_control, "Patterns of", "whose", WHOSE, required=True)
+    return choice(st.segmented_control, "Patterns of", "whose", WHOSE, required=True)
 
 
 def _of(found: Patterns, whose: str):

@@ -6,8 +6,8 @@ from core.charts.attribution import layer_attribution
 from core.charts.heatmap import head_heatmaps, model_panels
 from pages.attribution import parts
 from pages.shared import definitions, state
-from pages.shared.figures import figure
 from pages.shared.answers import ask, figures
+from pages.shared.figures import figure
 
 project = parts.controls()
 ask("overview")
@@ -21,14 +21,16 @@ with figures(answer):
         figure(
             layer_attribution(attribution),
             "layer_attribution",
-            "Each bar is what a layer's attention or MLP adds to the logit difference directly; above 0 towards the answer.",
+            "What a layer's attention or MLP adds to the logit difference directly; above 0 towards the answer.",
             definitions.ATTRIBUTION,
             parts.layer_table(attribution),
         )
         layers, heads = attribution.head.shape[1:]
         chosen = state.chosen_head(layers, heads)
         figure(
-            head_heatmaps(model_panels(attribution.head), title="Direct logit attribution of every head", chosen=chosen),
+            head_heatmaps(
+                model_panels(attribution.head), title="Direct logit attribution of every head", chosen=chosen
+            ),
             "head_attribution",
             "One cell a head, one scale for all three. Click a cell to choose its head everywhere.",
             definitions.ATTRIBUTION,

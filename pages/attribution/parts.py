@@ -8,7 +8,7 @@ import streamlit as st
 from core.results import MODELS, Attribution, head_name
 from pages.shared import definitions, heads, state
 from pages.shared.figures import below
-from pages.shared.widgets import mirror
+from pages.shared.widgets import choice
 
 TOP = 12
 _PROJECT = {"own": "each model's own", "base": "BASE's", "instruct": "INSTRUCT's"}
@@ -17,16 +17,7 @@ _PROJECT = {"own": "each model's own", "base": "BASE's", "instruct": "INSTRUCT's
 def controls() -> str:
     """Title, and whose unembedding direction is projected on."""
     st.subheader("Where is the logit difference written?")
-    mirror("input_project", state.view("project"))
-    st.segmented_control(
-        "Project on the direction of",
-        list(_PROJECT),
-        key="input_project",
-        required=True,
-        format_func=_PROJECT.get,
-        on_change=lambda: state.set_view("project", st.session_state.input_project),
-    )
-    return state.view("project")
+    return choice(st.segmented_control, "Project on the direction of", "project", _PROJECT, required=True)
 
 
 def badges(attribution: Attribution) -> None:
@@ -86,4 +77,6 @@ def top_heads(attribution: Attribution) -> None:
         selection_mode="single-row",
         width="stretch",
     )
-    below("top_heads", "In logits, largest change first. Select a row to choose its head.", definitions.ATTRIBUTION, table)
+    below(
+        "top_heads", "In logits, largest change first. Select a row to choose its head.", definitions.ATTRIBUTION, table
+    )

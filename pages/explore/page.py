@@ -3,8 +3,8 @@
 from core.charts.tokens import logit_difference_bars, top_tokens
 from pages.explore import parts
 from pages.shared import definitions
-from pages.shared.figures import figure
 from pages.shared.answers import ask, figures
+from pages.shared.figures import figure
 
 overview = ask("overview")
 parts.headline(overview)
@@ -17,7 +17,7 @@ with figures(overview):
         figure(
             logit_difference_bars(summary, prompt.answer, prompt.original),
             "summary",
-            "Right of 0 a model prefers the answer, left of 0 it repeats the original. The gap is what fine-tuning moved.",
+            "Right of 0 a model prefers the answer, left of 0 the original. The gap is what fine-tuning moved.",
             definitions.LOGIT_DIFF,
             summary.to_frame(),
         )

@@ -15,11 +15,12 @@ from core.head_results import HEAD_PATCHES, HeadPatches, HeadReport, HeadScores
 from core.head_sentence import PatchEvidence, head_sentence
 from core.prompt import neighbours
 from core.results import MODELS, group_name, head_name
-from pages.shared import circuitsvis, definitions, heads, state
+from pages.shared import circuitsvis, definitions, heads
 from pages.shared.figures import below, figure
 from pages.shared.jobs import Answer
 from pages.shared.once import once
 from pages.shared.text import plain, quoted
+from pages.shared.widgets import choice
 
 _ROLES = {"original": "original", "colon": "colon", "picked": "the picked token", "bos": "BOS", "end": "END"}
 _INPUTS = {"recorded": "what it read there", "embedding": "the bare embedding", "effective": "embedding + first MLP"}
@@ -52,8 +53,8 @@ def controls(attention: Attention) -> tuple[str, str]:
     roles = {role: label for role, label in _ROLES.items() if role in attention.roles}
     with st.container(horizontal=True, vertical_alignment="bottom", key="head_controls"):
         labels = {role: f"{label}: {quoted(attention.tokens[attention.roles[role]])}" for role, label in roles.items()}
-        source = heads.choice(st.segmented_control, "Source token", "source", labels, required=True)
-        ov_input = heads.choice(st.segmented_control, "OV circuit reads", "ov", _INPUTS, required=True)
+        source = choice(st.segmented_control, "Source token", "source", labels, required=True)
+        ov_input = choice(st.segmented_control, "OV circuit reads", "ov", _INPUTS, required=True)
     return source, ov_input
 
 

@@ -25,7 +25,7 @@ from pages.shared.text import plain
 class Board:
     """fresh: whether `experiment` is the one in the sidebar; only then are questions asked.
 
-    jobs: everything asked so far; drawn: of the jobs of this run of the page, the version of the partial result on screen.
+    jobs: everything asked so far; drawn: of this run's jobs, the version of the partial result on screen.
     """
 
     experiment: Experiment

@@ -19,7 +19,7 @@ from pages.shared import definitions, jobs, state
 from pages.shared.figures import figure
 from pages.shared.text import plain, quoted
 from pages.shared.tokens import token_strip
-from pages.shared.widgets import mirror
+from pages.shared.widgets import choice
 
 PLACES = {"all": "all", "end": "END only", "picked": "one token"}
 SHOWN = {"score": "score", "effect": "effect"}
@@ -49,16 +49,6 @@ def _picked(board: Board) -> str | None:
     return str(prompt.roles["picked"])
 
 
-def choice(kind, label: str, name: str, options: dict[str, str], **widget) -> str:
-    """A widget on a parameter of the view; a value that the address names but nobody offers becomes the first."""
-    key = f"input_{name}"
-    value = state.view(name) if state.view(name) in options else next(iter(options))
-    mirror(key, value)
-    change = lambda: state.set_view(name, st.session_state[key])  # noqa: E731
-    kind(label, list(options), key=key, on_change=change, format_func=options.get, **widget)
-    return value
-
-
 def reading(plan: Plan) -> None:
     """What is shown and how to read it, with this prompt's numbers; or why there are no scores."""
     donor, recipient = DIRECTIONS[plan.direction].split(" → ")
@@ -68,9 +58,9 @@ def reading(plan: Plan) -> None:
         where = f" at {quoted(plan.overview.prompt.tokens[int(plan.positions)])}"
     with st.container(key="reading"):
         st.caption(
-            f"Each {'bar' if unit(plan.site) == 'layer' else 'cell'} is one run of {recipient} with one activation taken from {donor}{where}. Unpatched, {recipient} "
-            f"has a logit difference of {_signed(gap.recipient)}, {donor} of {_signed(gap.donor)}"
-            + ("." if gap.reason else "; a score of 1 moves all of the gap.")
+            f"Each {'bar' if unit(plan.site) == 'layer' else 'cell'} is one run of {recipient} with one activation "
+            f"taken from {donor}{where}. Unpatched, {recipient} has a logit difference of {_signed(gap.recipient)}, "
+            f"{donor} of {_signed(gap.donor)}" + ("." if gap.reason else "; a score of 1 moves all of the gap.")
         )
         if gap.reason:
             st.warning(plain(gap.reason[0].upper() + gap.reason[1:] + "."))

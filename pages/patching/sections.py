@@ -14,14 +14,13 @@ from core.patching_results import agreement
 from core.results import head_name
 from pages.patching import values
 from pages.patching.board import Board, known, troubles
-from pages.patching.parts import choice
 from pages.patching.plan import SITES, Plan
 from pages.patching.table import flat, numbers
 from pages.shared import definitions, state
 from pages.shared.figures import below, figure
 from pages.shared.jobs import POLL, progress_line
 from pages.shared.text import plain
-from pages.shared.widgets import mirror
+from pages.shared.widgets import choice, mirror
 
 TITLES = {
     "scatter": "Value against output",

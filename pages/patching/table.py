@@ -11,7 +11,7 @@ from core.patching_results import Sweep
 from core.results import MODELS, head_name
 from pages.patching.board import Board, known
 from pages.patching.plan import Plan
-from pages.shared import definitions, heads, state
+from pages.shared import definitions, state
 from pages.shared.figures import below
 
 TOP = 8

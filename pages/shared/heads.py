@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -77,16 +77,6 @@ def picker(shape: tuple[int, int], head: Place) -> None:
 def all_names(shape: tuple[int, int]) -> list[str]:
     layers, count = shape
     return [head_name(layer, h) for layer in range(layers) for h in range(count)]
-
-
-def choice(kind, label: str, name: str, options: Mapping[str, str], **widget) -> str:
-    """A widget on a parameter of the view; a value that the address names but nobody offers becomes the first."""
-    key = f"input_{name}"
-    value = state.view(name) if state.view(name) in options else next(iter(options))
-    mirror(key, value)
-    change = lambda: state.set_view(name, st.session_state[key])  # noqa: E731
-    kind(label, list(options), key=key, on_change=change, format_func=options.get, **widget)
-    return value
 
 
 def list_input(shape: tuple[int, int], preset: Sequence[Place], caption: str) -> list[Place]:

@@ -17,8 +17,8 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from cache.job import Job
 from cache.service import Service
-from core.settings import settings
 from core.experiment import InputError, check
+from core.settings import settings
 from pages.shared import state
 from pages.shared.text import plain
 
@@ -137,7 +137,10 @@ def show_status(asking: Asking, line: str) -> None:
     if asking.pending:
         _watch(asking.pending)
     elif asking.errors:
-        st.markdown(":orange[:material/error:] Not computed: see the marked input. Figures below, if any, are the last good ones.")
+        st.markdown(
+            ":orange[:material/error:] Not computed: see the marked input. "
+            "Figures below, if any, are the last good ones."
+        )
     else:
         st.markdown(f":green[:material/check_circle:] {line}")
 

@@ -49,8 +49,8 @@ export default function ({ data, setTriggerValue, parentElement }) {
     canvas.onmousemove = event => {
       const at = extent => Math.min(n - 1, Math.max(0, Math.floor(n * extent / canvas.clientWidth)));
       const query = at(event.offsetY), source = at(event.offsetX);
-      value.textContent = source > query ? ' ' :
-        `${name}  ${place(query)} → ${place(source)}  ` + (cells[query * n + source] / 10000).toFixed(3).replace('-', '−');
+      const weight = (cells[query * n + source] / 10000).toFixed(3).replace('-', '−');
+      value.textContent = source > query ? ' ' : `${name}  ${place(query)} → ${place(source)}  ${weight}`;
     };
     canvas.onmouseleave = () => { value.textContent = ' '; };
     box.append(name, canvas);

@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 import streamlit as st
 
 _CSS = """
-.strip { display: flex; flex-wrap: wrap; gap: 2px 1px; font-family: var(--st-code-font, monospace); font-size: 0.95rem; }
+.strip { display: flex; flex-wrap: wrap; gap: 2px 1px;
+  font: 0.95rem var(--st-code-font, monospace); }
 button { all: unset; cursor: pointer; white-space: pre; padding: 2px 3px 1px; border-radius: 4px; min-height: 1.5em;
   color: var(--st-text-color); background: var(--st-secondary-background-color); border: 1px solid transparent;
   display: inline-flex; flex-direction: column; align-items: flex-start; unicode-bidi: isolate; max-width: 100%;
@@ -50,7 +51,11 @@ export default function ({ data, setTriggerValue, parentElement }) {
     box.setAttribute('aria-label', data.titles[i]);
     box.onclick = () => setTriggerValue('clicked', i);
     strip.appendChild(box);
-    if (token.endsWith('\\n')) { const br = document.createElement('div'); br.className = 'break'; strip.appendChild(br); }
+    if (token.endsWith('\\n')) {
+      const br = document.createElement('div');
+      br.className = 'break';
+      strip.appendChild(br);
+    }
   });
 }
 """

@@ -27,7 +27,8 @@ WATCH = f"""() => {{
   const figures = {FIGURES}, old = figures();
   let pressed = null;
   window.took = null;
-  document.addEventListener('keydown', e => {{ if (e.key === 'Enter') pressed = performance.now(); }}, {{capture: true}});
+  const press = e => {{ if (e.key === 'Enter') pressed = performance.now(); }};
+  document.addEventListener('keydown', press, {{capture: true}});
   new MutationObserver((_, self) => {{
     if (pressed !== null && figures() !== old) {{ window.took = performance.now() - pressed; self.disconnect(); }}
   }}).observe(document.body, {{subtree: true, childList: true, characterData: true}});
@@ -75,14 +76,18 @@ def main() -> None:
         browser = playwright.chromium.launch(executable_path=find(), args=ARGS)
         starts = [first_page(browser) for _ in range(STARTS)]
         for name, values in zip(("server start to healthy", "visit to frame", "server start to figures"), zip(*starts)):
-            print(f"{name}: median {statistics.median(values):.2f} s of {STARTS} ({min(values):.2f} to {max(values):.2f})")
+            print(
+                f"{name}: median {statistics.median(values):.2f} s of {STARTS} ({min(values):.2f} to {max(values):.2f})"
+            )
         with timed_server() as (url, _):
             page = browser.new_page()
             page.goto(url)
             page.wait_for_selector(USABLE, timeout=60_000)
             page.wait_for_timeout(2000)
             took = enter_to_figure(page)
-        print(f"Enter to new logit difference: median {statistics.median(took):.0f} ms of {EDITS} (max {max(took):.0f})")
+        print(
+            f"Enter to new logit difference: median {statistics.median(took):.0f} ms of {EDITS} (max {max(took):.0f})"
+        )
         browser.close()
 
 

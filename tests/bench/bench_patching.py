@@ -116,7 +116,10 @@ def main() -> None:
     before = torch.get_num_threads()
     torch.set_num_threads(THREADS)
     try:
-        print(f"patching: random Llama {LAYERS} × {HEADS}, d_model {D_MODEL}, {POSITIONS} tokens, float32, {THREADS} threads")
+        print(
+            f"patching: random Llama {LAYERS} × {HEADS}, d_model {D_MODEL}, {POSITIONS} tokens, float32, "
+            f"{THREADS} threads"
+        )
         for vocab in VOCABULARIES:
             for site, took in against_others(vocab).items():
                 own = took["sweep"]

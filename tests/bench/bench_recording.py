@@ -38,7 +38,10 @@ def main() -> None:
     pairs = [(seconds(lambda: record_both(prompt, pair)), seconds(forwards)) for _ in range(RUNS)]
     recorded, unrecorded = (statistics.median(column) for column in zip(*pairs))
     ratio = statistics.median(a / b for a, b in pairs)
-    print(f"two forwards recorded: {1000 * recorded:.1f} ms; plain transformers: {1000 * unrecorded:.1f} ms; ratio {ratio:.2f}")
+    print(
+        f"two forwards recorded: {1000 * recorded:.1f} ms; plain transformers: {1000 * unrecorded:.1f} ms; "
+        f"ratio {ratio:.2f}"
+    )
 
 
 if __name__ == "__main__":

@@ -77,7 +77,7 @@ class Viewer:
 
     def settle(self) -> None:
         """Wait until no script runs and no job is watched."""
-        running = '[data-testid=stApp][data-test-script-state=notRunning]'
+        running = "[data-testid=stApp][data-test-script-state=notRunning]"
         self.page.wait_for_selector(running)
         expect(self.status).to_contain_text(re.compile("check_circle|error"), timeout=60_000)
         self.page.wait_for_selector(running)

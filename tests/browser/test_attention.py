@@ -36,7 +36,7 @@ def drawn(viewer, key: str, canvases: int) -> Frame:
 
 
 def click(viewer, target) -> None:
-    """Scroll first, then click: for a moment after scrolling Chromium gives clicks to the frame that was there before."""
+    """Scroll first: for a moment after it Chromium gives clicks to the frame that was there before."""
     target.scroll_into_view_if_needed()
     viewer.page.wait_for_timeout(500)
     target.click()

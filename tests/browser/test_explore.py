@@ -152,7 +152,8 @@ def test_a_free_prompt_takes_over_the_text_on_screen(viewer):
     viewer.page.get_by_text("Advanced").click()
     viewer.page.get_by_role("button", name="Write a free prompt").click()
     expect(viewer.page.get_by_label("Free prompt (exact text)")).to_have_value(
-        "Rephrase all the adjectives of the following sentence: The quick fox jumps over the dog.\n\nRephrased sentence: The"
+        "Rephrase all the adjectives of the following sentence: The quick fox jumps over the dog.\n\n"
+        "Rephrased sentence: The"
     )
     viewer.settle()
     assert viewer.figures == before

@@ -1,4 +1,4 @@
-"""Questions of patching: what they publish, when they give way, and that a cancelled one leaves the models as they were."""
+"""Questions of patching: what they publish, when they give way, and that a cancelled one leaves no trace."""
 
 import numpy as np
 import pytest
@@ -115,7 +115,9 @@ def test_a_greedy_circuit_takes_the_sweep_that_is_known_and_runs_none(pair_of, w
         asked.append((question, options))
         return singles
 
-    result = patching_questions.greedy(Work(Runs(pair.prompt, pair.recordings), None, Line(), {}, known), steps=2, **PLAN)
+    result = patching_questions.greedy(
+        Work(Runs(pair.prompt, pair.recordings), None, Line(), {}, known), steps=2, **PLAN
+    )
     assert asked == [("sweep", PLAN)]
     assert result.members == alone.members
     np.testing.assert_array_equal(result.logit_diff, alone.logit_diff)

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 from cache.service import Service
-from core.settings import Settings
 from core.attribution import attribute
 from core.experiment import Experiment, InputError
 from core.loading import load_pair
 from core.logit_difference import summarize
 from core.pairs import registry
 from core.runs import run
+from core.settings import Settings
 
 PATIENCE = 60
 NOUNS = ("fox", "dog", "cat", "horse", "bird", "bear", "wolf", "king")

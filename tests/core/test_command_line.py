@@ -65,7 +65,9 @@ def test_attention_weights_are_shares_and_name_the_posts_roles(written):
 
 def test_the_mirror_direction_and_one_position_are_other_experiments(capsys, tmp_path):
     written = []
-    for n, options in enumerate(([], ["--direction", "base_to_instruct"], ["--positions", "end"], ["--positions", "3"])):
+    for n, options in enumerate(
+        ([], ["--direction", "base_to_instruct"], ["--positions", "end"], ["--positions", "3"])
+    ):
         status, _, _ = run(capsys, *GIVEN, "--sweeps", "z", *options, "--json", tmp_path / f"{n}.json")
         assert status == 0
         written.append([row["effect"] for row in json.loads((tmp_path / f"{n}.json").read_text())["patching"]])

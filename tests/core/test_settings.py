@@ -14,12 +14,25 @@ def test_every_setting_is_read_from_its_variable(tmp_path):
     pairs = tmp_path / "pairs.toml"
     pairs.touch()
     given = {
-        "PAIRS": str(pairs), "DEVICE": "cuda:1", "DTYPE": "bfloat16", "MEMORY_GB": "15.5", "RESULTS_MB": "64",
-        "THREADS": "3", "HOSTED": "Yes", "MAX_TOKENS": "100",
+        "PAIRS": str(pairs),
+        "DEVICE": "cuda:1",
+        "DTYPE": "bfloat16",
+        "MEMORY_GB": "15.5",
+        "RESULTS_MB": "64",
+        "THREADS": "3",
+        "HOSTED": "Yes",
+        "MAX_TOKENS": "100",
     }
     read = settings({f"REPHRASE_{name}": value for name, value in given.items()})
     assert read == Settings(
-        pairs=pairs, device="cuda:1", dtype="bfloat16", memory_gb=15.5, results_mb=64, threads=3, hosted=True, max_tokens=100,
+        pairs=pairs,
+        device="cuda:1",
+        dtype="bfloat16",
+        memory_gb=15.5,
+        results_mb=64,
+        threads=3,
+        hosted=True,
+        max_tokens=100,
     )
     assert read.results_bytes == 64_000_000
     assert {f"REPHRASE_{name}" for name in given} == {variable.name for variable in variables()}

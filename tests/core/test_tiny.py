@@ -84,9 +84,10 @@ def test_pair_is_small_enough_for_the_repository():
 
 
 def test_only_queries_keys_and_values_differ_between_the_models():
-    with safe_open(FOLDER / "base/model.safetensors", "pt") as base, safe_open(
-        FOLDER / "instruct/model.safetensors", "pt"
-    ) as instruct:
+    with (
+        safe_open(FOLDER / "base/model.safetensors", "pt") as base,
+        safe_open(FOLDER / "instruct/model.safetensors", "pt") as instruct,
+    ):
         differing = {name for name in base.keys() if not torch.equal(base.get_tensor(name), instruct.get_tensor(name))}
     assert {name.split(".")[-2] for name in differing} == {"q_proj", "k_proj", "v_proj"}
 
