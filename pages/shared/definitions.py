@@ -49,11 +49,11 @@ Green: within rounding of the models' dtype.
 PATCHING = """
 **Cross-model activation patching.** The recipient runs the prompt; one activation is replaced by the donor's on the
 same tokens. **Effect** = logit difference of the patched recipient − that of the recipient, in logits. **Score** =
-effect / (donor − recipient): 0 = no change, 1 = the whole gap moved. INSTRUCT → BASE asks what is sufficient to bring the
-rephrasing with it, BASE → INSTRUCT what is necessary; one is not the negative of the other.
+effect / (donor − recipient): 0 = no change, 1 = the whole gap moved. INSTRUCT → BASE asks what is sufficient to bring
+the rephrasing with it, BASE → INSTRUCT what is necessary; one is not the negative of the other.
 
-With a gap under 0.5 logits, or a negative one, a share of it would mislead: only effects are shown. The **noise floor**
-is the largest effect of patching the recipient's own activation; smaller scores are grey.
+With a gap under 0.5 logits, or a negative one, a share of it would mislead: only effects are shown. The **noise
+floor** is the largest effect of patching the recipient's own activation; smaller scores are grey.
 
 Dots mark a first-order **estimate** (attribution patching): (donor − recipient activation) · gradient of the
 recipient's logit difference. Exact scores replace it, deepest layers first.
