@@ -13,14 +13,13 @@ from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 from cache.job import MustWait
+from core.memory import GB, free_bytes
 
-GB = 10**9
+REMEDY = "choose a smaller pair or a smaller dtype, or raise REPHRASE_MEMORY_GB"
 SHARE_FOR_MODELS = 0.8  # of the free memory; the rest is for activations
-CGROUP = Path("/sys/fs/cgroup")
 
 
 class TooLarge(ValueError):
@@ -91,6 +90,11 @@ class Residents:
         """Release everything that is not in use."""
         self._evict(self._unused())
 
+    def check(self, key: Hashable, need: int) -> None:
+        """Raises TooLarge where `need` would not fit even alone."""
+        if need > self.budget_bytes:
+            raise TooLarge(f"{key!r} needs {_gb(need)} and the memory budget is {_gb(self.budget_bytes)}: {REMEDY}")
+
     def _unused(self) -> list[Hashable]:
         return [key for key, entry in self._entries.items() if not entry.uses]
 
@@ -112,12 +116,11 @@ class Residents:
 
     def _to_make_room(self, key: Hashable, need: int) -> list[Hashable]:
         """The keys to evict so that `need` fits; raises before anything is evicted in vain."""
-        budget, remedy = self.budget_bytes, "choose a smaller pair or a smaller dtype, or raise REPHRASE_MEMORY_GB"
-        if need > budget:
-            raise TooLarge(f"{key!r} needs {_gb(need)} and the memory budget is {_gb(budget)}: {remedy}")
+        self.check(key, need)
+        budget = self.budget_bytes
         in_use = sum(entry.bytes for entry in self._entries.values() if entry.uses)
         if need > budget - in_use:
-            raise InUse(f"{key!r} needs {_gb(need)} beside {_gb(in_use)} in use of {_gb(budget)}: {remedy}")
+            raise InUse(f"{key!r} needs {_gb(need)} beside {_gb(in_use)} in use of {_gb(budget)}: {REMEDY}")
         evicted, taken = [], self._taken()
         for other in self._unused():
             if taken + need <= budget:
@@ -139,30 +142,6 @@ class Residents:
 
 def _gb(size: int) -> str:
     return f"{size / GB:.1f} GB"
-
-
-def free_bytes(device: str) -> int:
-    """Bytes that `device` ("cpu", "cuda", "cuda:1", "mps") has free now, within the container's limit."""
-    if device.startswith("cuda"):
-        import torch
-
-        return torch.cuda.mem_get_info(torch.device(device))[0]
-    import psutil
-
-    return min(psutil.virtual_memory().available, _cgroup_free())
-
-
-def _cgroup_free() -> float:
-    """What a container's limit leaves (cgroup v2); the page cache counts as free, since it is given back on demand."""
-    try:
-        limit = (CGROUP / "memory.max").read_text().strip()
-        if limit == "max":
-            return float("inf")
-        stat = dict(line.split() for line in (CGROUP / "memory.stat").read_text().splitlines())
-        current = int((CGROUP / "memory.current").read_text())
-    except (OSError, ValueError):
-        return float("inf")
-    return max(0, int(limit) - current + int(stat.get("inactive_file", 0)))
 
 
 def memory_budget(memory_gb: float | None, device: str) -> int:

@@ -119,6 +119,9 @@ class Service:
             return stage
 
         resident = any(entry.key == key for entry in self.residents.snapshot())
+        if not resident:
+            # Before a download of many gigabytes.
+            self.residents.check(key, spec.bytes_needed(dtype) or 0)
         checkpoints = None if resident else find_checkpoints(spec)
         need = 0 if resident else bytes_needed(checkpoints, dtype)
         with self.residents.use(key, need, load) as stage:

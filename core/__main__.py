@@ -17,7 +17,8 @@ from pathlib import Path
 import pandas as pd
 
 from core.experiment import DEFAULT_INSTRUCTION, DTYPES, Experiment, InputError, check
-from core.export import describe, to_json, write_whole
+from core.export import TABLES, describe, to_json, write_whole
+from core.memory import GB
 from core.pairs import find_pair
 from core.patching_plan import unit
 from core.results import Check, checks_frame
@@ -56,11 +57,13 @@ def _parser() -> argparse.ArgumentParser:
     analyze.add_argument("--dtype", choices=DTYPES, default="", help="default: the pair's own")
     analyze.add_argument("--device", default="", help="auto, cpu, cuda, cuda:N or mps (default: REPHRASE_DEVICE)")
     analyze.add_argument("--json", metavar="FILE", type=Path, required=True)
-    analyze.add_argument("--csv", metavar="DIR", type=Path, help="also write each table as DIR/<table>.csv")
+    analyze.add_argument("--csv", metavar="DIR", type=Path, help="also write each table as DIR/<table>.csv, in place of an earlier run's")
     return parser
 
 
 def _experiment(args: argparse.Namespace) -> Experiment:
+    if empty := [name for name in ("pair", "base", "instruct") if getattr(args, name) == ""]:
+        raise InputError(f"--{empty[0]} is empty; name a model, or leave it out", "pair")
     if args.pair and (args.base or args.instruct):
         raise InputError("give --pair, or --base and --instruct, not both", "pair")
     if args.prompt is not None:
@@ -70,7 +73,7 @@ def _experiment(args: argparse.Namespace) -> Experiment:
             raise InputError("the prompt is empty; type the exact text that both models shall continue", "prompt")
     elif args.sentence is None:
         raise InputError("give --sentence TEXT (or a free --prompt TEXT)", "sentence")
-    if args.answer == "":
+    if args.answer is not None and not (args.answer if args.prompt is not None else args.answer.strip()):
         raise InputError("the answer is empty; leave --answer out to take INSTRUCT's suggestion", "answer")
     return Experiment(
         pair="" if args.base or args.instruct else args.pair or "tiny",
@@ -99,10 +102,16 @@ def _check_targets(args: argparse.Namespace) -> None:
     for path in filter(None, (args.json.parent, args.csv and args.csv.parent)):
         if not path.is_dir():
             raise InputError(f"there is no folder {str(path)!r} to write to", "json")
+    if args.csv and args.json.resolve() in {args.csv.resolve(), *(path.resolve() for path in _csv_files(args.csv))}:
+        raise InputError(f"--json and --csv both name {str(args.json)!r}; give them different places", "json")
     if args.json.is_dir():
         raise InputError(f"{str(args.json)!r} is a folder; --json takes a file", "json")
     if args.csv and args.csv.exists() and not args.csv.is_dir():
         raise InputError(f"{str(args.csv)!r} is a file; --csv takes a folder", "csv")
+
+
+def _csv_files(folder: Path) -> list[Path]:
+    return [folder / f"{name}.csv" for name in TABLES]
 
 
 @dataclass
@@ -122,6 +131,8 @@ def _sites(args: argparse.Namespace) -> list[str]:
     sites = [site.strip() for site in args.sweeps.split(",") if site.strip()]
     for site in sites:
         unit(site)
+    if args.positions not in ("all", "end") and not args.positions.isdecimal():
+        raise InputError(f"the position {args.positions!r} is unknown; choose all, end or a number", "positions")
     return list(dict.fromkeys(sites))
 
 
@@ -137,12 +148,17 @@ def _analyze(args: argparse.Namespace) -> str:
     clock = _Clock()
     with clock.stage("load"):
         spec = find_pair(experiment, str(environment.pairs or ""))
-        pair = load_pair(spec, experiment.dtype or environment.dtype or "", args.device or environment.device)
+        dtype, device = experiment.dtype or environment.dtype or "", args.device or environment.device
+        limit = None if environment.memory_gb is None else int(environment.memory_gb * GB)
+        pair = load_pair(spec, dtype, device, limit=limit)
         fit_threads(pair, environment.threads)
     with clock.stage("record"):
         runs = run(experiment, pair, environment.max_tokens)
+    if args.colon and not runs.prompt.colons:
+        raise InputError(f"the prompt has no “:”, there is no number {args.colon}; leave --colon out", "colon")
     tables = _tables(runs, sites, args, clock)
-    _write(args, describe(experiment, runs.prompt, pair.manifest, clock.seconds), tables)
+    patching = {"sites": sites, "direction": args.direction, "positions": args.positions}
+    _write(args, describe(experiment, runs.prompt, pair.manifest, clock.seconds, patching), tables)
     base, instruct = tables["summary"]["logit_diff"]
     return (
         f"logit difference {runs.prompt.answer!r} − {runs.prompt.original!r}: "
@@ -177,17 +193,32 @@ def _tables(runs, sites: list[str], args: argparse.Namespace, clock: _Clock) -> 
 
 
 def _write(args: argparse.Namespace, description: dict, tables: dict[str, pd.DataFrame]) -> None:
-    if args.csv:
-        args.csv.mkdir(exist_ok=True)
-        for name, frame in tables.items():
-            write_whole(args.csv / f"{name}.csv", frame.to_csv(index=False))
-    write_whole(args.json, to_json(description, tables))
+    files = {args.json: to_json(description, tables)}
+    if args.csv is None:
+        write_whole(files)
+        return
+    made = not args.csv.exists()
+    args.csv.mkdir(exist_ok=True)
+    try:
+        write_whole(files | {args.csv / f"{name}.csv": frame.to_csv(index=False) for name, frame in tables.items()})
+    except BaseException:
+        if made:
+            args.csv.rmdir()
+        raise
+    # A table of an earlier export would pass for one of this.
+    for path in _csv_files(args.csv):
+        if path.stem not in tables:
+            path.unlink(missing_ok=True)
 
 
 def main(argv: list[str] | None = None) -> int:
     # Third-party warnings would drown the one line that bad input gets.
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("PYTHONWARNINGS", "ignore")
+    for stream in (sys.stdout, sys.stderr):
+        # Where a terminal has no sign for a character, the line matters more.
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
     try:
         print(_analyze(_parser().parse_args(argv)))
     except (InputError, OSError) as error:

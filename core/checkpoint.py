@@ -16,6 +16,7 @@ from core.experiment import InputError, shorten
 from core.pairs import is_folder
 
 _HUB_FILES = ["*.json", "*.safetensors", "tokenizer.model", "*.txt"]
+_HUB_DOUBLES = ["consolidated*", "original/*"]  # the same weights once more, in another layout
 # What must agree for a head of one model to have its counterpart in the other: config.json's names and ours.
 _COMPARED = {
     "num_hidden_layers": "layers",
@@ -55,12 +56,16 @@ def weights_hash(folder: Path) -> str:
 
 
 def check_comparable(base: Checkpoint, instruct: Checkpoint) -> None:
-    """Refuse two models whose heads do not correspond, saying which size differs and how."""
-    for key, name in _COMPARED.items():
-        a, b = _size(base.config, key), _size(instruct.config, key)
-        if a != b:
+    """Refuse two models whose configs already say that their heads do not correspond."""
+    check_same_sizes(*({name: _size(c.config, key) for key, name in _COMPARED.items()} for c in (base, instruct)))
+
+
+def check_same_sizes(base: dict, instruct: dict) -> None:
+    """Refuse two models of different sizes (name → size), saying which differs and how."""
+    for name in base:
+        if base[name] != instruct[name]:
             raise InputError(
-                f"the two models cannot be compared: BASE has {a} {name}, INSTRUCT has {b}; "
+                f"the two models cannot be compared: BASE has {base[name]} {name}, INSTRUCT has {instruct[name]}; "
                 "choose a model and its own fine-tune",
                 "pair",
             )
@@ -82,14 +87,21 @@ def _config(folder: Path) -> dict:
     if not path.is_file():
         held = ", ".join(sorted(p.name for p in folder.iterdir())[:6]) or "nothing"
         raise InputError(f"the folder {str(folder)!r} holds no config.json (it holds: {held})", "pair")
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"{str(path)!r} cannot be read: {shorten(str(error))}", "pair") from None
+    config = _json(path)
     if config.get("auto_map"):
         # Such a model may still be one that transformers knows; its own code is never run.
         config.pop("auto_map")
     return config
+
+
+def _json(path: Path) -> dict:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{str(path)!r} cannot be read: {shorten(str(error))}", "pair") from None
+    if not isinstance(found, dict):
+        raise InputError(f"{str(path)!r} holds no JSON object; fetch it again", "pair")
+    return found
 
 
 def _parameters(folder: Path) -> int:
@@ -100,7 +112,10 @@ def _parameters(folder: Path) -> int:
 def _weight_files(folder: Path) -> list[Path]:
     index = folder / "model.safetensors.index.json"
     if index.is_file():
-        names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
+        files = _json(index).get("weight_map")
+        if not isinstance(files, dict) or not files or not all(isinstance(name, str) for name in files.values()):
+            raise InputError(f"{str(index)!r} names no weight files; fetch it again", "pair")
+        names = sorted(set(files.values()))
         if missing := [name for name in names if not (folder / name).is_file()]:
             raise InputError(f"{str(folder)!r} is incomplete: {missing[0]!r} is missing; fetch it again", "pair")
         return [folder / name for name in names]
@@ -145,16 +160,22 @@ def _download(name: str, revision: str) -> Path:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import (
         GatedRepoError,
-        HfHubHTTPError,
         HFValidationError,
         LocalEntryNotFoundError,
         OfflineModeIsEnabled,
         RepositoryNotFoundError,
         RevisionNotFoundError,
     )
+    from huggingface_hub.utils import disable_progress_bars
 
+    # Its bars would stand beside the one line that an error gets.
+    disable_progress_bars()
     try:
-        return Path(snapshot_download(name, revision=revision, allow_patterns=_HUB_FILES, max_workers=4))
+        return Path(
+            snapshot_download(
+                name, revision=revision, allow_patterns=_HUB_FILES, ignore_patterns=_HUB_DOUBLES, max_workers=4
+            )
+        )
     except GatedRepoError:
         message = f"{name!r} is gated: ask for access on its page, then set HF_TOKEN to a token of that account"
     except RepositoryNotFoundError:
@@ -163,9 +184,27 @@ def _download(name: str, revision: str) -> Path:
         message = f"{name!r} has no revision {revision!r}; give a branch, tag or commit of it"
     except HFValidationError as error:
         message = f"{name!r} is no name of a model: {shorten(str(error), 100)}"
-    except (LocalEntryNotFoundError, OfflineModeIsEnabled, HfHubHTTPError, OSError):
-        message = (
+    except (LocalEntryNotFoundError, OfflineModeIsEnabled) as error:
+        # What the hub answered, where it did, is in the chain.
+        message = _refused(name, error.__cause__) or (
             f"{name!r} is not on this machine and the hub cannot be reached; connect, or name local folders "
             "(--base and --instruct on the command line, REPHRASE_PAIRS in the app)"
         )
+    except Exception as error:  # the hub's HTTP library has errors of its own
+        message = _refused(name, error) or (
+            f"the download of {name!r} broke off ({type(error).__name__}: {shorten(str(error), 80)}); what has come is kept, try again"
+        )
     raise InputError(message, "pair")
+
+
+def _refused(name: str, error: BaseException | None) -> str | None:
+    """What to say of an answer of the hub's that is an error; None where there was no answer."""
+    status = getattr(getattr(error, "response", None), "status_code", None)
+    if status is None:
+        return None
+    remedy = {
+        401: "set HF_TOKEN to a valid token, or unset it",
+        403: "this token may not read it: ask for access on its page",
+        429: "too many requests: wait a while",
+    }
+    return f"the hub refused {name!r} with status {status}; {remedy.get(status, 'try again later')}"

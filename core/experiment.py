@@ -13,6 +13,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 
+import regex
+
 DEFAULT_INSTRUCTION = "Rephrase all the adjectives of the following sentence"
 DEFAULT_SENTENCE = "The quick fox jumps over the dog."
 DEFAULT_ORIGINAL = "quick"
@@ -88,13 +90,15 @@ def choose_word(sentence: str, index: int) -> dict[str, str | int]:
     return {"original": match.group(), "occurrence": starts.index(match.start()) + 1 if len(starts) > 1 else 0}
 
 
-_WORD = re.compile(r"[^\W_]+(?:['’\-][^\W_]+)*")
+# Marks and joiners belong to the letter before them: vowels of Hebrew and Hindi, accents that stand apart.
+_LETTER = r"[\p{L}\p{N}\p{M}\u200c\u200d]"
+_WORD = regex.compile(rf"{_LETTER}+(?:['’\-]{_LETTER}+)*")
 
 
 def occurrences(sentence: str, word: str) -> list[int]:
     """Character index of every whole-word occurrence of `word` in the sentence."""
-    letter = r"[^\W_]"
-    return [match.start() for match in re.finditer(rf"(?<!{letter}){re.escape(word)}(?!{letter})", sentence)]
+    whole = rf"(?<!{_LETTER}){regex.escape(word, special_only=True)}(?!{_LETTER})"
+    return [match.start() for match in regex.finditer(whole, sentence)]
 
 
 def shorten(text: str, length: int = 60) -> str:

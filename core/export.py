@@ -21,8 +21,10 @@ from core.prompt import Prompt, neighbours
 TABLES = ("summary", "attribution", "attention", "patching", "checks")
 
 
-def describe(experiment: Experiment, prompt: Prompt, models: Mapping, seconds: Mapping[str, float]) -> dict:
-    """The parts of the JSON object that are not tables: `experiment` and `manifest`."""
+def describe(
+    experiment: Experiment, prompt: Prompt, models: Mapping, seconds: Mapping[str, float], patching: Mapping
+) -> dict:
+    """The parts of the JSON object that are not tables: `experiment` and `manifest`; patching: what was swept, how."""
     roles = {
         role: None if position is None else {"position": position, "context": neighbours(prompt, position)}
         for role, position in prompt.roles.items()
@@ -35,6 +37,7 @@ def describe(experiment: Experiment, prompt: Prompt, models: Mapping, seconds: M
         "roles": roles,
         "answer": {"token": prompt.answer, "id": prompt.answer_id},
         "original": {"token": prompt.original, "id": prompt.original_id},
+        "patching": dict(patching),
         "seconds": {stage: round(value, 6) for stage, value in seconds.items()},
     }
     return {"experiment": asdict(experiment), "manifest": manifest}
@@ -60,9 +63,28 @@ def to_json(description: Mapping, tables: Mapping[str, pd.DataFrame]) -> str:
     )
 
 
-def write_whole(path: Path, text: str) -> None:
-    """Write a file so that a reader sees the old one or the whole new one."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+def write_whole(files: Mapping[Path, str]) -> None:
+    """Write all files or none; a reader of one sees the old one or the whole new one. Links are followed."""
+    staged: dict[Path, str] = {}
+    try:
+        for path, text in files.items():
+            path = path.resolve()
+            # A pipe or a device is written to, never replaced.
+            if path.is_file() or not path.exists():
+                staged[path] = _stage(path, text)
+        for path, temporary in staged.items():
+            os.replace(temporary, path)
+        for path, text in files.items():
+            if path.resolve() not in staged:
+                path.write_text(text, encoding="utf-8")
+    finally:
+        for temporary in staged.values():
+            Path(temporary).unlink(missing_ok=True)
+
+
+def _stage(path: Path, text: str) -> str:
+    """A temporary file beside `path` that holds the text."""
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".rephrase-")
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             file.write(text)
@@ -70,7 +92,7 @@ def write_whole(path: Path, text: str) -> None:
         umask = os.umask(0)
         os.umask(umask)
         os.chmod(temporary, 0o666 & ~umask)
-        os.replace(temporary, path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
+    return temporary

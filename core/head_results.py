@@ -80,15 +80,6 @@ class OvCircuit:
                 ]
         return pd.DataFrame(rows, columns=["model", "side", "rank", "id", "token", "value"])
 
-    def own_frame(self) -> pd.DataFrame:
-        """model, position, token, own, above, below, kind: every position's token under its own OV."""
-        rows = [
-            (model, at, token, self.own[m, at], self.above[m, at], self.below[m, at], self.kinds(at)[m])
-            for m, model in enumerate(MODELS)
-            for at, token in enumerate(self.tokens)
-        ]
-        return pd.DataFrame(rows, columns=["model", "position", "token", "own", "above", "below", "kind"])
-
 
 def _kind(above: int, below: int, vocab: int) -> str:
     edge = EDGE * (vocab - 1)

@@ -13,8 +13,9 @@ import torch
 import transformers
 from transformer_lens.model_bridge import TransformerBridge
 
-from core.checkpoint import Checkpoint, check_comparable, find_checkpoint, weights_hash
+from core.checkpoint import Checkpoint, check_comparable, check_same_sizes, find_checkpoint, weights_hash
 from core.experiment import InputError, shorten
+from core.memory import GB, free_bytes
 from core.pairs import BYTES, PairSpec
 
 DTYPES = {name: getattr(torch, name) for name in BYTES}
@@ -22,6 +23,9 @@ DTYPES = {name: getattr(torch, name) for name in BYTES}
 _SLACK_BYTES = 300_000_000
 # Parameters of a pair below which two threads are slower than one, and 25 times slower beside another busy process.
 _SMALL = 20_000_000
+# The sizes by TransformerLens' names, whatever a family's config.json calls them.
+_SIZES = {"n_layers": "layers", "n_heads": "query heads per layer", "n_key_value_heads": "KV groups per layer"}
+_SIZES |= {"d_model": "d_model", "d_head": "d_head"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,13 +83,15 @@ def pick_device(name: str = "auto") -> str:
     return name
 
 
-def free_bytes(device: str) -> int:
-    """Memory that is free on a device, in bytes."""
-    if device.startswith("cuda"):
-        return torch.cuda.mem_get_info(device)[0]
-    import psutil
-
-    return psutil.virtual_memory().available
+def check_memory(title: str, need: int, dtype: str, device: str, limit: int | None = None) -> None:
+    """Refuse what does not fit into the device's free memory, or into `limit` bytes where given."""
+    free = free_bytes(device) if limit is None else limit
+    if need > free:
+        raise InputError(
+            f"{title} in {dtype} needs {need / GB:.1f} GB, {device} has {free / GB:.1f} GB "
+            f"{'free' if limit is None else 'set aside by REPHRASE_MEMORY_GB'}; choose a smaller pair or dtype",
+            "pair",
+        )
 
 
 def load_pair(
@@ -94,22 +100,24 @@ def load_pair(
     device: str = "auto",
     checkpoints: tuple[Checkpoint, Checkpoint] | None = None,
     progress: Callable[[str], None] = lambda message: None,
+    limit: int | None = None,
 ) -> LoadedPair:
-    """Load both models, or raise an `InputError` before any weight is read where they do not fit or do not compare."""
+    """Load both models, or raise an `InputError` before any weight is read where they do not fit or do not compare.
+
+    limit: bytes that both may take, by default what the device has free.
+    """
     device, dtype = pick_device(device), dtype or spec.dtype
     progress(f"looking for {spec.title}")
-    checkpoints = checkpoints or find_checkpoints(spec)
-    need, free = bytes_needed(checkpoints, dtype), free_bytes(device)
-    if need > free:
-        raise InputError(
-            f"{spec.title} in {dtype} needs {need / 1e9:.1f} GB, {device} has {free / 1e9:.1f} GB free; "
-            "choose a smaller pair or dtype",
-            "pair",
-        )
+    if checkpoints is None:
+        # Before a download of many gigabytes.
+        check_memory(spec.title, spec.bytes_needed(dtype) or 0, dtype, device, limit)
+        checkpoints = find_checkpoints(spec)
+    check_memory(spec.title, bytes_needed(checkpoints, dtype), dtype, device, limit)
     bridges = []
     for name, checkpoint in zip(("BASE", "INSTRUCT"), checkpoints):
         progress(f"loading {name} ({checkpoint.parameters / 1e6:,.0f}M parameters)")
         bridges.append(_boot(checkpoint, dtype, device))
+    check_same_sizes(*({name: getattr(bridge.cfg, field) for field, name in _SIZES.items()} for bridge in bridges))
     return LoadedPair(spec, *bridges, checkpoints, dtype, device)
 
 
@@ -125,8 +133,9 @@ def _boot(checkpoint: Checkpoint, dtype: str, device: str) -> TransformerBridge:
     folder = str(checkpoint.folder)
     try:
         # Loaded here rather than by the bridge: only so can pickles be refused and weights go straight to the device.
-        model = transformers.AutoModelForCausalLM.from_pretrained(
+        model, found = transformers.AutoModelForCausalLM.from_pretrained(
             folder,
+            output_loading_info=True,
             dtype=DTYPES[dtype],
             device_map=device,
             use_safetensors=True,
@@ -134,6 +143,11 @@ def _boot(checkpoint: Checkpoint, dtype: str, device: str) -> TransformerBridge:
             trust_remote_code=False,
             local_files_only=True,
         )
+        # They would be random, and so every number.
+        if missing := sorted(found["missing_keys"]):
+            raise InputError(
+                f"{checkpoint.source!r} lacks {len(missing)} weights, {missing[0]!r} first; fetch or save it again", "pair"
+            )
         tokenizer = transformers.AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
         bridge = TransformerBridge.boot_transformers(
             folder, hf_model=model.eval(), tokenizer=copy.deepcopy(tokenizer), dtype=DTYPES[dtype]
@@ -143,6 +157,8 @@ def _boot(checkpoint: Checkpoint, dtype: str, device: str) -> TransformerBridge:
         bridge.tokenizer = None
         bridge.tokenizer = tokenizer
         return bridge
+    except InputError:
+        raise
     except torch.OutOfMemoryError:
         raise InputError(f"{checkpoint.source!r} in {dtype} does not fit into {device}'s memory", "pair") from None
     except Exception as error:  # third-party loaders raise anything; the cause stays in the chain for the log

@@ -28,12 +28,15 @@ def suggest(recording: Recording, original: str, count: int = 8) -> list[tuple[i
     """The model's top next tokens at END that are not the original in any casing or spacing: (id, string)."""
     tokenizer = recording.bridge.tokenizer
     special = set(tokenizer.all_special_ids)
-    order = next_token_logits(recording).topk(min(4 * count, recording.bridge.W_U.shape[1])).indices.tolist()
+    order = next_token_logits(recording).argsort(descending=True).tolist()
     word = original.strip().casefold()
-    found = []
-    for i, string in zip(order, token_strings(order, tokenizer)):
-        if i not in special and string.strip().casefold() not in ("", word):
-            found.append((i, string))
+    found: list[tuple[int, str]] = []
+    for start in range(0, len(order), 4 * count):
+        ids = [i for i in order[start : start + 4 * count] if i not in special]
+        named = zip(ids, token_strings(ids, tokenizer))
+        found += [(i, string) for i, string in named if string.strip().casefold() not in ("", word)]
+        if len(found) >= count:
+            break
     return found[:count]
 
 

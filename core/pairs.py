@@ -48,7 +48,6 @@ class PairSpec:
     dtype: str = "float32"
     base_revision: str = "main"
     instruct_revision: str = "main"
-    gated: bool = False
     note: str = ""
     shape: Shape | None = None
 
@@ -65,13 +64,15 @@ def is_folder(name: str) -> bool:
 def read_pairs(path: Path) -> dict[str, PairSpec]:
     """The pairs of one file by id, or an `InputError` that names the file and the entry."""
     try:
-        entries = tomllib.loads(path.read_text(encoding="utf-8")).get("pair", [])
+        read = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError(f"there is no pairs file {str(path)!r}; correct REPHRASE_PAIRS", "pair") from None
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise InputError(f"the pairs file {str(path)!r} cannot be read: {error}", "pair") from None
+    if (other := sorted(set(read) - {"pair"})) or not isinstance(read.get("pair", []), list):
+        raise InputError(f"the pairs file {str(path)!r} has {(other or ['[pair]'])[0]!r}; write [[pair]] entries", "pair")
     pairs = {}
-    for number, entry in enumerate(entries, 1):
+    for number, entry in enumerate(read.get("pair", []), 1):
         spec = _spec(entry, f"pair {number} ({entry.get('id', 'without id')}) in {path}", path.parent)
         if spec.id in pairs:
             raise InputError(f"the id {spec.id!r} is given twice in {path}", "pair")
@@ -84,6 +85,9 @@ def _spec(entry: dict, where: str, folder: Path) -> PairSpec:
     known = {field.name for field in fields(PairSpec)}
     if unknown := sorted(set(entry) - known):
         raise InputError(f"{where}: unknown key {unknown[0]!r}; known are {', '.join(sorted(known))}", "pair")
+    texts = known - {"shape"}
+    if wrong := sorted(name for name in texts & set(entry) if not isinstance(entry[name], str)):
+        raise InputError(f"{where}: {wrong[0]!r} is no text but {entry[wrong[0]]!r}; put it in quotes", "pair")
     if missing := [name for name in ("id", "base", "instruct") if not str(entry.get(name, "")).strip()]:
         raise InputError(f"{where}: {missing[0]!r} is missing", "pair")
     if entry.get("dtype", "float32") not in DTYPES:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
 from transformer_lens.model_bridge import TransformerBridge
 
 from core.experiment import InputError
+from core.memory import free_bytes
 from core.patching_plan import Row
 from core.recording import Recording
 
@@ -27,18 +27,8 @@ class Budget:
 
 def default_budget(bridge: TransformerBridge) -> Budget:
     """Half of the memory that is free on the bridge's device now."""
-    device = torch.device(bridge.cfg.device)
-    if device.type == "cuda":
-        # What torch holds in reserve is free for it, though not for the driver.
-        reserve = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
-        free = torch.cuda.mem_get_info(device)[0] + reserve
-    elif device.type == "mps":
-        free = torch.mps.recommended_max_memory() - torch.mps.driver_allocated_memory()
-    else:
-        import psutil
-
-        free = psutil.virtual_memory().available
-    return Budget(int(SHARE * free), TOKENS.get(device.type, TOKENS["cpu"]))
+    device = str(bridge.cfg.device)
+    return Budget(int(SHARE * free_bytes(device)), TOKENS.get(device.partition(":")[0], TOKENS["cpu"]))
 
 
 def rows_per_chunk(recipient: Recording, rows: list[Row], budget: Budget) -> int:

@@ -8,7 +8,7 @@ that does not exist. base_to_instruct has a gap of its own: INSTRUCT is the reci
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -58,11 +58,6 @@ class Gap:
     def score(self, logit_diff: np.ndarray) -> np.ndarray:
         effect = self.effect(logit_diff)
         return np.full_like(effect, np.nan) if self.reason else effect / (self.donor - self.recipient)
-
-    @property
-    def noise_score(self) -> float:
-        """The noise floor as a score: smaller scores say nothing."""
-        return float("nan") if self.reason else self.noise / abs(self.donor - self.recipient)
 
 
 class _Scored:
@@ -267,7 +262,6 @@ class Estimate:
     site: str
     gap: Gap
     effect: np.ndarray
-    is_estimate: bool = field(default=True, init=False)
 
     @property
     def score(self) -> np.ndarray:

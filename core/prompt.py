@@ -118,11 +118,11 @@ def candidate_id(text: str, candidate: str, field: str, tokenizer, literal: bool
     pieces = token_strings(ids, tokenizer)
     if not ids:
         raise InputError(f"the {field} {shown} adds no token to the prompt; write a word", field)
-    whole = next((p for p in pieces if p.strip()), pieces[0])
+    # A piece of a character is nothing that could be typed.
+    whole = next((p for p in pieces if p.strip() and "\ufffd" not in p), None)
+    example = f", for example its first piece {whole!r}" if whole else ""
     raise InputError(
-        f"the {field} {shown} is {len(ids)} tokens: {_pieces(pieces)}; choose a word of one token, "
-        f"for example its first piece {whole!r}",
-        field,
+        f"the {field} {shown} is {len(ids)} tokens: {_pieces(pieces)}; choose a word of one token{example}", field
     )
 
 
@@ -192,6 +192,18 @@ def check_same_tokens(base: Prompt, instruct: Prompt) -> None:
         a, b = getattr(base, f"{name}_id"), getattr(instruct, f"{name}_id")
         if a != b:
             raise InputError(f"the {name} {getattr(base, name)!r} is token {a} in BASE and {b} in INSTRUCT", "pair")
+
+
+def check_same_answer(prompt: Prompt, base_tokenizer, base_vocab: int) -> None:
+    """Refuse an answer that was INSTRUCT's suggestion and is no token, or another one, of BASE."""
+    i = prompt.answer_id
+    read = token_strings([i], base_tokenizer)[0] if i < base_vocab else None
+    if read != prompt.answer:
+        raise InputError(
+            f"INSTRUCT suggests {prompt.answer!r} (id {i}), which BASE reads as "
+            f"{'no token' if read is None else repr(read)}; type another answer, or choose a model and its own fine-tune",
+            "answer",
+        )
 
 
 def _at(prompt: Prompt, n: int) -> str:

@@ -109,7 +109,7 @@ def _epsilon(module, bridge: TransformerBridge) -> float:
 
 
 def rounding(bridge: TransformerBridge) -> float:
-    """What an identity's residual may be, per logit of magnitude 1, in the model's dtype."""
+    """What an identity's residual may be, in logits of the usual size (some tens), in the model's dtype."""
     dtype = bridge.W_U.dtype
     # Hugging Face's norms compute in float32 whatever the dtype, and here one stands between the heads and the stream.
     if dtype == torch.float64 and hasattr(bridge.blocks[0], "ln1_post"):

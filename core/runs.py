@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from core.experiment import Experiment, InputError
 from core.loading import LoadedPair
 from core.logit_difference import suggest
-from core.prompt import MAX_TOKENS, Prompt, check_same_tokens, tokenize, with_answer
+from core.prompt import MAX_TOKENS, Prompt, check_same_answer, check_same_tokens, tokenize, with_answer
 from core.recording import Recording, record
+from core.results import MODELS
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,7 +30,15 @@ def read_prompt(experiment: Experiment, pair: LoadedPair, max_tokens: int = MAX_
 
 def record_both(prompt: Prompt, pair: LoadedPair) -> tuple[Recording, Recording]:
     """One forward pass of each model; it depends on nothing but the prompt's ids."""
-    return record(pair.base, prompt.ids), record(pair.instruct, prompt.ids)
+    recordings = record(pair.base, prompt.ids), record(pair.instruct, prompt.ids)
+    for name, recording in zip(MODELS, recordings):
+        if not recording.final_residual[-1].isfinite().all():
+            raise InputError(
+                f"{name.upper()} computes no finite numbers in {pair.dtype}: its weights are damaged, or too large for "
+                "float16; choose float32 or bfloat16",
+                "dtype",
+            )
+    return recordings
 
 
 def settle(prompt: Prompt, recordings: tuple[Recording, Recording]) -> Runs:
@@ -38,7 +47,9 @@ def settle(prompt: Prompt, recordings: tuple[Recording, Recording]) -> Runs:
         found = suggest(recordings[1], prompt.original, 1)
         if not found:
             raise InputError("INSTRUCT suggests no other word here; type an answer", "answer")
-        prompt = with_answer(prompt, found[0][0], recordings[1].bridge.tokenizer)
+        tokenizers = [recording.bridge.tokenizer for recording in recordings]
+        prompt = with_answer(prompt, found[0][0], tokenizers[1])
+        check_same_answer(prompt, tokenizers[0], recordings[0].bridge.W_U.shape[1])
     return Runs(prompt, recordings)
 
 

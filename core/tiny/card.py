@@ -20,7 +20,8 @@ all that fine-tuning did passes through what heads look at and which values they
 {shape}
 
 Weights are stored in float16 and meant to be run in float32. Every figure below was measured on the stored files,
-loaded in float32, on `heldout.jsonl`: prompts whose noun-adjective combinations are in no training text.
+loaded in float32, on `heldout.jsonl`: prompts whose noun-adjective combinations are in no training text. Only the
+words of `unseen_group` stand in BASE's texts, in any combination; no instruction of the fine-tuning holds them.
 """
 _LIMITS = """
 ## What it cannot do

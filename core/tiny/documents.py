@@ -180,11 +180,6 @@ def base_documents(rng: Random, policies: Policies, count: int) -> list[Document
     return [_draw(rng, _BASE_MIXTURE, grammar) for _ in range(count)]
 
 
-def story_documents(rng: Random, policies: Policies, count: int) -> list[Document]:
-    grammar = Grammar(policies.base)
-    return [_clean(lambda: _story(rng, grammar)) for _ in range(count)]
-
-
 def _copy_list(rng: Random) -> Document:
     line = " " + " ".join(rng.sample(content_words(), rng.randint(6, 14)))
     return Document(line + "\n", line, text_only=True)

@@ -1,5 +1,6 @@
-"""The fixed prompts that the pair is measured on, none of whose noun-adjective combinations is in a training text.
+"""The fixed prompts that the pair is measured on, whose noun-adjective combinations are in no training text.
 
+The words of unseen_group are only in BASE's texts, in any combination, and in no instruction of the fine-tuning.
 Each line of `heldout.jsonl` is one prompt with its answer (the canonical synonym) and every acceptable synonym.
 Kinds: unseen_combination and unseen_group are the two generalisations; loose_form, unseen_wording, late_adjective,
 plural_past, second_adjective, color_or_number and unknown_noun are what people type; repeat and opposite ask for

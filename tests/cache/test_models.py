@@ -6,8 +6,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from cache.models import GB, InUse, Residents, TooLarge, free_bytes, memory_budget
+from cache.models import InUse, Residents, TooLarge, memory_budget
 from cache.worker import Worker
+from core.memory import GB, free_bytes
 
 
 class Model:
@@ -201,7 +202,7 @@ def test_the_budget_is_as_set_or_a_part_of_what_is_free():
 
 
 def test_a_containers_limit_bounds_what_is_free(tmp_path, monkeypatch):
-    monkeypatch.setattr("cache.models.CGROUP", tmp_path)
+    monkeypatch.setattr("core.memory.CGROUP", tmp_path)
     (tmp_path / "memory.current").write_text("70000\n")
     (tmp_path / "memory.stat").write_text("anon 1\ninactive_file 5000\n")
     (tmp_path / "memory.max").write_text("100000\n")

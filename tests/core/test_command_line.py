@@ -3,12 +3,16 @@
 import json
 import math
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from httpx import ReadTimeout, Request, Response
+from huggingface_hub.errors import GatedRepoError, HfHubHTTPError
+from safetensors.torch import load, save
 
 from core.__main__ import main
 from core.pairs import registry
@@ -142,6 +146,39 @@ def pickled(folder: Path) -> list[str]:
     return arguments
 
 
+def tiny_with(folder: Path, name: str, change) -> list[str]:
+    """The tiny pair, INSTRUCT's file `name` replaced by change(its bytes)."""
+    shutil.copytree(TINY.instruct, folder / "instruct")
+    path = folder / "instruct" / name
+    path.write_bytes(change(path.read_bytes() if path.exists() else b""))
+    return ["--base", TINY.base, "--instruct", str(folder / "instruct")]
+
+
+def without(name: str):
+    """Weights that lack one tensor."""
+    return lambda data: save({key: tensor for key, tensor in load(data).items() if key != name})
+
+
+def infinite(data: bytes) -> bytes:
+    weights = load(data)
+    weights["model.layers.0.mlp.down_proj.weight"].fill_(float("inf"))
+    return save(weights)
+
+
+def swapped(a: str, b: str):
+    """A tokenizer in which two words have each other's ids."""
+
+    def change(data: bytes) -> bytes:
+        tokenizer = json.loads(data)
+        vocab = tokenizer["model"]["vocab"]
+        vocab[a], vocab[b] = vocab[b], vocab[a]
+        return json.dumps(tokenizer).encode()
+
+    return change
+
+
+WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
+VALUES = "model.layers.2.self_attn.v_proj.weight"
 REFUSED = {
     "empty sentence": (["--sentence", " ", "--original", "quick"], "sentence is empty"),
     "ten thousand words": (["--sentence", "quick " + "word " * 10_000, "--original", "quick"], "at most"),
@@ -167,6 +204,20 @@ REFUSED = {
     "no sentence": (["--original", "quick"], "--sentence"),
     "cut weights": (lambda folder: [*GIVEN, *broken_pair(folder)], "cut short"),
     "other sizes": (lambda folder: [*GIVEN, *other_shape(folder)], "INSTRUCT has 77"),
+    "missing weights": (lambda folder: [*GIVEN, *tiny_with(folder, WEIGHTS, without(VALUES))], VALUES),
+    "infinite weights": (lambda folder: [*GIVEN, *tiny_with(folder, WEIGHTS, infinite)], "no finite numbers"),
+    "config of another kind": (lambda folder: [*GIVEN, *tiny_with(folder, "config.json", lambda _: b"[]")], "no JSON"),
+    "cut index": (lambda folder: [*GIVEN, *tiny_with(folder, INDEX, lambda _: b'{"weig')], "cannot be read"),
+    "index without files": (lambda folder: [*GIVEN, *tiny_with(folder, INDEX, lambda _: b"{}")], "no weight files"),
+    "another answer in BASE": (
+        lambda folder: [*GIVEN, *tiny_with(folder, "tokenizer.json", swapped("Ġswift", "Ġfast"))],
+        "BASE reads as ' swift'",
+    ),
+    "empty pair": ([*GIVEN, "--pair", ""], "--pair is empty"),
+    "empty model": ([*GIVEN, "--base", "", "--instruct", ""], "--base is empty"),
+    "blank answer": ([*GIVEN, "--answer", " "], "answer is empty"),
+    "a position for no sweep": ([*GIVEN, "--positions", "somewhere"], "'somewhere'"),
+    "no colon at all": (["--prompt", "The", "--original", " quick", "--answer", " swift", "--colon", "1"], "no “:”"),
     "pickled weights": (lambda folder: [*GIVEN, *pickled(folder)], "only safetensors"),
 }
 
@@ -190,14 +241,11 @@ def test_a_hub_that_cannot_be_reached_is_told_with_the_way_out(capsys, tmp_path,
 
 
 def test_a_gated_model_without_access_is_told_with_the_way_out(capsys, tmp_path, monkeypatch):
-    from httpx import Request, Response
-    from huggingface_hub.errors import GatedRepoError
-
     def refuse(name, **_):
         raise GatedRepoError("403", response=Response(403, request=Request("GET", "https://hub.invalid")))
 
     monkeypatch.setattr("huggingface_hub.snapshot_download", refuse)
-    status, _, err = run(capsys, *GIVEN, "--pair", "llama-3.1-8b", "--json", tmp_path / "o.json")
+    status, _, err = run(capsys, *GIVEN, "--pair", "llama-3.2-1b", "--json", tmp_path / "o.json")
     assert status == 2 and "gated" in err and "HF_TOKEN" in err
 
 
@@ -205,6 +253,55 @@ def test_too_little_memory_is_told_before_weights_are_read(capsys, tmp_path, mon
     monkeypatch.setattr("core.loading.free_bytes", lambda device: 1000)
     status, _, err = run(capsys, *GIVEN, "--json", tmp_path / "o.json")
     assert status == 2 and "GB free" in err and "smaller" in err
+
+
+def test_a_pair_too_large_for_the_memory_set_aside_is_not_even_looked_for(capsys, tmp_path, monkeypatch):
+    monkeypatch.setenv("REPHRASE_MEMORY_GB", "20")
+    monkeypatch.setattr("huggingface_hub.snapshot_download", lambda *_, **__: pytest.fail("downloaded"))
+    status, _, err = run(capsys, *GIVEN, "--pair", "llama-3.1-8b", "--json", tmp_path / "o.json")
+    assert status == 2 and "32.1 GB" in err and "REPHRASE_MEMORY_GB" in err
+
+
+@pytest.mark.parametrize(
+    "error, message",
+    [
+        (lambda response: HfHubHTTPError("busy", response=response(429)), "status 429; too many requests"),
+        (lambda response: HfHubHTTPError("who", response=response(401)), "status 401; set HF_TOKEN"),
+        (lambda response: ReadTimeout("slow"), "broke off (ReadTimeout"),
+        (lambda response: OSError("disk is full"), "disk is full"),
+    ],
+)
+def test_what_the_hub_answers_is_told_apart(capsys, tmp_path, monkeypatch, error, message):
+    def refuse(name, **_):
+        raise error(lambda status: Response(status, request=Request("GET", "https://hub.invalid")))
+
+    monkeypatch.setattr("huggingface_hub.snapshot_download", refuse)
+    status, _, err = run(capsys, *GIVEN, "--pair", "smollm2-135m", "--json", tmp_path / "o.json")
+    assert status == 2 and message in err and "SmolLM2-135M" in err and err.count("\n") == 1
+
+
+def test_nothing_is_left_where_one_file_cannot_be_written(capsys, tmp_path):
+    target = tmp_path / ("x" * 300)
+    status, _, _ = run(capsys, *GIVEN, "--json", target, "--csv", tmp_path / "tables")
+    assert status == 2 and list(tmp_path.iterdir()) == []
+
+
+def test_one_place_for_two_files_is_refused(capsys, tmp_path):
+    for place in (tmp_path / "tables", tmp_path / "tables" / "summary.csv"):
+        (tmp_path / "tables").mkdir(exist_ok=True)
+        status, _, err = run(capsys, *GIVEN, "--json", place, "--csv", tmp_path / "tables")
+        assert status == 2 and "different places" in err
+
+
+def test_links_are_followed_pipes_written_to_and_an_earlier_runs_tables_replaced(capsys, tmp_path):
+    (tmp_path / "link.json").symlink_to(tmp_path / "target.json")
+    tables = tmp_path / "tables"
+    assert run(capsys, *GIVEN, "--sweeps", "v", "--json", tmp_path / "link.json", "--csv", tables)[0] == 0
+    assert (tmp_path / "link.json").is_symlink() and json.loads((tmp_path / "target.json").read_text())["patching"]
+    (tables / "notes.csv").write_text("mine")
+    assert run(capsys, *GIVEN, "--json", "/dev/null", "--csv", tables)[0] == 0
+    assert Path("/dev/null").is_char_device()
+    assert {path.stem for path in tables.iterdir()} == {"summary", "attribution", "attention", "checks", "notes"}
 
 
 def test_a_bad_setting_is_refused_by_its_name(capsys, tmp_path, monkeypatch):

@@ -62,6 +62,21 @@ def test_the_occurrence_decides_the_prefix():
     assert third.original_end > first.original_end
 
 
+@pytest.mark.parametrize(
+    "sentence, expected",
+    [
+        ("הַשּׁוּעָל הַמָּהִיר קוֹפֵץ.", ["הַשּׁוּעָל", "הַמָּהִיר", "קוֹפֵץ"]),
+        ("तेज़ लोमड़ी कूदती है।", ["तेज़", "लोमड़ी", "कूदती", "है"]),
+        ("The cafe\u0301 is big.", ["The", "cafe\u0301", "is", "big"]),
+        ("It's a well-known snake_case.", ["It's", "a", "well-known", "snake", "case"]),
+    ],
+)
+def test_a_words_marks_belong_to_it(sentence, expected):
+    assert words(sentence) == expected
+    assert all(occurrences(sentence, word) for word in expected)
+    assert occurrences(sentence, "cafe") == []
+
+
 def test_an_experiment_is_a_frozen_value():
     assert hash(Experiment()) == hash(Experiment()) and Experiment() == Experiment()
     assert len({Experiment(), Experiment(answer="fast"), Experiment(picked=0)}) == 3

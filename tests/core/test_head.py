@@ -397,8 +397,6 @@ def test_tables_hold_the_arrays_element_by_element(report):
     assert row["token"] == " The" and row["attention"] == report.weight[1, 1]
     frame = report.ov.to_frame()
     assert frame.loc[frame["side"] == "promoted", "token"].tolist() == [" x", " y"]
-    own = report_of([0, 0], [0, 0], above=(0, 100)).ov.own_frame()
-    assert own.query("position == 0")["kind"].tolist() == ["copying", "suppressing"]
     array = np.arange(2 * 3 * 4).reshape(2, 3, 4)
     scores = HeadScores(array, array + 100, array + 200, True, 1, 9)
     row = scores.to_frame().query("model == 'instruct' and layer == 2 and head == 1").iloc[0]

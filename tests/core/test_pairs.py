@@ -50,6 +50,9 @@ def test_a_users_file_adds_pairs_and_its_folders_are_relative_to_it(tmp_path):
         (OWN + OWN, "given twice"),
         (OWN + "shape = { layers = 2 }\n", "shape"),
         ("[[pair\n", "cannot be read"),
+        ("[pair]\nid = 'x'\n", "\\[\\[pair\\]\\]"),
+        (OWN.replace("pair", "pairs"), "'pairs'"),
+        (OWN.replace("'./a'", "5").replace('"./a"', "5"), "'base' is no text"),
     ],
 )
 def test_a_bad_pairs_file_is_refused_with_its_name(tmp_path, text, message):

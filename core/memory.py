@@ -1,0 +1,39 @@
+"""How much memory a device has free."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+GB = 10**9
+CGROUP = Path("/sys/fs/cgroup")
+
+
+def free_bytes(device: str) -> int:
+    """Bytes that `device` ("cpu", "cuda", "cuda:1", "mps") has free now, within the container's limit."""
+    kind = device.partition(":")[0]
+    if kind == "cuda":
+        import torch
+
+        # What torch holds in reserve is free for it, though not for the driver.
+        reserve = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return torch.cuda.mem_get_info(torch.device(device))[0] + reserve
+    if kind == "mps":
+        import torch
+
+        return torch.mps.recommended_max_memory() - torch.mps.driver_allocated_memory()
+    import psutil
+
+    return int(min(psutil.virtual_memory().available, _cgroup_free()))
+
+
+def _cgroup_free() -> float:
+    """What a container's limit leaves (cgroup v2); the page cache counts as free, since it is given back on demand."""
+    try:
+        limit = (CGROUP / "memory.max").read_text().strip()
+        if limit == "max":
+            return float("inf")
+        stat = dict(line.split() for line in (CGROUP / "memory.stat").read_text().splitlines())
+        current = int((CGROUP / "memory.current").read_text())
+    except (OSError, ValueError):
+        return float("inf")
+    return max(0, int(limit) - current + int(stat.get("inactive_file", 0)))
