@@ -60,6 +60,11 @@ class Job:
         return self._ended.is_set()
 
     @property
+    def wanted(self) -> bool:
+        """Whether anybody waits for it."""
+        return bool(self._interest)
+
+    @property
     def place(self) -> int:
         """Queued jobs that run before this one; 0 for the next one, and once it runs."""
         return self._place(self)

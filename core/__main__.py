@@ -57,7 +57,9 @@ def _parser() -> argparse.ArgumentParser:
     analyze.add_argument("--dtype", choices=DTYPES, default="", help="default: the pair's own")
     analyze.add_argument("--device", default="", help="auto, cpu, cuda, cuda:N or mps (default: REPHRASE_DEVICE)")
     analyze.add_argument("--json", metavar="FILE", type=Path, required=True)
-    analyze.add_argument("--csv", metavar="DIR", type=Path, help="also write each table as DIR/<table>.csv, in place of an earlier run's")
+    analyze.add_argument(
+        "--csv", metavar="DIR", type=Path, help="also write each table as DIR/<table>.csv, in place of an earlier run's"
+    )
     return parser
 
 

@@ -192,7 +192,8 @@ def _download(name: str, revision: str) -> Path:
         )
     except Exception as error:  # the hub's HTTP library has errors of its own
         message = _refused(name, error) or (
-            f"the download of {name!r} broke off ({type(error).__name__}: {shorten(str(error), 80)}); what has come is kept, try again"
+            f"the download of {name!r} broke off ({type(error).__name__}: {shorten(str(error), 80)}); "
+            "what has come is kept, try again"
         )
     raise InputError(message, "pair")
 

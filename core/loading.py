@@ -146,7 +146,8 @@ def _boot(checkpoint: Checkpoint, dtype: str, device: str) -> TransformerBridge:
         # They would be random, and so every number.
         if missing := sorted(found["missing_keys"]):
             raise InputError(
-                f"{checkpoint.source!r} lacks {len(missing)} weights, {missing[0]!r} first; fetch or save it again", "pair"
+                f"{checkpoint.source!r} lacks {len(missing)} weights, {missing[0]!r} first; fetch or save it again",
+                "pair",
             )
         tokenizer = transformers.AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
         bridge = TransformerBridge.boot_transformers(

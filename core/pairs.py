@@ -70,7 +70,9 @@ def read_pairs(path: Path) -> dict[str, PairSpec]:
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise InputError(f"the pairs file {str(path)!r} cannot be read: {error}", "pair") from None
     if (other := sorted(set(read) - {"pair"})) or not isinstance(read.get("pair", []), list):
-        raise InputError(f"the pairs file {str(path)!r} has {(other or ['[pair]'])[0]!r}; write [[pair]] entries", "pair")
+        raise InputError(
+            f"the pairs file {str(path)!r} has {(other or ['[pair]'])[0]!r}; write [[pair]] entries", "pair"
+        )
     pairs = {}
     for number, entry in enumerate(read.get("pair", []), 1):
         spec = _spec(entry, f"pair {number} ({entry.get('id', 'without id')}) in {path}", path.parent)

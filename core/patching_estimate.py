@@ -65,9 +65,8 @@ def _gradients(recipient: Recording, places: list[tuple[str, int]], candidates: 
 
         return keep
 
-    def finish(x: Tensor, hook) -> Tensor:
+    def finish(x: Tensor, hook) -> None:
         final.append(x[0, -1])
-        return x[:, -1:]
 
     hooks = [("blocks.0.hook_resid_pre", begin)]
     hooks += [(f"blocks.{layer}.{HOOKS[site]}", keeper((site, layer))) for site, layer in places]

@@ -18,7 +18,7 @@ from core.patching_plan import Direction
 from core.patching_results import Gap, Greedy, Sweep
 from core.prompt import Prompt
 
-CANDIDATES = 24
+CANDIDATES = 256  # every head of a small model; of a large one, few of the others do anything
 
 
 def greedy(
@@ -37,7 +37,7 @@ def greedy(
 ) -> Greedy:
     """A circuit of `steps` heads (or KV groups) and its recovery curve.
 
-    candidates: how many of the best single heads each step chooses from, None for all of them; singles: the complete
+    candidates: how many of the best single heads the steps choose from, None for all of them; singles: the complete
     sweep that ranks them, where it has run already.
     """
     if steps < 1:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import ceil
 
 from transformer_lens.model_bridge import TransformerBridge
 
@@ -33,7 +34,7 @@ def default_budget(bridge: TransformerBridge) -> Budget:
 
 def rows_per_chunk(recipient: Recording, rows: list[Row], budget: Budget) -> int:
     """How many rows, beside the no-op, fit into the budget; an `InputError` where not even one does."""
-    one = row_bytes(recipient, max((_heads(row) for row in rows), default=0))
+    one = row_bytes(recipient, max((_heads(row, recipient) for row in rows), default=0))
     if 2 * one > budget.bytes:
         raise InputError(
             f"patching this prompt of {len(recipient.ids)} tokens takes {2 * one / 1e6:,.0f} MB at least, "
@@ -62,9 +63,16 @@ def row_bytes(recipient: Recording, heads: int = 0) -> int:
     return positions * (stream + max(attention + scores, mlp) + patched)
 
 
-def _heads(row: Row) -> int:
-    """The most heads that a row's patches touch in one layer."""
+def _heads(row: Row, recipient: Recording) -> int:
+    """The most heads that a row's patches touch in one layer; named positions count as the heads they take room of.
+
+    At a named position a counterfactual gathers the values of all positions for itself.
+    """
+    positions, d_head = len(recipient.ids), recipient.bridge.cfg.d_head
+    share = (2 * d_head + 2) / (positions + 4 * d_head)
     by_layer: dict[int, int] = {}
     for patch in row:
-        by_layer[patch.layer] = by_layer.get(patch.layer, 0) + max(1, len(patch.heads))
+        by_layer[patch.layer] = by_layer.get(patch.layer, 0) + max(1, len(patch.heads)) * max(
+            1, ceil(share * len(patch.positions))
+        )
     return max(by_layer.values(), default=0)

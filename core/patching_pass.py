@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -95,9 +95,13 @@ def _grow(
     bridge = recipient.bridge
     ids = torch.tensor([recipient.ids], device=bridge.cfg.device)
     # Without use_cache=False the keys and values of every row in every layer would be kept to the end.
-    with _norms_computed_once(bridge):
+    with _norms_computed_once(bridge), suppress(_Read):
         bridge.run_with_hooks(ids, return_type=None, fwd_hooks=list(growth.hooks()), use_cache=False)
     return growth.final[0]
+
+
+class _Read(Exception):
+    """Ends a forward pass whose final residual has been read: norm and unembedding are not needed."""
 
 
 @contextmanager
@@ -234,9 +238,9 @@ class _Growth:
         def keep_end(x: Tensor, hook) -> Tensor:
             return x[:, -1:].contiguous()
 
-        def finish(x: Tensor, hook) -> Tensor:
+        def finish(x: Tensor, hook) -> None:
             self.final.append(x[:, -1].clone())
-            return x[:1, -1:]
+            raise _Read
 
         prefix = f"blocks.{self.last}"
         # Where the MLP has no norm before it, its own input is the place.

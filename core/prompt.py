@@ -200,8 +200,8 @@ def check_same_answer(prompt: Prompt, base_tokenizer, base_vocab: int) -> None:
     read = token_strings([i], base_tokenizer)[0] if i < base_vocab else None
     if read != prompt.answer:
         raise InputError(
-            f"INSTRUCT suggests {prompt.answer!r} (id {i}), which BASE reads as "
-            f"{'no token' if read is None else repr(read)}; type another answer, or choose a model and its own fine-tune",
+            f"INSTRUCT suggests {prompt.answer!r} (id {i}), which BASE reads as {repr(read) if read else 'no token'}; "
+            "type another answer, or choose a model and its own fine-tune",
             "answer",
         )
 

@@ -50,7 +50,8 @@ def value_output_scatter(
     fig.add_trace(_points(x, y, hover, type_, np.stack([layers, heads], -1).tolist()))
     _ring(fig, value, output, chosen, type_)
     points = [(float(x[n]), float(y[n]), head_name(*cell)) for n, cell in zip(far, named)]
-    name_points(fig, points, (ends[1] - ends[0],) * 2, height, type_)
+    marks = list(zip(x.tolist(), y.tolist()))
+    name_points(fig, points, (ends[1] - ends[0],) * 2, height, type_, marks=marks, origin=(ends[0], ends[0]))
     fig.update_xaxes(title_text=escape(f"{value_name}, {unit}"))
     fig.update_yaxes(title_text=escape(f"output patch, {unit}"))
     fig.update_layout(clickmode="event+select")

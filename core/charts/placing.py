@@ -1,8 +1,8 @@
-"""Where the names of points go, so that no name covers another."""
+"""Where the names of points go, so that no name covers another, nor a point that it does not name."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import plotly.graph_objects as go
 
@@ -15,6 +15,9 @@ _RINGS = (1, 2.6, 4.2, 5.8)
 
 # The plot area that collisions are judged in, in px: that of a narrow page, where names are most crowded.
 _PAGE = 420.0
+_DOT = 4.0  # half a point's width, in px
+
+Box = tuple[float, float, float, float]  # left, right, bottom, top
 
 
 def name_points(
@@ -25,17 +28,31 @@ def name_points(
     type_: Size,
     colours: Sequence[str] | None = None,
     width: float = _PAGE,
+    marks: Sequence[tuple[float, float]] = (),
+    origin: tuple[float, float] | None = None,
 ) -> None:
     """Write a name beside each (x, y, name), in order of importance; a thin line leads to a name that had to move away.
 
     spans: extents of the x and y axes; height, width: of the plot area, in px. colours: of the names, else the page's.
+    marks: every point drawn; names keep clear of them where there is room. origin: where the axes begin, for names that
+    are to stay within the plot.
     """
-    taken: list[tuple[float, float, float, float]] = []
+
+    def pixels(x: float, y: float) -> tuple[float, float]:
+        left, bottom = origin or (0.0, 0.0)
+        return (x - left) / spans[0] * width, (y - bottom) / spans[1] * height
+
+    dots = [(x - _DOT, x + _DOT, y - _DOT, y + _DOT) for x, y in (pixels(*mark) for mark in marks)]
+    taken: list[Box] = []
     for n, (x, y, name) in enumerate(points):
         label = escape(name)
         wide, tall = width_em(label) * type_.tick, 1.25 * type_.tick
-        at = (x / spans[0] * width, y / spans[1] * height)
-        shift, box, far = _free_place(at, wide, tall, taken)
+        places = list(_places(pixels(x, y), wide, tall))
+        if origin:
+            places = [place for place in places if _inside(place[1], width, height)] or places
+        free = [place for place in places if not any(_overlap(place[1], other) for other in taken)] or places[-1:]
+        clear = [place for place in free if not any(_overlap(place[1], dot) for dot in dots)] or free
+        shift, box, far = clear[0]
         taken.append(box)
         font = {"size": type_.tick} | ({"color": colours[n]} if colours else {})
         fig.add_annotation(
@@ -44,17 +61,18 @@ def name_points(
         )  # fmt: skip
 
 
-def _free_place(at, wide: float, tall: float, taken) -> tuple[tuple[float, float], tuple, bool]:
-    """The first place around a point that no name has: (shift of the name's centre, its box, whether far away)."""
+def _places(at: tuple[float, float], wide: float, tall: float) -> Iterator[tuple[tuple[float, float], Box, bool]]:
+    """Places around a point, best first: (shift of the name's centre, its box, whether far away)."""
     for ring in _RINGS:
         for side in _SIDES:
             shift = (side[0] * (wide / 2 + 5), side[1] * (0.5 * tall * ring + 3))
             x, y = at[0] + shift[0], at[1] + shift[1]
-            box = (x - wide / 2, x + wide / 2, y - tall / 2, y + tall / 2)
-            if not any(_overlap(box, other) for other in taken):
-                return shift, box, ring > 1
-    return shift, box, True
+            yield shift, (x - wide / 2, x + wide / 2, y - tall / 2, y + tall / 2), ring > 1
 
 
-def _overlap(a, b) -> bool:
+def _inside(box: Box, width: float, height: float) -> bool:
+    return box[0] >= 0 and box[1] <= width and box[2] >= 0 and box[3] <= height
+
+
+def _overlap(a: Box, b: Box) -> bool:
     return a[0] < b[1] and b[0] < a[1] and a[2] < b[3] and b[2] < a[3]

@@ -17,7 +17,7 @@ from cache.questions import Overview
 from core.experiment import Experiment
 from pages.shared import state
 from pages.shared.answers import follow
-from pages.shared.jobs import POLL, Answer
+from pages.shared.jobs import POLL, Answer, resume, stop, stopped
 from pages.shared.text import plain
 
 
@@ -25,7 +25,8 @@ from pages.shared.text import plain
 class Board:
     """fresh: whether `experiment` is the one in the sidebar; only then are questions asked.
 
-    jobs: everything asked so far; drawn: of this run's jobs, the version of the partial result on screen.
+    jobs: everything asked so far; shown: those of this run of the page; drawn: of
+    those under way, the version of the partial result on screen.
     """
 
     experiment: Experiment
@@ -33,6 +34,7 @@ class Board:
     fresh: bool = True
     jobs: dict[tuple, Job | None] = field(default_factory=dict)
     drawn: dict[Job, int] = field(default_factory=dict)
+    shown: dict[tuple, Job] = field(default_factory=dict)
 
     def follow(self, question: str, **options) -> Job | None:
         """The job of a question about this board's experiment, asked now or before. What failed is not asked again."""
@@ -41,9 +43,33 @@ class Board:
         if self.fresh and (before is None or before.state != "failed"):
             self.jobs[key] = follow(question, **options) or before
         job = self.jobs.get(key)
+        if job is not None:
+            self.shown[key] = job
         if job is not None and not job.finished:
             self.drawn[job] = _version(job)
         return job
+
+    def stop(self) -> None:
+        """Leave everything that runs for this page as it is; for callbacks."""
+        for (question, options), job in self.shown.items():
+            if not job.finished:
+                stop(question, **dict(options))
+
+    def resume(self) -> None:
+        """Ask again for what was stopped; for callbacks."""
+        for question, options in self.shown:
+            resume(question, **dict(options))
+
+    @property
+    def stopped(self) -> bool:
+        """Whether something on this page was stopped and could be run again."""
+        return any(job.state == "cancelled" for job in self.shown.values())
+
+    @property
+    def stopping(self) -> bool:
+        """Whether what still runs was told to stop: it does at its next chunk, unless another viewer waits for it."""
+        keys = [key for key, job in self.shown.items() if not job.finished]
+        return bool(keys) and all(stopped(question, **dict(options)) for question, options in keys)
 
     @property
     def running(self) -> list[Job]:
@@ -71,6 +97,7 @@ def board_of(answer: Answer | None) -> Board | None:
         board.fresh = False
     if board is not None:
         board.drawn.clear()
+        board.shown.clear()
     return board
 
 

@@ -15,7 +15,7 @@ from core.patching_plan import unit
 from core.patching_results import Estimate, Sweep, agreement
 from pages.patching.board import Board, known, troubles, watch
 from pages.patching.plan import DIRECTIONS, SITES, Plan
-from pages.shared import definitions, jobs, state
+from pages.shared import definitions, state
 from pages.shared.figures import figure
 from pages.shared.text import plain, quoted
 from pages.shared.tokens import token_strip
@@ -73,21 +73,20 @@ def _signed(value: float) -> str:
 def progress(board: Board, plan: Plan) -> Callable[[], None]:
     """The place of the line that says what has run, with its button; call what is returned once all is asked."""
     preview, job = _asked(board, plan)
-    stopping = jobs.stopped("sweep", **plan.options) is not None
     with st.container(horizontal=True, vertical_alignment="center", key="sweep_progress"):
-        place = st.container(width="stretch")
-        if job is not None and job.state == "cancelled":
-            again = lambda: jobs.resume("sweep", **plan.options)  # noqa: E731
-            icon = ":material/play_arrow:"
-            st.button("Run again", on_click=again, disabled=not board.fresh, icon=icon, key="run_sweep")
-        else:
-            stop = lambda: jobs.stop("sweep", **plan.options)  # noqa: E731
-            can_stop = board.fresh and job in board.running and not stopping
-            st.button("Cancel", on_click=stop, disabled=not can_stop, icon=":material/stop:", key="stop_sweep")
+        place, button = st.container(width="stretch"), st.container(width="content")
 
     def show() -> None:
+        with button:
+            if board.stopped and not board.running:
+                icon = ":material/play_arrow:"
+                st.button("Run again", on_click=board.resume, disabled=not board.fresh, icon=icon, key="run_sweep")
+            else:
+                can_stop = board.fresh and board.running and not board.stopping
+                icon = ":material/stop:"
+                st.button("Cancel", on_click=board.stop, disabled=not can_stop, icon=icon, key="stop_sweep")
         with place:
-            watch(board, lambda: _line(plan, job, known(preview), stopping))
+            watch(board, lambda: _line(plan, job, known(preview), board.stopping))
 
     return show
 
@@ -100,12 +99,13 @@ def _asked(board: Board, plan: Plan) -> tuple[Job | None, Job | None]:
 def _line(plan: Plan, job: Job | None, estimate: Estimate | None, stopping: bool) -> str:
     sweep = known(job) or plan.nothing_yet(plan.site)
     count = f"{sweep.done} of {sweep.total}"
-    state_ = job.state if job is not None else "failed"
+    state_ = job.state if job is not None else "not computed,"
     if state_ == "done":
         parts = [f":green[:material/check_circle:] all {sweep.total} exact in {job.seconds:.1f} s"]
         parts.append(f"noise floor {_floor(sweep)}")
     elif stopping and state_ in ("queued", "running"):
-        parts = [f":orange[:material/hourglass_top:] {count} exact, stopping after this chunk"]
+        why = "running on for another viewer" if job.wanted else "stopping after this chunk"
+        parts = [f":orange[:material/hourglass_top:] {count} exact, {why}"]
     elif state_ == "running":
         parts = [f":blue[:material/hourglass_top:] {count} exact, deepest layers first, {job.seconds:.1f} s"]
     elif state_ == "queued":
@@ -138,7 +138,7 @@ def _map(plan: Plan, sweep: Sweep, estimate: Estimate | None) -> None:
     read = _read(plan, kind, bool(plan.faint(sweep).any()))
     if kind == "layer":
         fig = _layers(plan, title, exact[:, 0], values[:, 0], estimated[:, 0])
-        figure(fig, "patching", read, definitions.PATCHING, table)
+        figure(fig, "patching", read, definitions.PATCHING + definitions.SITES, table)
         return
     panel = Panel(DIRECTIONS[plan.direction], values, faint=plan.faint(sweep), estimated=estimated)
     chosen = state.chosen_head(plan.overview.n_layers, plan.overview.n_heads)
@@ -146,7 +146,7 @@ def _map(plan: Plan, sweep: Sweep, estimate: Estimate | None) -> None:
         chosen = (chosen[0], chosen[1] // plan.group_size)
     columns = "KV group" if kind == "group" else "head"
     fig = head_heatmaps([panel], title, plan.unit, chosen=chosen, columns=columns, notes=_notes(plan, kind), fills=True)
-    figure(fig, "patching", read, definitions.PATCHING, table, kind)
+    figure(fig, "patching", read, definitions.PATCHING + definitions.SITES, table, kind)
 
 
 def _read(plan: Plan, kind: str, faint: bool) -> str:

@@ -78,6 +78,11 @@ class Plan:
     def unit(self) -> str:
         return theme.LOGITS if self.in_logits else theme.SCORE
 
+    @property
+    def downwards(self) -> bool:
+        """Whether the numbers shown fall as the recipient moves towards the donor."""
+        return self.in_logits and self.gap.donor < self.gap.recipient
+
     def values(self, result) -> np.ndarray:
         """Scores, or effects where those are shown or scores do not exist."""
         return result.effect if self.in_logits else result.score

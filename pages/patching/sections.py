@@ -15,7 +15,7 @@ from core.results import head_name
 from pages.patching import values
 from pages.patching.board import Board, known, troubles
 from pages.patching.plan import SITES, Plan
-from pages.patching.table import flat, numbers
+from pages.patching.table import numbers
 from pages.shared import definitions, state
 from pages.shared.figures import below, figure
 from pages.shared.jobs import POLL, progress_line
@@ -76,7 +76,9 @@ def _groups(board: Board, plan: Plan) -> None:
     if plan.group_size == 1:
         st.info("In this model every query head has values of its own: there are no groups to compare.")
         return
-    sites = ("z", "v", "value_only", "joint_z")
+    # At single positions a value vector is patched where it is read from, a head's value where it is gathered.
+    together = "v" if plan.positions == "all" else "joint_value_only"
+    sites = ("z", together, "value_only", "joint_z")
 
     def draw(*sweeps) -> None:
         found = [sweep or plan.nothing_yet(site) for sweep, site in zip(sweeps, sites)]
@@ -91,7 +93,7 @@ def _groups(board: Board, plan: Plan) -> None:
         options = {"on_select": choose, "selection_mode": "single-row", "height": 35 * 13 + 3}
         st.dataframe(table, key="groups", hide_index=True, column_config=numbers(table), width="stretch", **options)
         read = f"In {plan.unit}; largest value patch first. Where the joint patch is not the sum, the heads interact."
-        below("kv_groups", read, definitions.GROUPS, flat(table))
+        below("kv_groups", read, definitions.GROUPS, values.group_csv(plan, groups, *map(plan.values, found)))
 
     _filled(board, _sweeps(plan, *sites), draw)
 
@@ -119,7 +121,8 @@ def _pairs(board: Board, plan: Plan) -> None:
         if pairs is not None:
             found = pairs.interaction if plan.in_logits else pairs.score_interaction
         fig = pair_matrix(found, [head_name(*member) for member in members], unit=plan.unit)
-        read = "Green: two heads do more together than the sum of both alone; purple: they overlap."
+        more, less = ("purple", "green") if plan.downwards else ("green", "purple")
+        read = f"{more.capitalize()}: two heads do more together than the sum of both alone; {less}: they overlap."
         table = pd.DataFrame() if pairs is None else pairs.to_frame()
         figure(fig, "pairs", read, definitions.PAIRS, table, heads=lambda cell: members[cell[0]])
 
@@ -132,12 +135,15 @@ def _greedy(board: Board, plan: Plan) -> None:
 
     def draw(greedy) -> None:
         members = greedy.members if greedy is not None else ()
-        total = abs(plan.gap.size) if plan.in_logits else 1.0
         curve = plan.values(greedy) if greedy is not None else np.zeros(0)
-        sign = 1 if not plan.in_logits or plan.direction == "instruct_to_base" else -1
+        total = plan.gap.donor - plan.gap.recipient if plan.in_logits else 1.0
         names = [head_name(*member) for member in members]
-        fig = recovery_curve(curve, names, unit=plan.unit, total=None if plan.gap.reason else sign * total)
-        read = "What the heads so far move together; the dotted line is the whole gap."
+        fig = recovery_curve(curve, names, unit=plan.unit, total=None if plan.gap.reason else total)
+        read = "What the heads so far move together" + (
+            "." if plan.gap.reason else "; the dotted line is the whole gap."
+        )
+        if greedy is not None and greedy.candidates < heads:
+            read += f" Chosen from the {greedy.candidates} best single heads."
         table = pd.DataFrame() if greedy is None else greedy.to_frame()
         figure(fig, "greedy", read, definitions.GREEDY, table, heads=(lambda at: members[at[0]]) if members else "")
 
@@ -147,6 +153,8 @@ def _greedy(board: Board, plan: Plan) -> None:
 def _set(board: Board, plan: Plan) -> None:
     places = [head_name(layer, h) for layer in range(plan.overview.n_layers) for h in range(plan.overview.n_heads)]
     chosen = [name for name in state.view("heads").split(",") if name in places]
+    if absent := [name for name in state.view("heads").split(",") if name and name not in places]:
+        st.warning(f"These models have no {', '.join(absent)}.")
     mirror("input_heads", chosen)
     change = lambda: state.set_view("heads", ",".join(st.session_state.input_heads))  # noqa: E731
     label = "Heads whose outputs are patched together"

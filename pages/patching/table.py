@@ -47,7 +47,8 @@ def _table(plan: Plan, sweep: Sweep, cells: list[tuple[int, int]], attention: At
         size = plan.group_size
         columns["", "query heads"] = [f"{g * size} to {(g + 1) * size - 1}" for _, g in cells]
     columns["", "effect"] = [float(sweep.effect[cell]) for cell in cells]
-    columns["", "score"] = [float(sweep.score[cell]) for cell in cells]
+    if not plan.gap.reason:
+        columns["", "score"] = [float(sweep.score[cell]) for cell in cells]
     if unit(plan.site) == "head":
         columns |= _attention_columns(plan, cells, attention)
     return pd.DataFrame(columns)

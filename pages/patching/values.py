@@ -23,7 +23,7 @@ def scatters(
             "As in the post: a group's value, a head's output",
             np.repeat(plan.values(v), size, axis=1),
             "value patch of the KV group",
-            f"One value patch moves {size} query heads at once." if size > 1 else "Every head has values of its own.",
+            _as_in_the_post(plan),
         ),
         (
             "like_with_like",
@@ -34,15 +34,27 @@ def scatters(
         ),
     ]
     return [
-        (key, value_output_scatter(x, outputs, size, title, plan.unit, name, chosen), _points(x, outputs), read)
+        (key, value_output_scatter(x, outputs, size, title, plan.unit, name, chosen), _points(plan, x, outputs), read)
         for key, title, x, name, read in versions
     ]
 
 
-def _points(values: np.ndarray, outputs: np.ndarray) -> pd.DataFrame:
+def _as_in_the_post(plan: Plan) -> str:
+    read = f"One value patch moves {plan.group_size} query heads at once."
+    if plan.group_size == 1:
+        read = "Every head has values of its own."
+    if plan.positions != "all":
+        read += " Values are patched where they are read from, outputs where they are gathered."
+    return read
+
+
+def _points(plan: Plan, values: np.ndarray, outputs: np.ndarray) -> pd.DataFrame:
+    """Numbers are effects or scores, as drawn; the columns say which."""
     layers, heads = np.indices(values.shape)
     names = [head_name(layer, head) for layer, head in zip(layers.ravel(), heads.ravel())]
-    columns = {"layer": layers.ravel(), "head": heads.ravel(), "value": values.ravel(), "output": outputs.ravel()}
+    kind = "effect" if plan.in_logits else "score"
+    columns = {"layer": layers.ravel(), "head": heads.ravel(), "positions": plan.positions}
+    columns |= {f"value_{kind}": values.ravel(), f"output_{kind}": outputs.ravel()}
     return pd.DataFrame({"name": names, **columns})
 
 
@@ -69,6 +81,21 @@ def group_table(
     table = pd.DataFrame(rows)
     table.columns = pd.MultiIndex.from_tuples(table.columns)
     return table, groups
+
+
+def group_csv(
+    plan: Plan, groups: list[tuple[int, int]], z: np.ndarray, v: np.ndarray, value_only: np.ndarray, joint: np.ndarray
+) -> pd.DataFrame:
+    """The same in tidy columns: one row a query head, with its group's joint patches beside its own."""
+    kind, size = "effect" if plan.in_logits else "score", plan.group_size
+    rows = [
+        (group_name(layer, group), layer, group, h, plan.positions, v[layer, group], value_only[layer, h],
+         joint[layer, group], z[layer, h])
+        for layer, group in groups
+        for h in range(group * size, (group + 1) * size)
+    ]  # fmt: skip
+    measured = [f"{name}_{kind}" for name in ("joint_value", "head_value", "joint_output", "head_output")]
+    return pd.DataFrame(rows, columns=["group", "layer", "kv_group", "head", "positions", *measured])
 
 
 def _number(value: float) -> str:

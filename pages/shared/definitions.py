@@ -76,18 +76,20 @@ values. Lines join the heads of a group; on the dotted line both patches do the 
 
 GROUPS = """
 For each KV group: its value patch, which moves all its query heads at once (and equals the joint value-only patch of
-them), beside the single heads' value-only scores and their plain sum; likewise the joint output patch. Where the joint
-score is not the sum, the heads interact.
+them; that one is shown where END or one token is patched), beside the single heads' value-only scores and their plain
+sum; likewise the joint output patch. Where the joint score is not the sum, the heads interact.
 """
 
 PAIRS = """
-**Interaction** = S(a, b) − S(a) − S(b), S the score (or effect) of patching those heads' outputs together. Above 0 they
-do more together than apart, below 0 they overlap.
+**Interaction** = S(a, b) − S(a) − S(b), S the score (or effect) of patching those heads' outputs together. A score
+above 0: they do more together than apart; below 0: they overlap. Effects of a patch that moves the recipient down (the
+donor's logit difference being the lower one) read the other way round.
 """
 
 GREEDY = """
-At each step the head is added that moves the patched set furthest towards the donor, by exact scores. The curve is what
-the first k heads together move; a greedy choice need not be the best set of its size.
+At each step the head is added that moves the patched set furthest towards the donor, by exact scores; in models of more
+than 256 heads, of the 256 that move it furthest alone. The curve is what the first k heads together move; a greedy
+choice need not be the best set of its size.
 """
 
 POSITION_MAP = """

@@ -118,7 +118,7 @@ def stop(question: str, **options) -> None:
 
 def resume(question: str, **options) -> None:
     """Ask a stopped job again; for callbacks."""
-    st.session_state.stopped.pop(_key(question, options), None)
+    st.session_state.setdefault("stopped", {}).pop(_key(question, options), None)
 
 
 def progress_line(job: Job) -> str:

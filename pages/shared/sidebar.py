@@ -47,7 +47,10 @@ def finish(slots: dict, errors: dict[str, str], suggested: tuple[str, ...]) -> N
     if suggested:
         suggestions(slots["suggestions"], suggested)
     for field, message in errors.items():
-        slots.get(field, slots["pair"]).error(plain(message[:1].upper() + message[1:]))
+        with slots.get(field, slots["pair"]).container():
+            st.error(plain(message[:1].upper() + message[1:]))
+            if field == "picked":
+                st.button("Follow no token", on_click=lambda: state.edit(picked=None), key="unpick_refused")
 
 
 def _input(kind, label: str, name: str, **options) -> object:

@@ -30,7 +30,7 @@ VIEW = {
     "part": ("scatter", r"scatter|groups|pairs|greedy|set|positions|estimate"),
     "pairs": ("6", r"\d{1,2}"),
     "steps": ("6", r"\d{1,2}"),
-    "heads": ("", r"L\d{1,3}H\d{1,3}(,L\d{1,3}H\d{1,3}){0,30}"),
+    "heads": ("", r"L\d{1,3}H\d{1,3}(,L\d{1,3}H\d{1,3}){0,29}"),
     "map": ("resid_pre", "|".join(LAYER_SITES)),
 }
 

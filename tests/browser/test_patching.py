@@ -152,6 +152,22 @@ def test_a_cancelled_sweep_ends_with_its_chunk_keeps_what_has_run_and_can_be_run
     assert len(map_of(held).exact) == 256
 
 
+def test_cancel_ends_what_a_section_asked_for_too(held, hold):
+    held.page.locator(".st-key-input_part").get_by_text("Greedy circuit", exact=True).click()
+    section = held.page.locator(".st-key-section")
+    expect(section).to_contain_text("Heads in the circuit")
+    line(held).get_by_role("button", name="Cancel").click()
+    expect(line(held)).to_contain_text("stopping")
+    hold.unlink()
+    expect(line(held)).to_contain_text("cancelled with")
+    expect(line(held).get_by_role("button", name="Run again")).to_be_enabled()
+    held.settle()
+    expect(section).to_contain_text("not all of it has been computed")
+    line(held).get_by_role("button", name="Run again").click()
+    expect(section).to_contain_text("all exact", timeout=120_000)
+    expect(line(held)).to_contain_text("all 256 exact")
+
+
 def test_a_map_keeps_its_place_and_height_while_it_fills(held, hold):
     chart = held.page.locator(".st-key-patching")
 

@@ -13,7 +13,7 @@ from core.charts.attention import attention_bars, layer_difference_lines
 from core.charts.attribution import layer_attribution, layer_bars
 from core.charts.grid import Panel
 from core.charts.heatmap import head_heatmaps, model_panels
-from core.charts.labels import number, token_label
+from core.charts.labels import number, token_label, width_em
 from core.charts.patching import (
     exact_vs_estimate,
     layer_position_map,
@@ -285,6 +285,18 @@ def test_names_do_not_cover_each_other():
     for n, (x, y) in enumerate(centres):
         for other_x, other_y in centres[:n]:
             assert abs(x - other_x) > wide or abs(y - other_y) > tall
+
+
+def test_a_name_keeps_off_other_points_and_within_the_plot():
+    type_, fig = theme.SIZES["normal"], go.Figure()
+    # In the upper right corner, with another point where the name would stand first that still fits.
+    points, near = [(0.99, 0.99, "L2H6")], [(0.93, 0.945)]
+    name_points(fig, points, (1.0, 1.0), 400, type_, width=400, marks=[(0.99, 0.99), *near], origin=(0.0, 0.0))
+    (name,) = fig.layout.annotations
+    wide, tall = width_em("L2H6") * type_.tick, 1.25 * type_.tick
+    x, y = 396 + name.ax, 396 - name.ay
+    assert x + wide / 2 <= 400 and y + tall / 2 <= 400
+    assert abs(x - 372) >= wide / 2 + 4 or abs(y - 378) >= tall / 2 + 4
 
 
 def test_pairs_have_their_number_in_the_cell_and_none_on_the_diagonal():

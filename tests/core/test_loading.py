@@ -5,8 +5,9 @@ from __future__ import annotations
 import copy
 
 import pytest
+import transformers
 
-from core.experiment import Experiment
+from core.experiment import Experiment, InputError
 from core.loading import load_pair
 from core.pairs import PairSpec
 from core.runs import read_prompt
@@ -32,3 +33,13 @@ def test_a_loaded_model_reads_the_prompt_as_its_own_tokenizer_does(
     prompt = read_prompt(Experiment(answer="swift"), pair)
     assert list(prompt.ids) == tokenizer(prompt.text)["input_ids"]
     assert prompt.roles["bos"] == (0 if adds_bos and names_bos else None)
+
+
+def test_sizes_are_compared_whatever_a_family_calls_them(tokenizer_of, tmp_path):
+    for name, layers in (("base", 2), ("instruct", 3)):
+        config = transformers.GPT2Config(vocab_size=768, n_embd=32, n_layer=layers, n_head=4)
+        transformers.GPT2LMHeadModel(config).save_pretrained(tmp_path / name)
+        tokenizer_of("byte_level", True).save_pretrained(tmp_path / name)
+    spec = PairSpec("own", "own", str(tmp_path / "base"), str(tmp_path / "instruct"))
+    with pytest.raises(InputError, match="BASE has 2 layers, INSTRUCT has 3"):
+        load_pair(spec, device="cpu")

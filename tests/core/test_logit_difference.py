@@ -126,6 +126,18 @@ def test_suggestions_are_not_the_original_in_any_casing_or_spacing(booted, pair_
     assert summarize((base, recording), prompt).suggestions[:2] == (" dog", " fox")
 
 
+def test_a_suggestion_is_found_however_many_forms_of_the_original_lead(booted, tokenizer_of, monkeypatch):
+    tokenizer, bridge = tokenizer_of("byte_level"), booted()
+    recording = record(bridge, tokenize(Experiment(answer="swift"), tokenizer).ids)
+    dog = tokenizer.convert_tokens_to_ids("Ġdog")
+    blank = [i for i in range(len(tokenizer)) if not tokenizer.decode([i]).strip()]
+    assert len(blank) > 4
+    logits = torch.zeros(bridge.W_U.shape[1])
+    logits[blank], logits[dog] = 9.0, 5.0
+    monkeypatch.setattr("core.logit_difference.next_token_logits", lambda recording: logits)
+    assert suggest(recording, " the", 1) == [(dog, " dog")]
+
+
 def test_the_table_has_a_row_for_each_model(pair_of):
     pair = pair_of()
     summary = summarize(pair.recordings, pair.prompt)

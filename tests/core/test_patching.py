@@ -7,8 +7,12 @@ import pytest
 import torch
 from transformer_lens import patching as reference
 
+from core.experiment import Experiment
+from core.loading import load_pair
+from core.pairs import registry
 from core.patching import position_map, sweep
 from core.readout import readout
+from core.runs import run
 from tests.random_llama import random_llama, recorded_pair
 from tests.random_models import CASE_NAMES, CASES, FAMILIES
 
@@ -73,6 +77,18 @@ def test_sixteen_layers_of_sixteen_heads_in_four_groups_equal_transformer_lens(s
     expected = reference_sweep(*recordings, prompt, site)
     assert found.logit_diff.shape == (16, 16 if site == "z" else 4)
     assert np.ptp(expected) > 0.01
+    np.testing.assert_allclose(found.logit_diff, expected, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("direction", ["instruct_to_base", "base_to_instruct"])
+@pytest.mark.parametrize("site", ["z", "v"])
+def test_on_the_embedded_pair_a_sweep_equals_transformer_lens(site, direction):
+    pair = load_pair(registry()["tiny"], device="cpu")
+    runs = run(Experiment(answer="swift"), pair)
+    found = sweep(runs.recordings, runs.prompt, site, direction)
+    recipient, donor = runs.recordings if direction == "instruct_to_base" else runs.recordings[::-1]
+    expected = reference_sweep(recipient, donor, runs.prompt, site)
+    assert np.ptp(expected) > 0.1
     np.testing.assert_allclose(found.logit_diff, expected, rtol=0, atol=1e-5)
 
 
