@@ -57,11 +57,15 @@ class Attention:
         base, instruct = self.at(source)
         return instruct - base
 
-    def to_frame(self) -> pd.DataFrame:
-        """The table `attention`: model, role, layer, head, value (A). One row per role that the prompt has."""
-        roles = list(self.roles)
-        values = np.stack([self.at(role) for role in roles], axis=1)
-        return _tidy(values, {"model": MODELS, "role": roles, "layer": None, "head": None}, {"value": values})
+    def to_frame(self, measure: str = "weight") -> pd.DataFrame:
+        """The table `attention`: model, role, layer, head, value (A). One row per role that the prompt has.
+
+        measure: "value_weighted" or "written" for those in place of A, in a column of that name.
+        """
+        roles, array = list(self.roles), getattr(self, measure)
+        values = np.stack([array[..., self.roles[role]] for role in roles], axis=1)
+        column = "value" if measure == "weight" else measure
+        return _tidy(values, {"model": MODELS, "role": roles, "layer": None, "head": None}, {column: values})
 
     def tokens_frame(self, layer: int, head: int) -> pd.DataFrame:
         """One head by source token: model, position, token, attention, value_weighted, written."""

@@ -35,7 +35,7 @@ def attribute(recordings: tuple[Recording, Recording], prompt: Prompt, direction
         reader = readouts[m] if direction == "own" else readouts[MODELS.index(direction)]
         part = _one_model(recording, prompt, readouts[m], reader)
         parts.append(part)
-        checks += _checks(MODELS[m], part, recording)
+        checks += _checks(MODELS[m], part, recording, direction)
     names = ("embed", "attn", "mlp", "head", "attn_bias", "bias", "scale", "total")
     arrays = {name: np.stack([np.asarray(part[name]) for part in parts]) for name in names}
     return Attribution(**arrays, direction=direction, checks=tuple(checks))
@@ -96,11 +96,13 @@ def _attention_bias(recording: Recording, layer: int, project) -> float:
     return 0.0 if b_O is None else float(project(through_post_norm(recording, layer, -1, b_O.to(torch.float64))))
 
 
-def _checks(model: str, part: dict, recording: Recording) -> list[Check]:
+def _checks(model: str, part: dict, recording: Recording, direction: str) -> list[Check]:
     total = part["embed"] + part["head"].sum() + part["attn_bias"].sum() + part["mlp"].sum() + part["bias"]
     layers = part["head"].sum(-1) + part["attn_bias"] - part["attn"]
     tolerance = rounding(recording.bridge)
+    own = direction in ("own", model)
+    whole = "logit_diff" if own else f"its residual along {direction.upper()}'s direction"
     return [
-        Check(f"{model}: embed + heads + mlp = logit_diff", abs(float(total - part["total"])), tolerance),
+        Check(f"{model}: embed + heads + mlp = {whole}", abs(float(total - part["total"])), tolerance),
         Check(f"{model}: heads of a layer = attn_out", float(np.abs(layers).max()), tolerance),
     ]

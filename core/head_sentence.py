@@ -58,8 +58,11 @@ def head_sentence(
 
 
 def shown(token: str) -> str:
-    """A token in a sentence: without its space, a blank one as visible marks."""
-    return token.strip() or token.replace("\n", "⏎").replace(" ", "␣") or "(empty)"
+    """A token in a sentence: without its space, signs in quotes, a blank one as visible marks."""
+    word = token.strip()
+    if word and not any(map(str.isalnum, word)):
+        return f"“{word}”"
+    return word or token.replace("\n", "⏎").replace(" ", "␣") or "(empty)"
 
 
 def _attends(report: HeadReport, position: int) -> str:

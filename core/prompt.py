@@ -118,9 +118,9 @@ def candidate_id(text: str, candidate: str, field: str, tokenizer, literal: bool
     pieces = token_strings(ids, tokenizer)
     if not ids:
         raise InputError(f"the {field} {shown} adds no token to the prompt; write a word", field)
-    # A piece of a character is nothing that could be typed.
-    whole = next((p for p in pieces if p.strip() and "\ufffd" not in p), None)
-    example = f", for example its first piece {whole!r}" if whole else ""
+    # Only what would pass: a blank, a piece of a character, or a word that is not in the sentence would not.
+    passes = pieces[0].strip() and "\ufffd" not in pieces[0] and (field == "answer" or not literal)
+    example = f", for example its first piece {pieces[0]!r}" if passes else ""
     raise InputError(
         f"the {field} {shown} is {len(ids)} tokens: {_pieces(pieces)}; choose a word of one token{example}", field
     )

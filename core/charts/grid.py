@@ -158,7 +158,7 @@ def _hover(panels: Sequence[Panel], cells: Cells, unit: str, signed: bool) -> li
 def _click_layer(rows: int, columns: int, hover: np.ndarray, height: float, panels: int) -> go.Scatter:
     r, c = np.divmod(np.arange(rows * columns), columns)
     # Markers that overlapped would answer for their neighbours: no larger than a cell of the narrowest page.
-    side = max(3.0, min(height, 750 / panels / columns) - 1)
+    side = max(3.0, min(height, 500 / panels / columns) - 1)
     return go.Scatter(
         x=c.astype(object),
         y=r.astype(object),

@@ -41,7 +41,10 @@ def _shown(character: str) -> str:
     # Format controls would turn the rest of the label around; unpaired surrogates cannot be sent at all.
     if character in _SHOWN:
         return _SHOWN[character]
-    if unicodedata.category(character) in ("Cc", "Cf", "Cs", "Zl", "Zp") and character not in "\u200c\u200d":
+    unseen = (
+        unicodedata.category(character) in ("Cc", "Cf", "Cs", "Zl", "Zp", "Zs") and character not in " \u200c\u200d"
+    )
+    if unseen:
         return f"U+{ord(character):04X}"
     return character
 

@@ -19,7 +19,7 @@ with figures(answer):
         parts.strips(attention, head)
         parts.heatmaps(attention, head)
         parts.layers(attention)
-        listed = parts.head_list(attention, answer.fresh)
+        listed = parts.head_list(attention)
         parts.tables(attention, listed)
         views.patterns(attention, head)
         views.layer(attention, head)

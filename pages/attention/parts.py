@@ -19,8 +19,8 @@ from core.charts.heatmap import head_heatmaps, model_panels
 from core.prompt import neighbours
 from core.results import MODELS, head_name
 from pages.shared import definitions, heads, state
+from pages.shared.answers import ask
 from pages.shared.figures import below, figure
-from pages.shared.jobs import service
 from pages.shared.once import once
 from pages.shared.text import plain
 from pages.shared.tokens import attention_strip
@@ -30,7 +30,7 @@ LISTED = 8  # heads in the tables before anybody edits the list
 POSTS = ("L30H31", "L13H23", "L16H29", "L13H15", "L22H30", "L13H22", "L30H29")
 _MEASURES = {"weight": "attention", "value_weighted": "value-weighted", "written": "written along the difference"}
 _UNITS = {"weight": theme.ATTENTION, "value_weighted": "A·‖v W_O‖", "written": theme.LOGITS}
-SWEEP = {"site": "z", "direction": "instruct_to_base", "positions": "all"}
+ESTIMATE = {"site": "z", "direction": "instruct_to_base"}
 
 
 def title() -> None:
@@ -90,7 +90,7 @@ def heatmaps(attention: Attention, head: tuple[int, int]) -> None:
         fig = once(f"attention_{role}", build, attention, measure, limit)
         outline(fig, head, len(panels[role]))
         read = "One cell a head, one scale for all maps of the page. Click a cell to choose its head everywhere."
-        table = partial(_map_table, attention, role)
+        table = partial(_map_table, attention, role, measure)
         figure(fig, f"attention_{role}", read, definitions.ATTENTION, table, heads="head")
 
 
@@ -105,8 +105,8 @@ def _heatmap(attention: Attention, role: str, measure: str, panels: tuple[Panel,
     )
 
 
-def _map_table(attention: Attention, role: str) -> pd.DataFrame:
-    frame = attention.to_frame()
+def _map_table(attention: Attention, role: str, measure: str) -> pd.DataFrame:
+    frame = attention.to_frame(measure)
     return frame[frame["role"] == role]
 
 
@@ -128,20 +128,22 @@ def layers(attention: Attention) -> None:
     st.markdown("\n".join(f"- {plain(change.line())}." for change in changes.values()))
 
 
-def head_list(attention: Attention, fresh: bool) -> list[tuple[int, int]]:
+def head_list(attention: Attention) -> list[tuple[int, int]]:
     """The heads of the tables and small maps: edited, or the preset."""
     shape = attention.weight.shape[1:3]
-    preset, why = _preset(attention, fresh)
+    preset, why = _preset(attention)
     st.markdown("**Chosen heads**")
     listed = heads.list_input(shape, preset, f"Preset: {why}")
     return listed
 
 
-def _preset(attention: Attention, fresh: bool) -> tuple[list[tuple[int, int]], str]:
+def _preset(attention: Attention) -> tuple[list[tuple[int, int]], str]:
+    """The best heads by output patch, as one backward pass estimates it, so that a link lists the same anywhere."""
     layers, count = attention.weight.shape[1:3]
-    sweep = service().known("sweep", state.experiment(), **SWEEP) if fresh else None
-    if sweep is not None:
-        found, why = sweep.top(LISTED), "the heads whose output patch moves BASE furthest"
+    estimate = ask("estimate", **ESTIMATE)
+    if estimate is not None:
+        found = estimate.result.as_sweep().top(LISTED)
+        why = "the heads whose output patch is estimated to move BASE furthest"
     else:
         by_role = [attention.top_heads(role, LISTED) for role in heads.followed(attention)]
         found = [head for several in zip(*by_role) for head in several]
@@ -153,11 +155,10 @@ def _preset(attention: Attention, fresh: bool) -> tuple[list[tuple[int, int]], s
 
 def tables(attention: Attention, listed: list[tuple[int, int]]) -> None:
     """The post's tables: A(src→END) of the listed heads in both models."""
-    if not listed:
-        st.info("Choose at least one head for the tables.")
-        return
     roles = heads.followed(attention)
-    for role, column in zip(roles, st.columns(len(roles))):
+    # Two in a row: of three, the last column would be cut off.
+    columns = [column for start in range(0, len(roles), 2) for column in st.columns(2 if len(roles) > 1 else 1)]
+    for role, column in zip(roles, columns):
         with column:
             table = attention.heads_frame(role, listed)
             st.markdown(f"**{plain(heads.named(attention, role))}**, {role}")

@@ -26,7 +26,7 @@ def patterns(attention: Attention, head: tuple[int, int]) -> None:
         circuitsvis.pattern_view(f"{model.upper()}, {name}", found.pattern[m, 0], found.tokens, model)
         for m, model in enumerate(MODELS)
     ]
-    circuitsvis.show(shown, "pattern", f"attention pattern of {name} in both models", columns=2)
+    circuitsvis.show(shown, "pattern", f"attention pattern of {name} in both models", len(found.tokens), columns=2)
     below(
         "patterns",
         f"Rows attend, columns are attended to; hover for a value.{circuitsvis.cut(len(found.tokens))}",
@@ -59,8 +59,6 @@ def layer(attention: Attention, head: tuple[int, int]) -> None:
 
 def chosen_heads(listed: list[tuple[int, int]]) -> None:
     """CircuitsVis' small maps of the listed heads, one model or their difference."""
-    if not listed:
-        return
     answer = ask("patterns", heads=tuple(listed[: circuitsvis.HEADS]))
     if answer is None:
         return
@@ -68,7 +66,7 @@ def chosen_heads(listed: list[tuple[int, int]]) -> None:
     names = [head_name(*place) for place in found.heads]
     st.markdown(f"**The chosen heads, {WHOSE[state.view('whose')]}**")
     view = circuitsvis.heads_view("", _of(found, state.view("whose")), names, found.tokens, state.view("whose"))
-    circuitsvis.show([view], "heads", "attention patterns of the chosen heads")
+    circuitsvis.show([view], "heads", "attention patterns of the chosen heads", len(found.tokens))
     most = f" The first {circuitsvis.HEADS} of the list." if len(listed) > circuitsvis.HEADS else ""
     read = f"Hover over a head to see it in full, click to keep it.{most}{circuitsvis.cut(len(found.tokens))}"
     below("chosen_patterns", read, definitions.PATTERN, found.to_frame)

@@ -7,8 +7,8 @@ from pages.shared.answers import ask, figures
 from pages.shared.figures import figure
 
 overview = ask("overview")
-parts.headline(overview)
 with figures(overview):
+    parts.headline(overview)
     if overview is None:
         parts.text_only()
     else:

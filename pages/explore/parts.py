@@ -70,8 +70,8 @@ def disagreement(prompt: Prompt, summary: Summary) -> None:
         )
     elif best.ids[0] != prompt.answer_id:
         st.info(
-            f"INSTRUCT itself would write {quoted(best.strings[0])} ({_percent(best.prob[0])}); the chosen answer "
-            f"{quoted(prompt.answer)} has rank {int(summary.rank_answer[1])}."
+            f"INSTRUCT itself would write {quoted(best.strings[0])} ({_percent(best.prob[0])}); "
+            f"the answer compared here, {quoted(prompt.answer)}, has rank {int(summary.rank_answer[1])}."
         )
 
 
@@ -95,8 +95,10 @@ def text_only() -> None:
 
 
 def _token_table(prompt: Prompt) -> pd.DataFrame:
-    roles = {position: role for role, position in prompt.roles.items() if position is not None}
-    rows = [(i, prompt.ids[i], token, roles.get(i), neighbours(prompt, i)) for i, token in enumerate(prompt.tokens)]
+    rows = [
+        (i, prompt.ids[i], token, " ".join(role for role, at in prompt.roles.items() if at == i), neighbours(prompt, i))
+        for i, token in enumerate(prompt.tokens)
+    ]
     return pd.DataFrame(rows, columns=["position", "id", "token", "role", "context"])
 
 

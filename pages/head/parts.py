@@ -111,7 +111,8 @@ def pattern(report: HeadReport) -> None:
         for model, values in zip(MODELS, report.pattern)
     ]
     st.markdown("**Pattern**")
-    circuitsvis.show(views, "head_pattern", f"attention pattern of {report.name} in both models", columns=2)
+    label = f"attention pattern of {report.name} in both models"
+    circuitsvis.show(views, "head_pattern", label, len(report.tokens), columns=2)
     read = f"Rows attend, columns are attended to; hover for a value.{circuitsvis.cut(len(report.tokens))}"
     below("head_patterns", read, definitions.PATTERN, partial(_pattern_table, report))
 
@@ -222,3 +223,5 @@ def badges(report: HeadReport) -> None:
         for check in report.checks:
             icon, color = (":material/check:", "green") if check.holds else (":material/close:", "red")
             st.badge(f"{plain(check.name)}: {check.residual:.0e}", icon=icon, color=color)
+        with st.popover("What is checked", type="tertiary"):
+            st.markdown(definitions.HEAD_CHECKS)

@@ -109,16 +109,18 @@ h3 { font-size: 14px; margin: 0 0 4px; }
 .view > div { padding: 0 15px; }
 </style></head><body><div id="views"></div><script>
 const views = document.getElementById('views');
-// Labels on the canvases come in a grey that a dark page swallows.
+// Labels on the canvases come in a grey that a dark page swallows, and count from the first position drawn.
 const fillText = CanvasRenderingContext2D.prototype.fillText;
-CanvasRenderingContext2D.prototype.fillText = function (...label) {
+CanvasRenderingContext2D.prototype.fillText = function (text, ...place) {
   if (this.fillStyle === '#666666') this.fillStyle = getComputedStyle(document.body).color;
-  return fillText.apply(this, label);
+  const counted = String(text).replace(/ \\((\\d+)\\)$/, (_, position) => ` (${Number(position) + first})`);
+  return fillText.call(this, counted, ...place);
 };
-let count = 0, ready = false, waiting = null;
+let count = 0, first = 0, ready = false, waiting = null;
 const tell = message => parent.postMessage({ circuitsvis: true, ...message }, '*');
 new ResizeObserver(() => tell({ height: views.scrollHeight })).observe(views);
 function draw(data) {
+  first = data.first;
   document.documentElement.style.colorScheme = data.scheme;
   document.body.style.color = data.color;
   views.style.gridTemplateColumns = `repeat(${data.columns}, minmax(0, 1fr))`;
@@ -161,7 +163,8 @@ export default function ({ data, parentElement }) {
   const color = style.getPropertyValue('--st-text-color') || style.color;
   const page = style.getPropertyValue('--st-background-color').trim();
   const dark = /^#[0-7]/.test(page) || /^rgba?\\((\\d{1,2}|1[01]\\d),/.test(page);
-  const message = { views: data.views, columns: data.columns, color, scheme: dark ? 'dark' : 'light' };
+  const { views, columns, first } = data;
+  const message = { views, columns, first, color, scheme: dark ? 'dark' : 'light' };
   if (frame) {
     frame.message = message;
     if (frame.loaded) frame.contentWindow.postMessage(message, '*');
@@ -201,11 +204,12 @@ export default function ({ data, parentElement }) {
 _views = st.components.v2.component("rephrase_circuitsvis", js=_JS)
 
 
-def show(views: Sequence[View], key: str, label: str, columns: int = 1) -> None:
-    """Draw the views side by side; label: for a screen reader."""
+def show(views: Sequence[View], key: str, label: str, count: int, columns: int = 1) -> None:
+    """Draw the views side by side; label: for a screen reader; count: of the prompt's positions."""
     data = {
         "views": [{"title": view.title, "element": view.element, "props": dict(view.props)} for view in views],
         "columns": columns,
+        "first": max(0, count - POSITIONS),
         "label": label,
         "frame": _FRAME,
         "script": f"{_NAME}?v={version('circuitsvis')}",

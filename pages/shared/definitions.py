@@ -46,6 +46,12 @@ difference, and the heads of a layer (with the attention bias, where there is on
 Green: within rounding of the models' dtype.
 """
 
+HEAD_CHECKS = """
+What each source token writes sums to the head's direct logit attribution; and attention times the OV circuit's logit
+difference is what a token writes. Each with the largest residual found on this prompt; green: within rounding of the
+models' dtype.
+"""
+
 PATCHING = """
 **Cross-model activation patching.** The recipient runs the prompt; one activation is replaced by the donor's on the
 same tokens. **Effect** = logit difference of the patched recipient − that of the recipient, in logits. **Score** =

@@ -34,8 +34,14 @@ def link(head: Place) -> None:
 
 def on_screen(attention: Attention) -> Place:
     """The chosen head, or while none is chosen the one that differs most."""
-    chosen = state.chosen_head(*attention.weight.shape[1:3])
-    return chosen or attention.top_heads(followed(attention)[0], 1)[0]
+    layers, heads = attention.weight.shape[1:3]
+    if chosen := state.chosen_head(layers, heads):
+        return chosen
+    if state.view("head"):
+        st.warning(f"These models have no head {state.view('head')}; layers go to {layers - 1}, heads to {heads - 1}.")
+    best = [attention.top_heads(role, 1)[0] for role in followed(attention)]
+    change = {role: abs(attention.change(role)[place]) for role, place in zip(followed(attention), best)}
+    return max(zip(best, change.values()), key=lambda found: found[1])[0]
 
 
 def followed(attention: Attention) -> list[str]:
@@ -82,7 +88,10 @@ def all_names(shape: tuple[int, int]) -> list[str]:
 def list_input(shape: tuple[int, int], preset: Sequence[Place], caption: str) -> list[Place]:
     """Heads to choose from all of the model's; as long as nobody edits them, the preset."""
     names = all_names(shape)
-    edited = [name for name in state.view("listed").split(",") if name in set(names)]
+    asked, known = [name for name in state.view("listed").split(",") if name], set(names)
+    if absent := [name for name in asked if name not in known]:
+        st.warning(f"These models have no {', '.join(absent)}.")
+    edited = [name for name in asked if name in known]
     value = edited or [head_name(*place) for place in preset]
     mirror("input_listed", value)
 

@@ -18,7 +18,7 @@ from core.experiment import (
 from pages.shared import state
 from pages.shared.jobs import service
 from pages.shared.text import plain, quoted
-from pages.shared.widgets import mirror
+from pages.shared.widgets import edited, mirror
 
 MOST_WORDS = 60
 OWN = "own models"
@@ -56,9 +56,9 @@ def finish(slots: dict, errors: dict[str, str], suggested: tuple[str, ...]) -> N
 def _input(kind, label: str, name: str, **options) -> object:
     """A widget on one field of the experiment, and the slot below it."""
     key = f"input_{name}"
-    value = getattr(state.experiment(), name)
-    mirror(key, value)
-    kind(label, key=key, on_change=lambda: state.edit(**{name: st.session_state[key]}), **options)
+    mirror(key, getattr(state.experiment(), name))
+    change = lambda: state.edit(**{name: st.session_state[key]})  # noqa: E731
+    kind(label, key=key, on_change=edited(key, change), **options)
     return st.empty()
 
 
@@ -84,7 +84,7 @@ def _pair(experiment: Experiment) -> object:
             return f"{experiment.base} → {experiment.instruct}"
         return pairs[name].title if name in pairs else f"{name} (unknown)"
 
-    st.selectbox("Pair of models", ids, key="input_pair", on_change=choose, format_func=title)
+    st.selectbox("Pair of models", ids, key="input_pair", on_change=edited("input_pair", choose), format_func=title)
     if current in pairs:
         st.caption(plain(_pair_line(pairs[current])))
     return st.empty()
@@ -110,7 +110,9 @@ def _sentence(experiment: Experiment) -> object:
         sentence = st.session_state.input_sentence
         state.edit(sentence=sentence, **_same_place(state.experiment(), sentence))
 
-    st.text_input("Sentence", key="input_sentence", on_change=change, placeholder=DEFAULT_SENTENCE)
+    st.text_input(
+        "Sentence", key="input_sentence", on_change=edited("input_sentence", change), placeholder=DEFAULT_SENTENCE
+    )
     return st.empty()
 
 
@@ -145,14 +147,16 @@ def _original(experiment: Experiment) -> object:
         "Original word: click it, or type it",
         options,
         key=key,
-        on_change=pick,
-        format_func=lambda i: plain(all_words[i]),
+        on_change=edited(key, pick),
+        # Pills of one label would be one pill: what tells them apart is not seen.
+        format_func=lambda i: plain(all_words[i]) + "\u2060" * all_words[:i].count(all_words[i]),
     )
     mirror("input_original", experiment.original)
+    change = lambda: state.edit(original=st.session_state.input_original, occurrence=0)  # noqa: E731
     st.text_input(
         "Original word",
         key="input_original",
-        on_change=lambda: state.edit(original=st.session_state.input_original, occurrence=0),
+        on_change=edited("input_original", change),
         label_visibility="collapsed",
         placeholder="the word to be replaced",
     )
@@ -180,7 +184,7 @@ def suggestions(slot, strings: tuple[str, ...]) -> None:
         "INSTRUCT suggests",
         shown,
         key="pick_answer",
-        on_change=lambda: state.edit(answer=st.session_state.pick_answer or ""),
+        on_change=edited("pick_answer", lambda: state.edit(answer=st.session_state.pick_answer or "")),
         format_func=quoted if experiment.is_free else plain,
     )
 
@@ -226,7 +230,7 @@ def _colon(experiment: Experiment) -> None:
         ["first", "second"],
         key=key,
         required=True,
-        on_change=lambda: state.edit(colon=int(st.session_state[key] == "second")),
+        on_change=edited(key, lambda: state.edit(colon=int(st.session_state[key] == "second"))),
     )
 
 

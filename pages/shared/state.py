@@ -7,6 +7,7 @@ it, so that a copied link shows the same; an address that changes from outside (
 from __future__ import annotations
 
 import re
+import time
 from dataclasses import replace
 
 import streamlit as st
@@ -35,12 +36,18 @@ VIEW = {
 }
 
 
+LAG = 1.0  # seconds that a browser may take to show the address that a run has written
+_TOKENS = {"pair", "base", "instruct", "instruction", "sentence", "original", "occurrence", "prompt"}
+
+
 def experiment() -> Experiment:
     return st.session_state.experiment
 
 
 def edit(**changes) -> None:
-    """Change the experiment; for callbacks."""
+    """Change the experiment; for callbacks. A followed token is forgotten: in other tokens it would be another one."""
+    if _TOKENS & changes.keys() and "picked" not in changes:
+        changes["picked"] = None
     st.session_state.experiment = replace(experiment(), **changes)
 
 
@@ -73,9 +80,9 @@ def read_address(page: str) -> None:
     known = "experiment" in st.session_state
     switched = known and page != st.session_state.page and not query
     st.session_state.page = page
-    if known and (query == st.session_state.address or switched):
+    if known and (query == st.session_state.address or switched or _lags(query)):
         # A run that ends early writes no address: the empty one must not be read as a new one by the next.
-        st.session_state.address = query
+        _leave_for(query)
         return
     st.session_state.experiment, complaints = from_query(query)
     names = set(Experiment.__dataclass_fields__)
@@ -91,10 +98,23 @@ def read_address(page: str) -> None:
     st.session_state.address = query
 
 
+def _lags(query: dict[str, str]) -> bool:
+    """Whether the browser only has not seen the newest address yet: an edit soon after an edit, not the back button."""
+    now = time.monotonic()
+    return any(query == address and now - when < LAG for address, when in st.session_state.get("left", []))
+
+
 def write_address() -> None:
     """Spell the experiment and the view in the address."""
     shown = {name: value for name, value in st.session_state.view.items() if value and value != VIEW[name][0]}
     query = {**to_query(experiment()), **shown}
     if query != st.query_params.to_dict():
         st.query_params.from_dict(query)
-    st.session_state.address = query
+    _leave_for(query)
+
+
+def _leave_for(address: dict[str, str]) -> None:
+    """The tab's address is another one; for a moment the browser may still send the one before."""
+    if address != st.session_state.address:
+        st.session_state.left = [*st.session_state.get("left", [])[-7:], (st.session_state.address, time.monotonic())]
+        st.session_state.address = address

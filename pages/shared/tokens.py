@@ -14,6 +14,7 @@ button { all: unset; cursor: pointer; white-space: pre; padding: 2px 3px 1px; bo
   display: inline-flex; flex-direction: column; align-items: flex-start; unicode-bidi: isolate; max-width: 100%;
   overflow-wrap: anywhere; }
 button:hover, button:focus-visible { border-color: var(--st-primary-color); }
+button:focus-visible { outline: 2px solid var(--st-text-color); outline-offset: 1px; }
 button.role { border-color: var(--st-primary-color); }
 .role-name { font: 600 0.62rem/1 var(--st-font, sans-serif); color: var(--st-primary-color); white-space: nowrap; }
 .mark { opacity: 0.45; }

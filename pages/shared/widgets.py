@@ -1,12 +1,14 @@
 """Widgets that show what the session holds."""
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 
 import streamlit as st
 
 from pages.shared import state
 
 SENDS = 3
+ECHO = 0.5  # seconds in which the browser may still send the value that was replaced
 
 
 def mirror(key: str, value) -> None:
@@ -18,9 +20,22 @@ def mirror(key: str, value) -> None:
     sends = st.session_state.setdefault("sends", {})
     if st.session_state.get(key) != value:
         sends[key] = SENDS
+        if key in st.session_state:
+            st.session_state.setdefault("replaced", {})[key] = st.session_state[key], time.monotonic()
     if sends.get(key, 0) > 0:
         sends[key] -= 1
         st.session_state[key] = value
+
+
+def edited(key: str, change: Callable[[], None]) -> Callable[[], None]:
+    """A mirrored widget's callback: `change`, unless a rerun that was under way only brings back what was replaced."""
+
+    def call() -> None:
+        old, when = st.session_state.get("replaced", {}).get(key, (None, 0.0))
+        if st.session_state[key] != old or time.monotonic() - when > ECHO:
+            change()
+
+    return call
 
 
 def choice(kind, label: str, name: str, options: Mapping[str, str], **widget) -> str:
@@ -29,5 +44,5 @@ def choice(kind, label: str, name: str, options: Mapping[str, str], **widget) ->
     value = state.view(name) if state.view(name) in options else next(iter(options))
     mirror(key, value)
     change = lambda: state.set_view(name, st.session_state[key])  # noqa: E731
-    kind(label, list(options), key=key, on_change=change, format_func=options.get, **widget)
+    kind(label, list(options), key=key, on_change=edited(key, change), format_func=options.get, **widget)
     return value

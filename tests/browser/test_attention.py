@@ -104,6 +104,24 @@ def test_a_clicked_token_is_followed_in_a_map_of_its_own(viewer):
     assert "picked=2" in viewer.page.url
 
 
+def test_a_long_prompt_keeps_its_positions_in_the_views(viewer_of):
+    viewer = viewer_of()
+    viewer.page.add_init_script(RECORD_TEXT)
+    viewer.open("attention", sentence="The quick fox runs over the dog, " + "a small cat and " * 10 + "a big bird.")
+    frame = drawn(viewer, "pattern", 2)
+    labels = {text for text in frame.evaluate("window.written") if re.fullmatch(r".* \(\d+\)", text)}
+    positions = {int(re.search(r"\((\d+)\)$", text)[1]) for text in labels}
+    tokens = viewer.page.locator(".st-key-strip_base button")
+    count = tokens.count()
+    assert count > 60 and positions and max(positions) == count - 1 and min(positions) == count - 48
+
+
+def test_impossible_heads_in_the_address_are_told(viewer):
+    viewer.open("attention", head="L99H99", listed="L9H9,L0H1")
+    viewer.told("no head L99H99")
+    viewer.told("no L9H9")
+
+
 def test_a_link_restores_the_listed_heads(viewer):
     viewer.open("attention", listed="L0H1,L1H3")
     for name in ("L0H1", "L1H3"):

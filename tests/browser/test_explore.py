@@ -4,6 +4,8 @@ import re
 
 from playwright.sync_api import expect
 
+from pages.shared.state import LAG
+
 HOSTILE = "The <img src=x onerror=alert(1)> quick </script> **fox** [x](http://evil.test/a) ![y](http://evil.test/b)"
 
 
@@ -44,11 +46,44 @@ def test_a_copied_link_shows_another_viewer_the_same(viewer_of):
     assert first.figures == second.figures
 
 
+def test_each_occurrence_of_a_word_can_be_clicked(viewer):
+    viewer.open(sentence="The big quick fox is a quick dog.")
+    pills = viewer.page.locator(".st-key-pick_original").get_by_role("radio").filter(has_text="quick")
+    pills.nth(0).click()
+    expect(viewer.page).to_have_url(re.compile("occurrence=1"))
+    viewer.settle()
+    first = viewer.figures
+    pills.nth(1).click()
+    expect(viewer.page).to_have_url(re.compile("occurrence=2"))
+    viewer.settle()
+    assert viewer.figures != first
+
+
+def test_an_edited_text_has_no_followed_token(viewer):
+    viewer.open(picked="12")
+    viewer.type("Sentence", "The quick dog.")
+    expect(viewer.page).not_to_have_url(re.compile("picked="))
+    assert len(viewer.figures) == 3
+
+
+def test_an_edit_left_by_a_click_elsewhere_is_taken_as_it_was_typed(viewer):
+    viewer.open()
+    box = viewer.page.get_by_label("Sentence", exact=True).first
+    box.fill("The sad fox jumps.")
+    viewer.page.get_by_role("link", name="Attribution").click()
+    viewer.page.wait_for_timeout(1500)
+    viewer.settle()
+    expect(viewer.page.get_by_label("Sentence", exact=True).first).to_have_value("The sad fox jumps.")
+    expect(viewer.page.locator(".st-key-input_original input")).to_have_value("sad")
+
+
 def test_the_back_button_brings_the_previous_prompt_back(viewer):
     viewer.open()
     before = viewer.figures
     viewer.type("Sentence", "The quick horse jumps over the dog.")
     assert viewer.figures != before
+    # An address that comes back sooner is taken for a browser that lags behind an edit.
+    viewer.page.wait_for_timeout(1000 * LAG)
     viewer.page.go_back()
     expect(viewer.page.get_by_label("Sentence", exact=True).first).to_have_value("The quick fox jumps over the dog.")
     viewer.settle()
@@ -58,13 +93,14 @@ def test_the_back_button_brings_the_previous_prompt_back(viewer):
 def test_editing_while_the_models_run_shows_the_last_edit_only(viewer):
     viewer.open()
     box = viewer.page.get_by_label("Sentence", exact=True).first
-    for noun in ("horse", "bird", "wolf", "bear"):
-        box.fill(f"The quick {noun} jumps over the dog.")
+    for words in ("quick horse", "sad bird", "old wolf", "tired bear"):
+        box.fill(f"The {words} jumps over the dog.")
         box.press("Enter")
-    viewer.page.wait_for_timeout(500)
+    viewer.page.wait_for_timeout(1500)
     viewer.settle()
+    expect(viewer.page.get_by_role("heading", name="tired")).to_be_visible()
     edited = viewer.figures
-    viewer.open(sentence="The quick bear jumps over the dog.")
+    viewer.open(sentence="The tired bear jumps over the dog.", original="tired")
     assert viewer.figures == edited
 
 

@@ -192,3 +192,9 @@ def test_the_other_colon_keeps_its_number_whichever_is_chosen():
 
 def test_without_bos_the_mass_on_it_is_absent():
     assert np.isnan(synthetic(random_weights(0), random_weights(1), end=5).bos).all()
+
+
+def test_the_table_of_another_measure_names_it(attention):
+    frame = attention.to_frame("written")
+    row = frame.query("model == 'instruct' and role == 'original' and layer == 1 and head == 2").iloc[0]
+    assert row["written"] == attention.written[1, 1, 2, attention.roles["original"]] and "value" not in frame
