@@ -15,12 +15,16 @@ with figures(answer):
     else:
         attention = answer.result
         head = heads.on_screen(attention)
-        parts.sources(attention, overview.result)
-        parts.strips(attention, head)
-        parts.heatmaps(attention, head)
-        parts.layers(attention)
-        listed = parts.head_list(attention)
-        parts.tables(attention, listed)
-        views.patterns(attention, head)
-        views.layer(attention, head)
+        above, layer = st.container(), st.container()
+        # A layer's small maps are quickly drawn: they do not wait for the large figures above them.
+        with layer:
+            views.layer(attention, head)
+        with above:
+            parts.sources(attention, overview.result)
+            parts.strips(attention, head)
+            parts.heatmaps(attention, head)
+            parts.layers(attention)
+            listed = parts.head_list(attention)
+            parts.tables(attention, listed)
+            views.patterns(attention, head)
         views.chosen_heads(listed)
