@@ -39,9 +39,8 @@ def on_screen(attention: Attention) -> Place:
         return chosen
     if state.view("head"):
         st.warning(f"These models have no head {state.view('head')}; layers go to {layers - 1}, heads to {heads - 1}.")
-    best = [attention.top_heads(role, 1)[0] for role in followed(attention)]
-    change = {role: abs(attention.change(role)[place]) for role, place in zip(followed(attention), best)}
-    return max(zip(best, change.values()), key=lambda found: found[1])[0]
+    best = [(role, attention.top_heads(role, 1)[0]) for role in followed(attention)]
+    return max(best, key=lambda found: abs(attention.change(found[0])[found[1]]))[1]
 
 
 def followed(attention: Attention) -> list[str]:

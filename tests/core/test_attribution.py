@@ -133,3 +133,13 @@ def test_top_heads_come_by_the_size_of_their_change(pair_of):
         assert row.name == f"L{row.layer}H{row.head}"
         assert (row.base, row.instruct) == tuple(found.head[:, row.layer, row.head])
         assert row.change == row.instruct - row.base
+
+
+def test_a_check_along_the_other_models_direction_does_not_speak_of_the_logit_difference(pair_of):
+    pair = pair_of()
+    base, instruct = (
+        [check.name for check in attribute(pair.recordings, pair.prompt, "instruct").checks if check.name.startswith(m)]
+        for m in ("base", "instruct")
+    )
+    assert "logit_diff" not in base[0] and "INSTRUCT's direction" in base[0]
+    assert "logit_diff" in instruct[0]
