@@ -10,7 +10,7 @@ from core.head_results import HeadPatches, HeadReport, HeadScores
 
 if TYPE_CHECKING:
     from cache.questions import Work
-    from core.loading import LoadedPair
+    from core.models.loading import LoadedPair
 
 # Scores on random tokens depend on no prompt: once a resident pair. Read and written in the worker's thread only.
 _scores: WeakKeyDictionary[LoadedPair, HeadScores] = WeakKeyDictionary()

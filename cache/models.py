@@ -16,7 +16,7 @@ from functools import cached_property
 from typing import Any
 
 from cache.job import MustWait
-from core.memory import GB, free_bytes
+from core.models.memory import GB, free_bytes
 
 REMEDY = "choose a smaller pair or a smaller dtype, or raise REPHRASE_MEMORY_GB"
 SHARE_FOR_MODELS = 0.8  # of the free memory; the rest is for activations

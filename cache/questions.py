@@ -17,7 +17,7 @@ from core.prompt import Prompt
 from core.results import MODELS, Attribution, Summary
 
 if TYPE_CHECKING:
-    from core.loading import LoadedPair
+    from core.models.loading import LoadedPair
     from core.runs import Runs
 
 # A viewer's first figures go before anybody's text, and that before anybody's sweep.

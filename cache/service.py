@@ -20,11 +20,11 @@ from cache.models import Residents, memory_budget
 from cache.questions import QUESTIONS, Work
 from cache.worker import Context, Worker
 from core.experiment import Experiment
-from core.pairs import PairSpec, find_pair, registry
+from core.models.pairs import PairSpec, find_pair, registry
 from core.settings import Settings
 
 if TYPE_CHECKING:
-    from core.loading import LoadedPair
+    from core.models.loading import LoadedPair
 
 SHARE_FOR_RECORDINGS = 0.1  # of the memory budget
 
@@ -78,7 +78,7 @@ class Service:
         return str(self.settings.pairs or "")
 
     def _device(self) -> str:
-        from core.loading import pick_device
+        from core.models.loading import pick_device
 
         return pick_device(self.settings.device)
 
@@ -105,7 +105,7 @@ class Service:
         ctx.progress(0, 0, "starting torch")
         if "torch" not in sys.modules:
             wait_for_quiet()
-        from core.loading import bytes_needed, find_checkpoints, fit_threads, load_pair
+        from core.models.loading import bytes_needed, find_checkpoints, fit_threads, load_pair
 
         spec = self.spec(experiment)
         dtype = experiment.dtype or self.settings.dtype or spec.dtype

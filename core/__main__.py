@@ -18,8 +18,8 @@ import pandas as pd
 
 from core.experiment import DEFAULT_INSTRUCTION, DTYPES, Experiment, InputError, check
 from core.export import TABLES, describe, to_json, write_whole
-from core.memory import GB
-from core.pairs import find_pair
+from core.models.memory import GB
+from core.models.pairs import find_pair
 from core.patching_plan import unit
 from core.results import Check, checks_frame
 from core.settings import Settings, settings
@@ -144,7 +144,7 @@ def _analyze(args: argparse.Namespace) -> str:
     sites, environment = _sites(args), _settings()
     _check_targets(args)
     # Torch and transformers are loaded only for input that can be analysed.
-    from core.loading import fit_threads, load_pair
+    from core.models.loading import fit_threads, load_pair
     from core.runs import run
 
     clock = _Clock()

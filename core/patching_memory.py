@@ -8,7 +8,7 @@ from math import ceil
 from transformer_lens.model_bridge import TransformerBridge
 
 from core.experiment import InputError
-from core.memory import free_bytes
+from core.models.memory import free_bytes
 from core.patching_plan import Row
 from core.recording import Recording
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from core.experiment import Experiment, InputError
-from core.loading import LoadedPair
 from core.logit_difference import suggest
+from core.models.loading import LoadedPair
 from core.prompt import MAX_TOKENS, Prompt, check_same_answer, check_same_tokens, tokenize, with_answer
 from core.recording import Recording, record
 from core.results import MODELS

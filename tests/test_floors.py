@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from core.pairs import registry
+from core.models.pairs import registry
 from core.settings import variables
 
 ROOT = Path(__file__).parents[1]

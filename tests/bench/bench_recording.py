@@ -9,8 +9,8 @@ import torch
 from transformers import AutoModelForCausalLM
 
 from core.experiment import Experiment
-from core.loading import fit_threads, load_pair
-from core.pairs import registry
+from core.models.loading import fit_threads, load_pair
+from core.models.pairs import registry
 from core.runs import read_prompt, record_both
 
 RUNS = 40

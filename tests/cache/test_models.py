@@ -8,7 +8,7 @@ import pytest
 
 from cache.models import InUse, Residents, TooLarge, memory_budget
 from cache.worker import Worker
-from core.memory import GB, free_bytes
+from core.models.memory import GB, free_bytes
 
 
 class Model:
@@ -202,7 +202,7 @@ def test_the_budget_is_as_set_or_a_part_of_what_is_free():
 
 
 def test_a_containers_limit_bounds_what_is_free(tmp_path, monkeypatch):
-    monkeypatch.setattr("core.memory.CGROUP", tmp_path)
+    monkeypatch.setattr("core.models.memory.CGROUP", tmp_path)
     (tmp_path / "memory.current").write_text("70000\n")
     (tmp_path / "memory.stat").write_text("anon 1\ninactive_file 5000\n")
     (tmp_path / "memory.max").write_text("100000\n")

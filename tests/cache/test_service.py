@@ -10,9 +10,9 @@ import pytest
 from cache.service import Service
 from core.attribution import attribute
 from core.experiment import Experiment, InputError
-from core.loading import load_pair
 from core.logit_difference import summarize
-from core.pairs import registry
+from core.models.loading import load_pair
+from core.models.pairs import registry
 from core.runs import run
 from core.settings import Settings
 

@@ -15,7 +15,7 @@ from huggingface_hub.errors import GatedRepoError, HfHubHTTPError
 from safetensors.torch import load, save
 
 from core.__main__ import main
-from core.pairs import registry
+from core.models.pairs import registry
 
 ROOT = Path(__file__).parents[2]
 TINY = registry()["tiny"]
@@ -250,7 +250,7 @@ def test_a_gated_model_without_access_is_told_with_the_way_out(capsys, tmp_path,
 
 
 def test_too_little_memory_is_told_before_weights_are_read(capsys, tmp_path, monkeypatch):
-    monkeypatch.setattr("core.loading.free_bytes", lambda device: 1000)
+    monkeypatch.setattr("core.models.loading.free_bytes", lambda device: 1000)
     status, _, err = run(capsys, *GIVEN, "--json", tmp_path / "o.json")
     assert status == 2 and "GB free" in err and "smaller" in err
 

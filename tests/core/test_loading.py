@@ -8,8 +8,8 @@ import pytest
 import transformers
 
 from core.experiment import Experiment, InputError
-from core.loading import load_pair
-from core.pairs import PairSpec
+from core.models.loading import load_pair
+from core.models.pairs import PairSpec
 from core.runs import read_prompt
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from core.experiment import Experiment, InputError
-from core.pairs import Shape, find_pair, read_pairs, registry
+from core.models.pairs import Shape, find_pair, read_pairs, registry
 
 # Published parameter counts in billions, from the models' own cards.
 PUBLISHED = {

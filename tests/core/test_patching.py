@@ -8,8 +8,8 @@ import torch
 from transformer_lens import patching as reference
 
 from core.experiment import Experiment
-from core.loading import load_pair
-from core.pairs import registry
+from core.models.loading import load_pair
+from core.models.pairs import registry
 from core.patching import position_map, sweep
 from core.readout import readout
 from core.runs import run

@@ -1,6 +1,6 @@
 """The registry of model pairs: what can be compared, where its weights are, how much memory it needs.
 
-Reads `pairs.toml` beside this file and, where given, a user's own file of the same form. Loads no model.
+Reads `core/pairs.toml` and, where given, a user's own file of the same form. Loads no model.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pathlib import Path
 
 from core.experiment import DTYPES, Experiment, InputError
 
-REGISTRY = Path(__file__).with_name("pairs.toml")
+REGISTRY = Path(__file__).parents[1] / "pairs.toml"
 BYTES = {"float64": 8, "float32": 4, "bfloat16": 2, "float16": 2}
 
 

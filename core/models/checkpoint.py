@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from core.experiment import InputError, shorten
-from core.pairs import is_folder
+from core.models.pairs import is_folder
 
 _HUB_FILES = ["*.json", "*.safetensors", "tokenizer.model", "*.txt"]
 _HUB_DOUBLES = ["consolidated*", "original/*"]  # the same weights once more, in another layout

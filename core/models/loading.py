@@ -13,10 +13,10 @@ import torch
 import transformers
 from transformer_lens.model_bridge import TransformerBridge
 
-from core.checkpoint import Checkpoint, check_comparable, check_same_sizes, find_checkpoint, weights_hash
 from core.experiment import InputError, shorten
-from core.memory import GB, free_bytes
-from core.pairs import BYTES, PairSpec
+from core.models.checkpoint import Checkpoint, check_comparable, check_same_sizes, find_checkpoint, weights_hash
+from core.models.memory import GB, free_bytes
+from core.models.pairs import BYTES, PairSpec
 
 DTYPES = {name: getattr(torch, name) for name in BYTES}
 # Beside the weights: activations of a prompt, a readout's slice, allocator slack.
