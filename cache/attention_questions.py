@@ -58,7 +58,7 @@ def head_scores(work: Work) -> HeadScores:
 def head_patches(work: Work, layer: int, head: int) -> tuple[HeadPatches, HeadPatches]:
     """One head's patches in both directions, INSTRUCT → BASE first."""
     from core.head_patches import patch_head
-    from core.patching_plan import DIRECTIONS
+    from core.patching.plan import DIRECTIONS
 
     found = []
     for direction in DIRECTIONS:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from core.patching_results import Estimate, Greedy, Pairs, PositionMap, Sets, Sweep
+from core.patching.results import Estimate, Greedy, Pairs, PositionMap, Sets, Sweep
 
 if TYPE_CHECKING:
     from cache.questions import Work
@@ -18,27 +18,27 @@ NAMES = {"instruct_to_base": "INSTRUCT → BASE", "base_to_instruct": "BASE → 
 
 
 def estimate(work: Work, site: str, direction: str) -> Estimate:
-    from core.patching_estimate import estimate
+    from core.patching.estimate import estimate
 
     return estimate(work.runs.recordings, work.runs.prompt, (site,), direction)[site]
 
 
 def sweep(work: Work, site: str, direction: str, positions: Positions) -> Sweep:
-    from core.patching import sweep
+    from core.patching.sweeps import sweep
 
     plan = (site, direction, positions)
     return sweep(work.runs.recordings, work.runs.prompt, *plan, **_watched(work, f"{site} patches {NAMES[direction]}"))
 
 
 def position_map(work: Work, site: str, direction: str) -> PositionMap:
-    from core.patching import position_map
+    from core.patching.sweeps import position_map
 
     watched = _watched(work, f"{site} patches {NAMES[direction]}, one position at a time")
     return position_map(work.runs.recordings, work.runs.prompt, site, direction, **watched)
 
 
 def pairs(work: Work, members: tuple[tuple[int, int], ...], site: str, direction: str, positions: Positions) -> Pairs:
-    from core.patching import patch_pairs
+    from core.patching.sweeps import patch_pairs
 
     watched = _watched(work, f"{site} patches {NAMES[direction]}, one and two at a time")
     return patch_pairs(work.runs.recordings, work.runs.prompt, members, site, direction, positions, **watched)
@@ -46,7 +46,7 @@ def pairs(work: Work, members: tuple[tuple[int, int], ...], site: str, direction
 
 def head_set(work: Work, members: tuple[tuple[int, int], ...], site: str, direction: str, positions: Positions) -> Sets:
     """All members patched at once."""
-    from core.patching import patch_sets
+    from core.patching.sweeps import patch_sets
 
     watched = _watched(work, f"{site} patches {NAMES[direction]}, a set at once")
     return patch_sets(work.runs.recordings, work.runs.prompt, [members], site, direction, positions, **watched)
@@ -54,8 +54,8 @@ def head_set(work: Work, members: tuple[tuple[int, int], ...], site: str, direct
 
 def greedy(work: Work, steps: int, site: str, direction: str, positions: Positions) -> Greedy:
     """The sweep that ranks the heads is taken from the kept answers where it is there."""
-    from core.patching import sweep
-    from core.patching_greedy import greedy
+    from core.patching.greedy import greedy
+    from core.patching.sweeps import sweep
 
     plan, given = (site, direction, positions), (work.runs.recordings, work.runs.prompt)
     singles = work.known("sweep", site=site, direction=direction, positions=positions)

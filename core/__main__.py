@@ -20,7 +20,7 @@ from core.experiment import DEFAULT_INSTRUCTION, DTYPES, Experiment, InputError,
 from core.export import TABLES, describe, to_json, write_whole
 from core.models.memory import GB
 from core.models.pairs import find_pair
-from core.patching_plan import unit
+from core.patching.plan import unit
 from core.results import Check, checks_frame
 from core.settings import Settings, settings
 
@@ -173,7 +173,7 @@ def _tables(runs, sites: list[str], args: argparse.Namespace, clock: _Clock) -> 
     from core.attention import attend
     from core.attribution import attribute
     from core.logit_difference import summarize
-    from core.patching import sweep
+    from core.patching.sweeps import sweep
 
     attribution, attention = attribute(runs.recordings, runs.prompt), attend(runs.recordings, runs.prompt)
     tables = {

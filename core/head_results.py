@@ -7,14 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from core.patching_results import Gap
+from core.patching.results import Gap
 from core.results import MODELS, Check, group_name, head_name
 
 # What the OV circuit is fed with; defined in `core.ov_circuit`.
 OV_INPUTS = ("recorded", "embedding", "effective")
 # A token stands at an end of the vocabulary when at most this share of the other tokens lies beyond it.
 EDGE = 0.01
-# What is patched of one head: alone, then jointly with the query heads of its KV group; sites of `core.patching_plan`.
+# What is patched of one head: alone, then jointly with the query heads of its KV group; sites of `core.patching.plan`.
 HEAD_PATCHES = ("z", "value_only", "pattern_only", "joint_z", "joint_value_only", "joint_pattern_only", "v")
 
 

@@ -11,8 +11,8 @@ from cache.job import Job
 from core.charts.attribution import layer_bars
 from core.charts.grid import Panel
 from core.charts.heatmap import head_heatmaps
-from core.patching_plan import unit
-from core.patching_results import Estimate, Sweep, agreement
+from core.patching.plan import unit
+from core.patching.results import Estimate, Sweep, agreement
 from pages.patching.board import Board, known, troubles, watch
 from pages.patching.plan import DIRECTIONS, SITES, Plan
 from pages.shared import definitions, state

@@ -8,8 +8,8 @@ import numpy as np
 
 from cache.questions import Overview
 from core.charts import theme
-from core.patching_plan import unit
-from core.patching_results import Gap, Sweep
+from core.patching.plan import unit
+from core.patching.results import Gap, Sweep
 
 SITES = {
     "z": "output patch of one head (z)",
@@ -31,7 +31,7 @@ DIRECTIONS = {"instruct_to_base": "INSTRUCT → BASE", "base_to_instruct": "BASE
 
 @dataclass(frozen=True)
 class Plan:
-    """site, direction, positions: of `core.patching`; show: "score" or "effect"; overview: of the prompt on screen."""
+    """site, direction, positions: of `core.patching.sweeps`; show: "score" or "effect"; overview: of the prompt on screen."""
 
     site: str
     direction: str

@@ -9,8 +9,8 @@ import pandas as pd
 import streamlit as st
 
 from core.charts.patching import exact_vs_estimate, layer_position_map, pair_matrix, recovery_curve
-from core.patching_plan import LAYER_SITES, unit
-from core.patching_results import agreement
+from core.patching.plan import LAYER_SITES, unit
+from core.patching.results import agreement
 from core.results import head_name
 from pages.patching import values
 from pages.patching.board import Board, known, troubles

@@ -6,8 +6,8 @@ import pandas as pd
 import streamlit as st
 
 from core.attention_results import Attention
-from core.patching_plan import unit
-from core.patching_results import Sweep
+from core.patching.plan import unit
+from core.patching.results import Sweep
 from core.results import MODELS, head_name
 from pages.patching.board import Board, known
 from pages.patching.plan import Plan

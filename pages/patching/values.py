@@ -7,7 +7,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from core.charts.patching import value_output_scatter
-from core.patching_results import Sweep
+from core.patching.results import Sweep
 from core.results import group_name, head_name
 from pages.patching.plan import Plan
 

@@ -13,7 +13,7 @@ from dataclasses import replace
 import streamlit as st
 
 from core.experiment import Experiment, from_query, shorten, to_query
-from core.patching_plan import GROUP_SITES, HEAD_SITES, LAYER_SITES
+from core.patching.plan import GROUP_SITES, HEAD_SITES, LAYER_SITES
 
 # What a link says about the view rather than the numbers' question: name → (default, pattern).
 VIEW = {

@@ -20,9 +20,9 @@ import torch
 import transformers
 from transformer_lens import patching as reference
 
-from core.patching import Recordings, sweep
-from core.patching_memory import TOKENS
-from core.patching_pass import shape_of
+from core.patching.budget import TOKENS
+from core.patching.growing_pass import shape_of
+from core.patching.sweeps import Recordings, sweep
 from core.prompt import Prompt
 from tests.random_llama import random_llama, recorded_pair
 

@@ -7,8 +7,8 @@ import torch
 from cache import patching_questions
 from cache.job import Cancelled
 from cache.questions import Work
-from core.patching import sweep
-from core.patching_memory import Budget
+from core.patching.budget import Budget
+from core.patching.sweeps import sweep
 from core.recording import record
 from core.runs import Runs
 
@@ -43,7 +43,7 @@ class Line:
 def small_chunks(monkeypatch, pair_of):
     """Three rows a chunk, the no-op included: several chunks a sweep."""
     tokens = 3 * len(pair_of().prompt.ids)
-    monkeypatch.setattr("core.patching.default_budget", lambda bridge: Budget(10**9, tokens))
+    monkeypatch.setattr("core.patching.sweeps.default_budget", lambda bridge: Budget(10**9, tokens))
 
 
 @pytest.fixture
@@ -107,8 +107,8 @@ def test_a_greedy_circuit_takes_the_sweep_that_is_known_and_runs_none(pair_of, w
     pair = pair_of()
     singles = sweep(pair.recordings, pair.prompt, **PLAN)
     alone = patching_questions.greedy(work_of(Line()), steps=2, **PLAN)
-    monkeypatch.setattr("core.patching.sweep", None)
-    monkeypatch.setattr("core.patching_greedy.sweep", None)
+    monkeypatch.setattr("core.patching.sweeps.sweep", None)
+    monkeypatch.setattr("core.patching.greedy.sweep", None)
     asked = []
 
     def known(question: str, **options):

@@ -8,8 +8,8 @@ import torch
 
 from core.head_patches import patch_head
 from core.head_results import HEAD_PATCHES
-from core.patching import sweep
-from core.patching_plan import DIRECTIONS, unit
+from core.patching.plan import DIRECTIONS, unit
+from core.patching.sweeps import sweep
 
 
 @pytest.fixture(scope="module")

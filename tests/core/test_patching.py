@@ -10,7 +10,7 @@ from transformer_lens import patching as reference
 from core.experiment import Experiment
 from core.models.loading import load_pair
 from core.models.pairs import registry
-from core.patching import position_map, sweep
+from core.patching.sweeps import position_map, sweep
 from core.readout import readout
 from core.runs import run
 from tests.random_llama import random_llama, recorded_pair

@@ -8,9 +8,9 @@ import torch
 from transformer_lens.tools.analysis.attribution_patching import attribution_patch
 
 from core.experiment import InputError
-from core.patching import gap_of, sweep
-from core.patching_estimate import ESTIMATED, estimate
-from core.patching_results import agreement
+from core.patching.estimate import ESTIMATED, estimate
+from core.patching.results import agreement
+from core.patching.sweeps import gap_of, sweep
 from core.readout import readout
 from core.recording import Recording, record
 from tests.random_models import CASE_NAMES, CASES

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from core.patching import gap_of, patch_pairs, patch_sets, position_map, run_plan, sweep
-from core.patching_greedy import greedy
-from core.patching_memory import Budget
-from core.patching_pass import shape_of
-from core.patching_plan import DIRECTIONS, SITES, Patch
+from core.patching.budget import Budget
+from core.patching.greedy import greedy
+from core.patching.growing_pass import shape_of
+from core.patching.plan import DIRECTIONS, SITES, Patch
+from core.patching.sweeps import gap_of, patch_pairs, patch_sets, position_map, run_plan, sweep
 from core.readout import readout
 from tests.random_models import CASE_NAMES, CASES, FAMILIES
 

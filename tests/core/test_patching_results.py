@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from core.experiment import InputError
-from core.patching_plan import (
+from core.patching.plan import (
     LAYER_SITES,
     SITES,
     Patch,
@@ -21,7 +21,7 @@ from core.patching_plan import (
     set_row,
     sweep_rows,
 )
-from core.patching_results import Agreement, Estimate, Gap, Greedy, Pairs, PositionMap, Sets, Sweep, agreement
+from core.patching.results import Agreement, Estimate, Gap, Greedy, Pairs, PositionMap, Sets, Sweep, agreement
 
 SHAPE = Shape(layers=2, heads=4, groups=2, positions=5)
 COLUMNS = ["direction", "site", "layer", "head", "logit_diff", "effect", "score"]
@@ -29,7 +29,7 @@ GAP = Gap("instruct_to_base", recipient=-1.0, donor=3.0, noise=0.1)
 
 
 def test_plans_and_results_do_not_import_torch():
-    code = "import sys, core.patching_results; sys.exit(any(m in sys.modules for m in ('torch', 'transformers')))"
+    code = "import sys, core.patching.results; sys.exit(any(m in sys.modules for m in ('torch', 'transformers')))"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 

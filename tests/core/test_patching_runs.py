@@ -11,10 +11,10 @@ from torch.profiler import ProfilerActivity, profile
 
 from core.experiment import InputError
 from core.logit_difference import next_token_logits
-from core.patching import patch_sets, run_plan, sweep
-from core.patching_memory import Budget, default_budget, row_bytes
-from core.patching_pass import chunks, lowest, shape_of
-from core.patching_plan import Patch, sweep_rows
+from core.patching.budget import Budget, default_budget, row_bytes
+from core.patching.growing_pass import chunks, lowest, shape_of
+from core.patching.plan import Patch, sweep_rows
+from core.patching.sweeps import patch_sets, run_plan, sweep
 from core.recording import record
 from tests.random_llama import random_llama, recorded_pair
 from tests.random_models import FAMILIES

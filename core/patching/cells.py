@@ -1,4 +1,4 @@
-"""Where in an activation a patch writes, and what: the index arithmetic beneath `core.patching_pass`.
+"""Where in an activation a patch writes, and what: the index arithmetic beneath `core.patching.growing_pass`.
 
 Layouts are TransformerLens': q, k, v, z (batch, pos, head, d_head); pattern (batch, head, query, key); whole layers
 (batch, pos, d_model). Writes are in place: the activations of a growing pass belong to it.
@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from core.patching_plan import LAYER_SITES, Patch
+from core.patching.plan import LAYER_SITES, Patch
 from core.recording import Recording
 
 HOOKS = {site: f"attn.hook_{site}" for site in ("z", "q", "k", "v", "pattern")}

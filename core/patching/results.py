@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from core.patching_plan import unit
+from core.patching.plan import unit
 from core.results import group_name, head_name
 
 MIN_GAP = 0.5  # logits

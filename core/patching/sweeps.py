@@ -2,7 +2,7 @@
 
 The recipient runs the prompt with some activations replaced by the donor's on the same tokens. instruct_to_base:
 INSTRUCT is the donor, BASE the recipient (what is sufficient); base_to_instruct is the mirror (what is necessary), and
-not its negative. Sites are those of `core.patching_plan`, effects and scores those of `core.patching_results`. Raw
+not its negative. Sites are those of `core.patching.plan`, effects and scores those of `core.patching.results`. Raw
 weights of both models, nothing folded, nothing centred.
 
 Every function takes the recordings of (BASE, INSTRUCT) and a prompt whose answer is set. `progress(done, total,
@@ -19,9 +19,9 @@ from itertools import combinations
 import numpy as np
 
 from core.experiment import InputError
-from core.patching_memory import Budget, default_budget
-from core.patching_pass import run_rows, shape_of
-from core.patching_plan import (
+from core.patching.budget import Budget, default_budget
+from core.patching.growing_pass import run_rows, shape_of
+from core.patching.plan import (
     DIRECTIONS,
     Direction,
     Row,
@@ -33,7 +33,7 @@ from core.patching_plan import (
     set_row,
     sweep_rows,
 )
-from core.patching_results import Gap, Pairs, PositionMap, Sets, Sweep
+from core.patching.results import Gap, Pairs, PositionMap, Sets, Sweep
 from core.prompt import Prompt
 from core.readout import readout
 from core.recording import Recording

@@ -23,9 +23,9 @@ from torch import Tensor
 from transformer_lens.model_bridge import TransformerBridge
 from transformer_lens.model_bridge.generalized_components import NormalizationBridge
 
-from core import patching_cells as at
-from core.patching_memory import Budget, rows_per_chunk
-from core.patching_plan import Patch, Row, Shape
+from core.patching import cells as at
+from core.patching.budget import Budget, rows_per_chunk
+from core.patching.plan import Patch, Row, Shape
 from core.readout import readout
 from core.recording import Recording
 

@@ -12,10 +12,10 @@ from dataclasses import replace
 import numpy as np
 
 from core.experiment import InputError
-from core.patching import Recordings, no_checkpoint, no_progress, patch_sets, roles, sweep
-from core.patching_memory import Budget, default_budget
-from core.patching_plan import Direction
-from core.patching_results import Gap, Greedy, Sweep
+from core.patching.budget import Budget, default_budget
+from core.patching.plan import Direction
+from core.patching.results import Gap, Greedy, Sweep
+from core.patching.sweeps import Recordings, no_checkpoint, no_progress, patch_sets, roles, sweep
 from core.prompt import Prompt
 
 CANDIDATES = 256  # every head of a small model; of a large one, few of the others do anything

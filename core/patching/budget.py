@@ -9,7 +9,7 @@ from transformer_lens.model_bridge import TransformerBridge
 
 from core.experiment import InputError
 from core.models.memory import free_bytes
-from core.patching_plan import Row
+from core.patching.plan import Row
 from core.recording import Recording
 
 SHARE = 0.5  # of the memory that is free; the other half is for whoever else is on the device

@@ -13,10 +13,10 @@ import torch
 from torch import Tensor
 
 from core.experiment import InputError
-from core.patching import Recordings, gap_of, roles
-from core.patching_cells import HOOKS, from_source
-from core.patching_plan import Direction
-from core.patching_results import Estimate
+from core.patching.cells import HOOKS, from_source
+from core.patching.plan import Direction
+from core.patching.results import Estimate
+from core.patching.sweeps import Recordings, gap_of, roles
 from core.prompt import Prompt
 from core.readout import readout
 from core.recording import Recording
