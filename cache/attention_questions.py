@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 from core.attention_results import Attention, Patterns
-from core.head_results import HeadPatches, HeadReport, HeadScores
+from core.head.results import HeadPatches, HeadReport, HeadScores
 
 if TYPE_CHECKING:
     from cache.questions import Work
@@ -39,7 +39,7 @@ def layer_patterns(work: Work, layer: int) -> Patterns:
 
 def head(work: Work, layer: int, head: int, source: str, ov_input: str) -> HeadReport:
     """source: a role; END where the prompt has no such token."""
-    from core.head import examine
+    from core.head.report import examine
 
     roles = work.runs.prompt.roles
     position = roles["end"] if roles.get(source) is None else roles[source]
@@ -48,7 +48,7 @@ def head(work: Work, layer: int, head: int, source: str, ov_input: str) -> HeadR
 
 def head_scores(work: Work) -> HeadScores:
     if work.pair not in _scores:
-        from core.head_scores import score_heads
+        from core.head.scores import score_heads
 
         work.ctx.progress(0, 0, "running both models on random repeated tokens")
         _scores[work.pair] = score_heads((work.pair.base, work.pair.instruct))
@@ -57,7 +57,7 @@ def head_scores(work: Work) -> HeadScores:
 
 def head_patches(work: Work, layer: int, head: int) -> tuple[HeadPatches, HeadPatches]:
     """One head's patches in both directions, INSTRUCT → BASE first."""
-    from core.head_patches import patch_head
+    from core.head.patches import patch_head
     from core.patching.plan import DIRECTIONS
 
     found = []

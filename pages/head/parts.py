@@ -11,8 +11,8 @@ from core.attention_results import Attention
 from core.charts import theme
 from core.charts.attention import attention_bars
 from core.charts.labels import visible
-from core.head_results import HEAD_PATCHES, HeadPatches, HeadReport, HeadScores
-from core.head_sentence import PatchEvidence, head_sentence
+from core.head.results import HEAD_PATCHES, HeadPatches, HeadReport, HeadScores
+from core.head.sentence import PatchEvidence, head_sentence
 from core.prompt import neighbours
 from core.results import MODELS, group_name, head_name
 from pages.shared import circuitsvis, definitions, heads

@@ -11,7 +11,7 @@ import torch
 from core.attention import attend, patterns
 from core.attention_results import Attention, LayerChange, Patterns, table_roles
 from core.attribution import attribute
-from core.head import examine
+from core.head.report import examine
 from tests.random_models import CASE_NAMES, CASES, POST_NORM
 from tests.random_pair import random_pair
 

@@ -13,11 +13,11 @@ from transformer_lens import head_detector
 
 from core.attention import attend
 from core.experiment import InputError
-from core.head import examine, weight_change
-from core.head_results import HeadReport, HeadScores, OvCircuit, OvTokens, WeightChange
-from core.head_scores import pattern_scores, repeated_tokens, score_heads
-from core.head_sentence import PatchEvidence, head_sentence
-from core.ov_circuit import ov_circuit, token_embedding
+from core.head.ov_circuit import ov_circuit, token_embedding
+from core.head.report import examine, weight_change
+from core.head.results import HeadReport, HeadScores, OvCircuit, OvTokens, WeightChange
+from core.head.scores import pattern_scores, repeated_tokens, score_heads
+from core.head.sentence import PatchEvidence, head_sentence
 from core.prompt import tokenize
 from core.recording import record
 from tests.random_models import CASE_NAMES, CASES, SIZES, boot

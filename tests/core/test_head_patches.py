@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from core.head_patches import patch_head
-from core.head_results import HEAD_PATCHES
+from core.head.patches import patch_head
+from core.head.results import HEAD_PATCHES
 from core.patching.plan import DIRECTIONS, unit
 from core.patching.sweeps import sweep
 

@@ -13,7 +13,7 @@ from math import isnan
 
 import numpy as np
 
-from core.head_results import HeadReport, OvCircuit
+from core.head.results import HeadReport, OvCircuit
 
 # Mean attention on random repeated tokens from which a score is worth a word: most of what a head attends to.
 KNOWN = 0.5

@@ -15,7 +15,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from transformer_lens.model_bridge import TransformerBridge
 
-from core.head_results import HeadScores
+from core.head.results import HeadScores
 from core.prompt import leading_bos
 
 SEQUENCES = 4

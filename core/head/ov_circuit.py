@@ -26,7 +26,7 @@ from torch import Tensor
 
 from core.attention import values
 from core.attribution import through_post_norm
-from core.head_results import OvCircuit, OvTokens
+from core.head.results import OvCircuit, OvTokens
 from core.prompt import Prompt, token_strings
 from core.readout import Readout, readout
 from core.recording import Recording

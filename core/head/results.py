@@ -10,7 +10,7 @@ import pandas as pd
 from core.patching.results import Gap
 from core.results import MODELS, Check, group_name, head_name
 
-# What the OV circuit is fed with; defined in `core.ov_circuit`.
+# What the OV circuit is fed with; defined in `core.head.ov_circuit`.
 OV_INPUTS = ("recorded", "embedding", "effective")
 # A token stands at an end of the vocabulary when at most this share of the other tokens lies beyond it.
 EDGE = 0.01
@@ -31,7 +31,7 @@ class OvTokens:
 class OvCircuit:
     """What attending to a token writes to every token's logit at END, by the direct path, at attention weight 1.
 
-    Logits have the vocabulary's mean removed (a shift of all logits changes no prediction). See `core.ov_circuit` for
+    Logits have the vocabulary's mean removed (a shift of all logits changes no prediction). See `core.head.ov_circuit` for
     the inputs and what is left out.
 
     position: the chosen source; promoted, suppressed: (model,) its tokens at either end.

@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from core.head_results import HEAD_PATCHES, HeadPatches
+from core.head.results import HEAD_PATCHES, HeadPatches
 from core.patching.growing_pass import shape_of
 from core.patching.plan import JOINT_SITES, Direction, set_row
 from core.patching.results import Gap

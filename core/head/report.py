@@ -1,7 +1,7 @@
 """One head on one prompt, BASE beside INSTRUCT: where it attends, what it writes, its OV circuit, its weights' change.
 
 Attention and what is written along the logit difference are those of `core.attention`, the OV circuit that of
-`core.ov_circuit`; nothing is run. Scores on random repeated tokens depend on no prompt: `core.head_scores`.
+`core.head.ov_circuit`; nothing is run. Scores on random repeated tokens depend on no prompt: `core.head.scores`.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from transformer_lens.model_bridge import TransformerBridge
 from core.attention import layer_attention, patterns, scaled_direction
 from core.attribution import Direction, head_outputs
 from core.experiment import InputError
-from core.head_results import HeadReport, WeightChange
-from core.ov_circuit import OvInput, ov_circuit
+from core.head.ov_circuit import OvInput, ov_circuit
+from core.head.results import HeadReport, WeightChange
 from core.prompt import Prompt
 from core.readout import readout, rounding
 from core.recording import Recording

@@ -1,0 +1,1 @@
+"""One head, in both models: what it reads, writes, attends to and carries."""
