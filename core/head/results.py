@@ -31,8 +31,8 @@ class OvTokens:
 class OvCircuit:
     """What attending to a token writes to every token's logit at END, by the direct path, at attention weight 1.
 
-    Logits have the vocabulary's mean removed (a shift of all logits changes no prediction). See `core.head.ov_circuit` for
-    the inputs and what is left out.
+    Logits have the vocabulary's mean removed (a shift of all logits changes no prediction). See `core.head.ov_circuit`
+    for the inputs and what is left out.
 
     position: the chosen source; promoted, suppressed: (model,) its tokens at either end.
     own: (model, pos) what attending to a position adds to that position's own token, in logits.

@@ -31,7 +31,7 @@ DIRECTIONS = {"instruct_to_base": "INSTRUCT → BASE", "base_to_instruct": "BASE
 
 @dataclass(frozen=True)
 class Plan:
-    """site, direction, positions: of `core.patching.sweeps`; show: "score" or "effect"; overview: of the prompt on screen."""
+    """site, direction, positions: of `core.patching`; show: "score" or "effect"; overview: of the prompt on screen."""
 
     site: str
     direction: str
