@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from core.tiny.evaluate import THRESHOLDS
+from core.tiny.evaluate import THRESHOLDS, Threshold
 
 FOLDER = Path(__file__).parent
 CARD = FOLDER / "MODEL_CARD.md"
@@ -44,15 +44,17 @@ def sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def _stated_thresholds(figures: dict[str, float]) -> str:
+def stated_thresholds(figures: dict[str, float], thresholds: tuple[Threshold, ...] = THRESHOLDS) -> str:
+    """A table of what must be reached and what was measured."""
     rows = ["| figure | must be | measured |", "|---|---|---|"]
-    for threshold in THRESHOLDS:
+    for threshold in thresholds:
         sign = "≥" if threshold.at_least else "≤"
         rows.append(f"| {threshold.figure} | {sign} {threshold.bound} | {figures[threshold.figure]:.3f} |")
     return "\n".join(rows)
 
 
-def _by_kind(figures: dict[str, float], kinds: dict[str, int]) -> str:
+def by_kind(figures: dict[str, float], kinds: dict[str, int]) -> str:
+    """A table of logit differences and top next tokens, a row a kind of prompt with its number."""
     columns = ["prompts", "n", "BASE logit_diff", "INSTRUCT logit_diff"]
     columns += ["BASE: synonym", "INSTRUCT: synonym", "INSTRUCT: copy"]
     rows = ["| " + " | ".join(columns) + " |", "|---" * len(columns) + "|"]
@@ -94,15 +96,20 @@ def write_card(
         _INTRODUCTION.format(shape=facts["shape"]),
         f"Seed {facts['seed']}; made with {facts['versions']} in {facts['minutes']:.1f} minutes of CPU time.\n",
         *(f"- `{name}/model.safetensors` sha256 `{digest}`" for name, digest in hashes.items()),
-        "\n## What it must show\n" + _stated_thresholds(figures),
+        "\n## What it must show\n" + stated_thresholds(figures),
         "\n## By kind of prompt\n`synonym` and `copy`: the top next token is an accepted word (for `opposite`, the"
-        " opposite), or the original.\n\n" + _by_kind(figures, kinds),
+        " opposite), or the original.\n\n" + by_kind(figures, kinds),
         "\n## Heads with the highest output patch scores (INSTRUCT → BASE)\nScores over the first prompts of"
         " `unseen_combination`, ratio of means; attention on the prompt of the post.\n\n" + _heads(scores, attention),
         _LIMITS.format(words=facts["words"], quick=facts["quick"]),
-        "## All figures\n```json\n" + json.dumps(stated, indent=1) + "\n```\n",
+        all_figures(stated),
     ]
     (folder / CARD.name).write_text("\n".join(parts), encoding="utf-8")
+
+
+def all_figures(stated: dict) -> str:
+    """The block that `read_stated` reads back."""
+    return "## All figures\n```json\n" + json.dumps(stated, indent=1) + "\n```\n"
 
 
 def read_stated(card: Path = CARD) -> dict:

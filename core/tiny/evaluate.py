@@ -5,6 +5,7 @@ logit_diff = logit[answer] − logit[original] at END. A head's patch score = (m
 `hook_z` is the input of the attention's output projection.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -79,11 +80,19 @@ def _differences(logits: Tensor, prompts: list[Prompt], tokenizer: PreTrainedTok
     return logits[rows, answers] - logits[rows, originals]
 
 
+def end_logits_of(
+    model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, prompts: list[Prompt]
+) -> Iterator[tuple[list[int], Tensor]]:
+    """Indices of prompts, a batch of like lengths at a time, and their logits at END, (prompt, token)."""
+    for chosen, ids, end in _batches(prompts, tokenizer):
+        yield chosen, _end_logits(model, ids, end)
+
+
 @torch.no_grad()
 def next_words(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, prompts: list[Prompt]) -> NextWords:
     found = np.zeros((3, len(prompts)))
-    for chosen, ids, end in _batches(prompts, tokenizer):
-        logits, batch = _end_logits(model, ids, end), [prompts[i] for i in chosen]
+    for chosen, logits in end_logits_of(model, tokenizer, prompts):
+        batch = [prompts[i] for i in chosen]
         found[0, chosen] = _differences(logits, batch, tokenizer)
         tops = [tokenizer.decode(token).strip() for token in logits.argmax(-1).tolist()]
         found[1, chosen] = [top in prompt.synonyms for top, prompt in zip(tops, batch)]
@@ -174,10 +183,10 @@ def measure(
     return figures
 
 
-def missed(figures: dict[str, float]) -> list[str]:
+def missed(figures: dict[str, float], thresholds: tuple[Threshold, ...] = THRESHOLDS) -> list[str]:
     """The thresholds that the figures do not reach, in words."""
     failed = []
-    for threshold in THRESHOLDS:
+    for threshold in thresholds:
         value, sign = figures[threshold.figure], 1 if threshold.at_least else -1
         if sign * value < sign * threshold.bound:
             word = "at least" if threshold.at_least else "at most"

@@ -113,7 +113,7 @@ def backward(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, docume
     return total
 
 
-def _schedule(step: int, steps: int, warmup: int, floor: float) -> float:
+def schedule(step: int, steps: int, warmup: int, floor: float) -> float:
     if step < warmup:
         return (step + 1) / warmup
     return floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * (step - warmup) / (steps - warmup)))
@@ -123,7 +123,7 @@ def _run(model, tokenizer, optimizers, steps: int, floor: float, draw, report: R
     rates = [[group["lr"] for group in optimizer.param_groups] for optimizer in optimizers]
     model.train()
     for step in range(steps):
-        factor = _schedule(step, steps, min(40, steps // 10), floor)
+        factor = schedule(step, steps, min(40, steps // 10), floor)
         for optimizer, kept in zip(optimizers, rates):
             for group, rate in zip(optimizer.param_groups, kept):
                 group["lr"] = rate * factor
