@@ -168,6 +168,8 @@ def _read_model(header: GgufHeader):
     transformers.logging.disable_progress_bar()
     # Its bar is no progress bar of transformers', and would stand beside the one line that an error gets.
     modeling_gguf_pytorch_utils.tqdm = lambda items, **options: items
+    # The loader overlooks it, and takes a family's usual size of a head; Qwen2 has no other.
+    head = header.metadata.get(f"{header.architecture}.attention.key_length")
     model, found = transformers.AutoModelForCausalLM.from_pretrained(
         str(header.path.parent),
         gguf_file=header.path.name,
@@ -175,6 +177,7 @@ def _read_model(header: GgufHeader):
         output_loading_info=True,
         trust_remote_code=False,
         local_files_only=True,
+        **({"head_dim": head} if head and header.architecture != "qwen2" else {}),
     )
     if missing := sorted(found["missing_keys"]):
         raise InputError(f"{str(header.path)!r} lacks {len(missing)} weights, {missing[0]!r} first", "pair")
