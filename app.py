@@ -17,6 +17,7 @@ import pages.explore.parts  # noqa: F401
 import pages.head.parts  # noqa: F401
 import pages.patching.sections  # noqa: F401
 from cache.courtesy import busy
+from core.models.pairs import default_pair
 from core.settings import settings
 from pages.shared import circuitsvis
 from pages.shared.jobs import service
@@ -41,7 +42,9 @@ class Serving:
 
 
 try:
-    settings()
+    environment = settings()
+    if environment.pair:
+        default_pair(environment.pair, str(environment.pairs or ""))
 except ValueError as error:
     sys.exit(f"error: {error}")
 

@@ -12,6 +12,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from cache.courtesy import wait_for_quiet
@@ -19,8 +20,8 @@ from cache.job import Job
 from cache.models import Residents, memory_budget
 from cache.questions import QUESTIONS, Work
 from cache.worker import Context, Worker
-from core.experiment import Experiment
-from core.models.pairs import PairSpec, find_pair, registry
+from core.experiment import Experiment, InputError
+from core.models.pairs import PairSpec, default_pair, find_pair, registry
 from core.settings import Settings
 
 if TYPE_CHECKING:
@@ -49,7 +50,16 @@ class Service:
 
     def warm(self) -> None:
         """Import torch and load the default pair before anybody asks."""
-        self.ask("overview", Experiment(), self.WARMING)
+        self.ask("overview", self.start, self.WARMING)
+
+    @cached_property
+    def start(self) -> Experiment:
+        """What a bare address shows: the default prompt on the default pair."""
+        try:
+            return Experiment(pair=default_pair(self.settings.pair, self._pairs_file))
+        except InputError:
+            # The pairs file cannot be read, which the sidebar says.
+            return Experiment()
 
     def pairs(self) -> dict[str, PairSpec]:
         return registry(self._pairs_file)
@@ -113,7 +123,6 @@ class Service:
 
         def load() -> _Stage:
             start = time.perf_counter()
-            say = lambda message: ctx.progress(0, 0, message)  # noqa: E731
             stage = _Stage(load_pair(spec, dtype, self._device(), checkpoints, progress=say))
             seconds["load"] = time.perf_counter() - start
             return stage
@@ -122,7 +131,8 @@ class Service:
         if not resident:
             # Before a download of many gigabytes.
             self.residents.check(key, spec.bytes_needed(dtype) or 0)
-        checkpoints = None if resident else find_checkpoints(spec)
+        say = lambda message: ctx.progress(0, 0, message)  # noqa: E731
+        checkpoints = None if resident else find_checkpoints(spec, self.settings.cache, say)
         need = 0 if resident else bytes_needed(checkpoints, dtype)
         with self.residents.use(key, need, load) as stage:
             fit_threads(stage.pair, self.settings.threads)

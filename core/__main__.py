@@ -19,7 +19,7 @@ import pandas as pd
 from core.experiment import DEFAULT_INSTRUCTION, DTYPES, Experiment, InputError, check
 from core.export import TABLES, describe, to_json, write_whole
 from core.models.memory import GB
-from core.models.pairs import find_pair
+from core.models.pairs import default_pair, find_pair
 from core.patching.plan import unit
 from core.results import Check, checks_frame
 from core.settings import Settings, settings
@@ -38,9 +38,9 @@ def _parser() -> argparse.ArgumentParser:
         "analyze", help="run both models and write logit difference, attribution, attention and patching tables"
     )
     models = analyze.add_argument_group("models: a listed pair, or two models")
-    models.add_argument("--pair", metavar="ID", help="id of a listed pair (default: tiny)")
-    models.add_argument("--base", metavar="PATH", help="folder or hub name of the BASE model")
-    models.add_argument("--instruct", metavar="PATH", help="folder or hub name of the INSTRUCT model")
+    models.add_argument("--pair", metavar="ID", help="id of a listed pair (default: REPHRASE_PAIR, else the app's)")
+    models.add_argument("--base", metavar="PATH", help="hub name, folder or GGUF file of the BASE model")
+    models.add_argument("--instruct", metavar="PATH", help="likewise INSTRUCT, or a LoRA adapter for BASE")
     prompt = analyze.add_argument_group("prompt: instruction and sentence, or a free prompt with exact strings")
     prompt.add_argument("--instruction", metavar="TEXT", help=f"default: {DEFAULT_INSTRUCTION!r}")
     prompt.add_argument("--sentence", metavar="TEXT")
@@ -63,7 +63,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _experiment(args: argparse.Namespace) -> Experiment:
+def _experiment(args: argparse.Namespace, environment: Settings) -> Experiment:
     if empty := [name for name in ("pair", "base", "instruct") if getattr(args, name) == ""]:
         raise InputError(f"--{empty[0]} is empty; name a model, or leave it out", "pair")
     if args.pair and (args.base or args.instruct):
@@ -77,8 +77,9 @@ def _experiment(args: argparse.Namespace) -> Experiment:
         raise InputError("give --sentence TEXT (or a free --prompt TEXT)", "sentence")
     if args.answer is not None and not (args.answer if args.prompt is not None else args.answer.strip()):
         raise InputError("the answer is empty; leave --answer out to take INSTRUCT's suggestion", "answer")
+    own = args.base or args.instruct
     return Experiment(
-        pair="" if args.base or args.instruct else args.pair or "tiny",
+        pair="" if own else args.pair or default_pair(environment.pair, _pairs_file(environment)),
         base=args.base or "",
         instruct=args.instruct or "",
         instruction=DEFAULT_INSTRUCTION if args.instruction is None else args.instruction,
@@ -98,6 +99,10 @@ def _settings() -> Settings:
         return settings()
     except ValueError as error:
         raise InputError(str(error), "environment") from None
+
+
+def _pairs_file(environment: Settings) -> str:
+    return str(environment.pairs or "")
 
 
 def _check_targets(args: argparse.Namespace) -> None:
@@ -139,9 +144,10 @@ def _sites(args: argparse.Namespace) -> list[str]:
 
 
 def _analyze(args: argparse.Namespace) -> str:
-    experiment = _experiment(args)
+    environment = _settings()
+    experiment = _experiment(args, environment)
     check(experiment)
-    sites, environment = _sites(args), _settings()
+    sites = _sites(args)
     _check_targets(args)
     # Torch and transformers are loaded only for input that can be analysed.
     from core.models.loading import fit_threads, load_pair
@@ -149,10 +155,10 @@ def _analyze(args: argparse.Namespace) -> str:
 
     clock = _Clock()
     with clock.stage("load"):
-        spec = find_pair(experiment, str(environment.pairs or ""))
+        spec = find_pair(experiment, _pairs_file(environment))
         dtype, device = experiment.dtype or environment.dtype or "", args.device or environment.device
         limit = None if environment.memory_gb is None else int(environment.memory_gb * GB)
-        pair = load_pair(spec, dtype, device, limit=limit)
+        pair = load_pair(spec, dtype, device, limit=limit, cache=environment.cache)
         fit_threads(pair, environment.threads)
     with clock.stage("record"):
         runs = run(experiment, pair, environment.max_tokens)

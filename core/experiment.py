@@ -183,17 +183,20 @@ def _context(sentence: str, start: int, word: str) -> str:
 
 
 def to_query(experiment: Experiment) -> dict[str, str]:
-    """The address's parameters: every field that differs from its default."""
+    """The address's parameters: the pair, for another server's default may be another one, and what is not default."""
     default = Experiment()
     return {
         field.name: str(getattr(experiment, field.name))
         for field in fields(Experiment)
-        if getattr(experiment, field.name) != getattr(default, field.name)
+        if getattr(experiment, field.name) != getattr(default, field.name) or field.name == "pair"
     }
 
 
 def from_query(query: Mapping[str, str]) -> tuple[Experiment, list[str]]:
-    """The experiment that an address spells, and a line for each parameter that could not be read."""
+    """The experiment that an address spells, and a line for each parameter that could not be read.
+
+    Addresses named no pair while there was one default: they mean the embedded pair still.
+    """
     values: dict[str, object] = {}
     complaints = []
     for field in fields(Experiment):

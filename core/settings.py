@@ -13,6 +13,7 @@ from typing import Any
 
 PREFIX = "REPHRASE_"
 MB = 10**6
+DEFAULT_CACHE = Path("~/.cache/rephrase")
 YES, NO = ("1", "true", "yes", "on"), ("0", "false", "no", "off")
 
 
@@ -58,6 +59,13 @@ def _file(text: str) -> Path:
     return path
 
 
+def _folder(text: str) -> Path:
+    path = Path(text).expanduser()
+    if path.exists() and not path.is_dir():
+        raise ValueError(text)
+    return path
+
+
 def _setting(default: Any, name: str, description: str, accepts: str, parse: Callable[[str], Any]) -> Any:
     return field(default=default, metadata={"variable": Variable(PREFIX + name, description, accepts, parse)})
 
@@ -72,6 +80,20 @@ class Settings:
         "A file of your own model pairs, in the format of core/pairs.toml; they are added to the list.",
         "the path of a file that exists",
         _file,
+    )
+    pair: str | None = _setting(
+        None,
+        "PAIR",
+        "The pair that is shown first; by default smollm2-rephrase where its files are there, else tiny.",
+        "the id of a listed pair",
+        str,
+    )
+    cache: Path = _setting(
+        DEFAULT_CACHE,
+        "CACHE",
+        "The folder in which GGUF files are dequantized once.",
+        "the path of a folder, there or not",
+        _folder,
     )
     device: str = _setting(
         "auto",

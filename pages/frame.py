@@ -6,7 +6,7 @@ import streamlit as st
 
 from cache.courtesy import busy
 from pages.shared import sidebar, state
-from pages.shared.jobs import Asking, show_status
+from pages.shared.jobs import Asking, service, show_status
 from pages.shared.text import plain
 
 st.set_page_config(page_title="REPHRASE Circuit Explorer", page_icon="🔁", layout="wide")
@@ -31,7 +31,7 @@ with busy():
             st.Page(folder / "head/page.py", title="Head", icon=":material/center_focus_strong:", url_path="head"),
         ]
     )
-    state.read_address(page.url_path)
+    state.read_address(page.url_path, service().start)
     slots = sidebar.sidebar()
     for complaint in st.session_state.complaints:
         st.warning(plain(complaint))
@@ -42,4 +42,4 @@ overview = st.session_state.get("last", {}).get("overview")
 sidebar.finish(slots, asking.errors, overview.summary.suggestions if overview else ())
 with status:
     show_status(asking, sidebar.on_screen(overview))
-state.write_address()
+state.write_address(service().start)

@@ -8,6 +8,8 @@ from functools import cache
 # Before any module reads them: settings of the machine must not decide a test.
 for _name in [name for name in os.environ if name.startswith(("REPHRASE_", "STREAMLIT_"))]:
     del os.environ[_name]
+# On every machine the same pair, and the one that is loaded in a moment.
+os.environ["REPHRASE_PAIR"] = "tiny"
 
 import pytest  # noqa: E402
 import torch  # noqa: E402

@@ -1,22 +1,25 @@
-"""Two models in memory, ready to be compared: raw `TransformerBridge`s of checked safetensors checkpoints."""
+"""Two models in memory, ready to be compared: raw `TransformerBridge`s of checked checkpoints."""
 
 from __future__ import annotations
 
 import copy
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import version
+from pathlib import Path
 
 import torch
 import transformers
 from transformer_lens.model_bridge import TransformerBridge
 
 from core.experiment import InputError, shorten
-from core.models.checkpoint import Checkpoint, check_comparable, check_same_sizes, find_checkpoint, weights_hash
+from core.models.checkpoint import Checkpoint, check_same_sizes, find_both
 from core.models.memory import GB, free_bytes
 from core.models.pairs import BYTES, PairSpec
+from core.settings import DEFAULT_CACHE
 
 DTYPES = {name: getattr(torch, name) for name in BYTES}
 # Beside the weights: activations of a prompt, a readout's slice, allocator slack.
@@ -44,28 +47,22 @@ class LoadedPair:
         """What was run: model names, hub commits or hashes of local weights, dtype, device, library versions."""
         models = {}
         for name, checkpoint in zip(("base", "instruct"), self.checkpoints):
-            models[name] = {"model": checkpoint.source, "parameters": checkpoint.parameters}
-            if checkpoint.revision:
-                models[name]["revision"] = checkpoint.revision
-            else:
-                models[name]["weights_sha256"] = weights_hash(checkpoint.folder)
+            models[name] = {"model": checkpoint.source, "parameters": checkpoint.parameters, **checkpoint.identity()}
         libraries = {name: version(name) for name in ("torch", "transformers", "transformer_lens")}
         return {"pair": self.spec.id, **models, "dtype": self.dtype, "device": self.device, "libraries": libraries}
 
 
-def find_checkpoints(spec: PairSpec) -> tuple[Checkpoint, Checkpoint]:
-    """Both checked folders, comparable with each other."""
-    pair = (
-        find_checkpoint(spec.base, spec.base_revision),
-        find_checkpoint(spec.instruct, spec.instruct_revision),
-    )
-    check_comparable(*pair)
-    return pair
+def find_checkpoints(
+    spec: PairSpec, cache: Path | None = None, progress: Callable[[str], None] = lambda message: None
+) -> tuple[Checkpoint, Checkpoint]:
+    """Both models' checked files, comparable with each other; cache: where GGUF files are dequantized to."""
+    revisions = (spec.base_revision, spec.instruct_revision)
+    return find_both((spec.base, spec.instruct), revisions, cache or DEFAULT_CACHE, progress)
 
 
 def bytes_needed(checkpoints: tuple[Checkpoint, Checkpoint], dtype: str) -> int:
-    """Memory that both models take in a dtype, with room for the activations of a prompt."""
-    return sum(c.parameters for c in checkpoints) * BYTES[dtype] + _SLACK_BYTES
+    """Memory that both models take in a dtype, with room for the activations of a prompt; shared weights count once."""
+    return sum(c.parameters - c.shared for c in checkpoints) * BYTES[dtype] + _SLACK_BYTES
 
 
 def pick_device(name: str = "auto") -> str:
@@ -101,22 +98,23 @@ def load_pair(
     checkpoints: tuple[Checkpoint, Checkpoint] | None = None,
     progress: Callable[[str], None] = lambda message: None,
     limit: int | None = None,
+    cache: Path | None = None,
 ) -> LoadedPair:
     """Load both models, or raise an `InputError` before any weight is read where they do not fit or do not compare.
 
-    limit: bytes that both may take, by default what the device has free.
+    limit: bytes that both may take, by default what the device has free. cache: where GGUF files are dequantized to.
     """
     device, dtype = pick_device(device), dtype or spec.dtype
     progress(f"looking for {spec.title}")
     if checkpoints is None:
         # Before a download of many gigabytes.
         check_memory(spec.title, spec.bytes_needed(dtype) or 0, dtype, device, limit)
-        checkpoints = find_checkpoints(spec)
+        checkpoints = find_checkpoints(spec, cache, progress)
     check_memory(spec.title, bytes_needed(checkpoints, dtype), dtype, device, limit)
     bridges = []
-    for name, checkpoint in zip(("BASE", "INSTRUCT"), checkpoints):
-        progress(f"loading {name} ({checkpoint.parameters / 1e6:,.0f}M parameters)")
-        bridges.append(_boot(checkpoint, dtype, device))
+    for checkpoint, model in zip(checkpoints, _read(checkpoints, dtype, device, progress)):
+        with _refusing(checkpoint, dtype, device):
+            bridges.append(_bridge(checkpoint, model, dtype))
     check_same_sizes(*({name: getattr(bridge.cfg, field) for field, name in _SIZES.items()} for bridge in bridges))
     return LoadedPair(spec, *bridges, checkpoints, dtype, device)
 
@@ -127,42 +125,71 @@ def fit_threads(pair: LoadedPair, threads: int | None = None) -> None:
     torch.set_num_threads(threads or (1 if small else os.cpu_count() or 1))
 
 
-def _boot(checkpoint: Checkpoint, dtype: str, device: str) -> TransformerBridge:
+def _read(
+    checkpoints: tuple[Checkpoint, Checkpoint], dtype: str, device: str, progress: Callable[[str], None]
+) -> tuple[transformers.PreTrainedModel, ...]:
+    """Both models; an adapter's is made of the other one's weights."""
+    models = {}
+    # An adapter last: merged before a bridge takes the other model's modules apart.
+    for checkpoint in sorted(checkpoints, key=lambda checkpoint: checkpoint.adapter is not None):
+        with _refusing(checkpoint, dtype, device):
+            if checkpoint.adapter is None:
+                progress(f"loading {checkpoint.source} ({checkpoint.parameters / 1e6:,.0f}M parameters)")
+                models[id(checkpoint)] = whole = _load(checkpoint, dtype, device)
+            else:
+                from core.models.merging import merged
+
+                progress(f"merging {checkpoint.source}")
+                models[id(checkpoint)] = merged(whole, checkpoint.adapter, checkpoint.folder)
+    return tuple(models[id(checkpoint)] for checkpoint in checkpoints)
+
+
+def _load(checkpoint: Checkpoint, dtype: str, device: str) -> transformers.PreTrainedModel:
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
-    folder = str(checkpoint.folder)
+    # Loaded here rather than by the bridge: only so can pickles be refused and weights go straight to the device.
+    model, found = transformers.AutoModelForCausalLM.from_pretrained(
+        str(checkpoint.folder),
+        output_loading_info=True,
+        dtype=DTYPES[dtype],
+        device_map=device,
+        use_safetensors=True,
+        attn_implementation="eager",
+        trust_remote_code=False,
+        local_files_only=True,
+    )
+    # They would be random, and so every number.
+    if missing := sorted(found["missing_keys"]):
+        raise InputError(
+            f"{checkpoint.source!r} lacks {len(missing)} weights, {missing[0]!r} first; fetch or save it again", "pair"
+        )
+    return model.eval()
+
+
+def _bridge(checkpoint: Checkpoint, model: transformers.PreTrainedModel, dtype: str) -> TransformerBridge:
+    tokenizer = transformers.AutoTokenizer.from_pretrained(
+        str(checkpoint.tokenizer_folder), trust_remote_code=False, local_files_only=True
+    )
+    bridge = TransformerBridge.boot_transformers(
+        str(checkpoint.folder), hf_model=model, tokenizer=copy.deepcopy(tokenizer), dtype=DTYPES[dtype]
+    )
+    # The bridge makes a tokenizer add a BOS, and names EOS as BOS where there is none (Qwen). Via None, for the
+    # setter would do it again.
+    bridge.tokenizer = None
+    bridge.tokenizer = tokenizer
+    return bridge
+
+
+@contextmanager
+def _refusing(checkpoint: Checkpoint, dtype: str, device: str) -> Iterator[None]:
+    """Third-party loaders raise anything: one message for the user, the cause in the chain for the log."""
     try:
-        # Loaded here rather than by the bridge: only so can pickles be refused and weights go straight to the device.
-        model, found = transformers.AutoModelForCausalLM.from_pretrained(
-            folder,
-            output_loading_info=True,
-            dtype=DTYPES[dtype],
-            device_map=device,
-            use_safetensors=True,
-            attn_implementation="eager",
-            trust_remote_code=False,
-            local_files_only=True,
-        )
-        # They would be random, and so every number.
-        if missing := sorted(found["missing_keys"]):
-            raise InputError(
-                f"{checkpoint.source!r} lacks {len(missing)} weights, {missing[0]!r} first; fetch or save it again",
-                "pair",
-            )
-        tokenizer = transformers.AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
-        bridge = TransformerBridge.boot_transformers(
-            folder, hf_model=model.eval(), tokenizer=copy.deepcopy(tokenizer), dtype=DTYPES[dtype]
-        )
-        # The bridge makes a tokenizer add a BOS, and names EOS as BOS where there is none (Qwen). Via None, for the
-        # setter would do it again.
-        bridge.tokenizer = None
-        bridge.tokenizer = tokenizer
-        return bridge
+        yield
     except InputError:
         raise
     except torch.OutOfMemoryError:
         raise InputError(f"{checkpoint.source!r} in {dtype} does not fit into {device}'s memory", "pair") from None
-    except Exception as error:  # third-party loaders raise anything; the cause stays in the chain for the log
+    except Exception as error:
         raise InputError(
             f"{checkpoint.source!r} cannot be loaded as a causal language model: {shorten(str(error), 160)}", "pair"
         ) from error

@@ -11,7 +11,9 @@ from functools import lru_cache
 from pathlib import Path
 
 from core.experiment import DTYPES, Experiment, InputError
+from core.models.places import absolute, is_path, last_part, local_path
 
+REAL, EMBEDDED = "smollm2-rephrase", "tiny"
 REGISTRY = Path(__file__).parents[1] / "pairs.toml"
 BYTES = {"float64": 8, "float32": 4, "bfloat16": 2, "float16": 2}
 
@@ -39,7 +41,7 @@ class Shape:
 
 @dataclass(frozen=True)
 class PairSpec:
-    """One pair. base, instruct: a hub name, or the absolute path of a local folder."""
+    """One pair. base, instruct: a hub name, the absolute path of a folder or GGUF file, or a file of a package."""
 
     id: str
     title: str
@@ -54,11 +56,6 @@ class PairSpec:
     def bytes_needed(self, dtype: str = "") -> int | None:
         """Memory of both models' weights, computed from the shape; None where there is none."""
         return None if self.shape is None else 2 * self.shape.parameters * BYTES[dtype or self.dtype]
-
-
-def is_folder(name: str) -> bool:
-    """Whether a model's name is a path rather than a hub name, whether or not the folder is there."""
-    return name.startswith((".", "/", "~", "\\")) or name.count("/") != 1 or Path(name).is_dir()
 
 
 def read_pairs(path: Path) -> dict[str, PairSpec]:
@@ -99,8 +96,7 @@ def _spec(entry: dict, where: str, folder: Path) -> PairSpec:
     except TypeError as error:
         raise InputError(f"{where}: shape: {error}", "pair") from None
     for name in ("base", "instruct"):
-        if is_folder(entry[name]):
-            entry[name] = str((folder / Path(entry[name]).expanduser()).resolve())
+        entry[name] = absolute(entry[name], folder)
     return PairSpec(**{"title": entry["id"], **entry})
 
 
@@ -115,6 +111,25 @@ def registry(extra: str = "") -> dict[str, PairSpec]:
     return dict(_registry(extra))
 
 
+def lacking(spec: PairSpec) -> str:
+    """What of a pair's local files is not on this machine, with the remedy; "" where nothing is known to be missing."""
+    for name in (spec.base, spec.instruct):
+        try:
+            if is_path(name) and not local_path(name).exists():
+                return f"{name!r} is not there"
+        except InputError as error:
+            return str(error)
+    return ""
+
+
+def default_pair(chosen: str | None = None, extra: str = "") -> str:
+    """The id of the pair that is shown first: the chosen one, else the real pair where its files are there."""
+    pairs = registry(extra)
+    if chosen and chosen not in pairs:
+        raise InputError(f"REPHRASE_PAIR is {chosen!r}; choose one of: {', '.join(pairs)}", "pair")
+    return chosen or (EMBEDDED if lacking(pairs[REAL]) else REAL)
+
+
 def find_pair(experiment: Experiment, extra: str = "", only_listed: bool = False) -> PairSpec:
     """The pair an experiment names: an id of the registry, or two models given by name or folder."""
     pairs = registry(extra)
@@ -127,9 +142,6 @@ def find_pair(experiment: Experiment, extra: str = "", only_listed: bool = False
     if not (experiment.base and experiment.instruct):
         missing = "instruct" if experiment.base else "base"
         raise InputError(f"two models are compared: name the {missing} model too", "pair")
-    places = [
-        str(Path(name).expanduser().resolve()) if is_folder(name) else name
-        for name in (experiment.base, experiment.instruct)
-    ]
-    title = " → ".join(Path(place).name for place in places)
+    places = [absolute(name, Path()) for name in (experiment.base, experiment.instruct)]
+    title = " → ".join(map(last_part, places))
     return PairSpec(f"{places[0]}|{places[1]}", title, *places, dtype=experiment.dtype or "float32")

@@ -15,6 +15,7 @@ from core.experiment import (
     prompt_text,
     words,
 )
+from core.models.pairs import lacking
 from pages.shared import state
 from pages.shared.jobs import service
 from pages.shared.text import plain, quoted
@@ -82,7 +83,9 @@ def _pair(experiment: Experiment) -> object:
     def title(name: str) -> str:
         if name == OWN:
             return f"{experiment.base} → {experiment.instruct}"
-        return pairs[name].title if name in pairs else f"{name} (unknown)"
+        if name not in pairs:
+            return f"{name} (unknown)"
+        return pairs[name].title + (" (not installed)" if lacking(pairs[name]) else "")
 
     st.selectbox("Pair of models", ids, key="input_pair", on_change=edited("input_pair", choose), format_func=title)
     if current in pairs:

@@ -74,8 +74,11 @@ def group_size() -> int:
     return overview.n_heads // overview.n_groups if overview else 1
 
 
-def read_address(page: str) -> None:
-    """Take over the address if it is new; a switch of pages drops the parameters, which is no change of mind."""
+def read_address(page: str, start: Experiment) -> None:
+    """Take over the address if it is new; a switch of pages drops the parameters, which is no change of mind.
+
+    start: what a bare address shows.
+    """
     query = st.query_params.to_dict()
     known = "experiment" in st.session_state
     switched = known and page != st.session_state.page and not query
@@ -84,7 +87,7 @@ def read_address(page: str) -> None:
         # A run that ends early writes no address: the empty one must not be read as a new one by the next.
         _leave_for(query)
         return
-    st.session_state.experiment, complaints = from_query(query)
+    st.session_state.experiment, complaints = from_query(query) if query else (start, [])
     names = set(Experiment.__dataclass_fields__)
     st.session_state.view = {}
     for name, text in query.items():
@@ -104,10 +107,11 @@ def _lags(query: dict[str, str]) -> bool:
     return any(query == address and now - when < LAG for address, when in st.session_state.get("left", []))
 
 
-def write_address() -> None:
-    """Spell the experiment and the view in the address."""
+def write_address(start: Experiment) -> None:
+    """Spell the experiment and the view in the address; start: what a bare one shows."""
     shown = {name: value for name, value in st.session_state.view.items() if value and value != VIEW[name][0]}
-    query = {**to_query(experiment()), **shown}
+    # The start stays bare: spelling it would put an entry into the browser's history that Back cannot leave.
+    query = {} if not shown and experiment() == start else {**to_query(experiment()), **shown}
     if query != st.query_params.to_dict():
         st.query_params.from_dict(query)
     _leave_for(query)

@@ -100,9 +100,13 @@ def test_the_address_spells_the_experiment(experiment):
     assert all(isinstance(value, str) for value in query.values())
 
 
-def test_only_what_differs_from_the_default_is_in_the_address():
-    assert to_query(Experiment()) == {}
-    assert to_query(Experiment(answer="fast", picked=3)) == {"answer": "fast", "picked": "3"}
+def test_the_pair_and_what_differs_from_the_default_is_in_the_address():
+    assert to_query(Experiment()) == {"pair": "tiny"}
+    assert to_query(Experiment(answer="fast", picked=3)) == {"pair": "tiny", "answer": "fast", "picked": "3"}
+
+
+def test_an_address_without_a_pair_means_the_embedded_one():
+    assert from_query({"answer": "fast"}) == (Experiment(pair="tiny", answer="fast"), [])
 
 
 @pytest.mark.parametrize("name", ["occurrence", "colon", "picked"])

@@ -15,6 +15,8 @@ def test_every_setting_is_read_from_its_variable(tmp_path):
     pairs.touch()
     given = {
         "PAIRS": str(pairs),
+        "PAIR": "mine",
+        "CACHE": str(tmp_path / "not/there/yet"),
         "DEVICE": "cuda:1",
         "DTYPE": "bfloat16",
         "MEMORY_GB": "15.5",
@@ -26,6 +28,8 @@ def test_every_setting_is_read_from_its_variable(tmp_path):
     read = settings({f"REPHRASE_{name}": value for name, value in given.items()})
     assert read == Settings(
         pairs=pairs,
+        pair="mine",
+        cache=tmp_path / "not/there/yet",
         device="cuda:1",
         dtype="bfloat16",
         memory_gb=15.5,
@@ -48,6 +52,7 @@ def test_the_environment_is_read_when_asked_not_on_import(monkeypatch):
     [
         ("PAIRS", "/no/such/pairs.toml"),
         ("PAIRS", "/"),
+        ("CACHE", __file__),
         ("DEVICE", "gpu"),
         ("DEVICE", "cuda:"),
         ("DEVICE", "cuda:0 and more"),

