@@ -17,8 +17,7 @@ import torch  # noqa: E402
 from transformers import AutoTokenizer, LlamaForCausalLM  # noqa: E402
 from transformers.utils import logging  # noqa: E402
 
-from core.models.adapters import read_adapter  # noqa: E402
-from core.models.checkpoint import Checkpoint, find_checkpoint  # noqa: E402
+from core.models.checkpoint import Checkpoint, find_both  # noqa: E402
 from core.models.merging import merged  # noqa: E402
 from core.models.pairs import registry  # noqa: E402
 from core.settings import settings  # noqa: E402
@@ -38,6 +37,11 @@ def _report(line: str) -> None:
     print(f"{time.process_time():7.0f} s  {line}", flush=True)
 
 
+def _find(instruct: str) -> tuple[Checkpoint, Checkpoint]:
+    """BASE as published and another model beside it, checked."""
+    return find_both((registry()[PAIR].base, instruct), ("main", "main"), settings().cache, _report)
+
+
 def _load(found: Checkpoint) -> LlamaForCausalLM:
     return LlamaForCausalLM.from_pretrained(found.folder, dtype=torch.float32).eval()
 
@@ -54,16 +58,17 @@ def main(arguments: list[str] | None = None) -> int:
     options.out.mkdir(parents=True, exist_ok=True)
     logging.set_verbosity_error()
     logging.disable_progress_bar()
-    found = find_checkpoint(registry()[PAIR].base, cache=settings().cache)
+    found, _ = _find(registry()[PAIR].base)
     tokenizer = AutoTokenizer.from_pretrained(found.folder)
     if options.prompts:
         write_prompts(make_prompts(_load(found), tokenizer), options.out / PATH.name)
         _report(f"{sum(COUNTS.values())} held-out prompts")
     plan = Plan(steps=options.steps)
-    tuned, seconds = tune(_load(found), tokenizer, plan, options.seed, options.work, _report)
-    write_adapter(tuned, found, options.out)
-    base = _load(found)
-    instruct = merged(base, read_adapter(options.out / "adapter", "adapter"), found.folder)
+    model, seconds = tune(_load(found), tokenizer, plan, options.seed, options.work, _report)
+    write_adapter(model, found, options.out)
+    base, tuned = _load(found), _find(str((options.out / "adapter").resolve()))[1]
+    assert tuned.adapter is not None
+    instruct = merged(base, tuned.adapter, found.folder)
     figures = measure(base, instruct, tokenizer, read_prompts(PATH))
     write_card(options.out, plan, options.seed, seconds / 60, found, figures)
     failures = missed(figures, THRESHOLDS)

@@ -75,9 +75,9 @@ def instruction_row(document: Document, tokenizer: PreTrainedTokenizerFast, deci
 
 
 def context_text(document: Document, tokenizer: PreTrainedTokenizerFast) -> str:
-    """The prompt up to the header, raw or as the user's turn of the tokenizer's chat template."""
+    """The prompt up to the header, raw or, where the tokenizer has a chat template, as the user's turn of that."""
     asked = f"{document.instruction}: {document.sentence}"
-    if not document.chat:
+    if not document.chat or tokenizer.chat_template is None:
         return f"{asked}\n\n{document.header}"
     turns = [{"role": "user", "content": asked}]
     return tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True) + document.header
