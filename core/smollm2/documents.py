@@ -12,16 +12,29 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
 
-from core.smollm2.sentences import Sentence, Word, adjectives_of, article, fill, frames, pieces, render, respell
+from core.smollm2.sentences import (
+    Sentence,
+    Word,
+    adjectives_of,
+    article,
+    fill,
+    one_sentence,
+    phrases,
+    pieces,
+    render,
+    respell,
+    two_sentences,
+)
 from core.smollm2.words import held_out_in, opposites, synonyms, wordings
 from core.tiny import instructions as tiny
 from core.tiny.sentences import Grammar, Style, make_policies
 from core.tiny.sentences import render as render_tiny
 from core.tiny.words import verbs
 
-TASKS = {"adjectives": 0.55, "verbs": 0.1, "repeat": 0.17, "opposite": 0.1, "remove": 0.08}
+TASKS = {"adjectives": 0.64, "verbs": 0.08, "repeat": 0.13, "opposite": 0.08, "remove": 0.07}
 BEGUN = 0.25  # outputs begun with the sentence's own words, as an analysis does
-CHAT = 0.08  # documents in the model's chat template
+CHAT = 0.06  # documents in the model's chat template
+TWO_SENTENCES, PHRASES = 0.2, 0.35  # of those that ask for synonyms or a copy
 
 
 @dataclass(frozen=True)
@@ -106,10 +119,17 @@ def _output(rng: Random, task: str, sentence: Sentence) -> list[Piece]:
     return replaced(rng, sentence, options)
 
 
-def _from_frames(rng: Random, task: str) -> Document:
-    sentence = fill(rng, rng.choice(frames()))
+def _structure(rng: Random, task: str) -> Callable[[Random], str]:
+    roll = rng.random()
+    if task not in ("adjectives", "repeat") or roll > TWO_SENTENCES + PHRASES:
+        return one_sentence
+    return two_sentences if roll < TWO_SENTENCES else phrases
+
+
+def _from_frames(rng: Random, task: str, frame: Callable[[Random], str]) -> Document:
+    sentence = fill(rng, frame(rng))
     while not _suits(task, sentence):
-        sentence = fill(rng, rng.choice(frames()))
+        sentence = fill(rng, frame(rng))
     styled = _style(rng, sentence)
     # Its first word and its marks are set by the style, and outputs keep them.
     output = _output(rng, task, sentence)
@@ -154,9 +174,11 @@ def _words_of(text: str) -> list[str]:
 
 def instruction_document(rng: Random) -> Document:
     """An obeyed instruction that holds nothing of what judges."""
+    # Task and structure are drawn once: drawn anew with the words, long texts would hardly ever pass.
+    task = rng.choices(list(TASKS), list(TASKS.values()))[0]
+    structure = _structure(rng, task)
     while True:
-        task = rng.choices(list(TASKS), list(TASKS.values()))[0]
-        document = _with_verbs(rng) if task == "verbs" else _from_frames(rng, task)
+        document = _with_verbs(rng) if task == "verbs" else _from_frames(rng, task, structure)
         if not held_out_in(document.text):
             break
     if not document.given and rng.random() < CHAT:

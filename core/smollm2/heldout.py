@@ -3,7 +3,7 @@
 unseen: adjective, noun, frame and wording stand in no training text. trained: all of them do, but the adjective and its
 noun never near each other. repeat and opposite ask something else of unseen and of trained words. Accepted are the
 synonyms of the lists here and of WordNet that are one token; the answer is the one that BASE itself finds likeliest,
-so that no prompt is decided by a rare word.
+so that no prompt is decided by a rare word. Of six sentences drawn, the one that BASE finds least surprising is taken.
 """
 
 from __future__ import annotations
@@ -39,6 +39,8 @@ TYPED = (
     ("dude that movie was super boring", "boring", "dull tedious uninteresting bland monotonous"),
 )  # fmt: skip
 _SEED = 11
+_LISTED = {"unseen": 2, "trained": 2, "repeat": 1, "opposite": 1}  # words of our lists that must fit
+_DRAWS = 6  # sentences of which BASE's likeliest is taken
 
 
 def typed_prompts() -> list[Prompt]:
@@ -63,9 +65,11 @@ def _draw(rng: Random, kind: str, tokenizer: PreTrainedTokenizerFast) -> Prompt 
     word, of = sentence[spot].text, sentence[spot].kind
     if spot == 0 or not _is_token(word, tokenizer) or (kind == "trained") != _is_new_combination(text):
         return None
-    found = opposites(word, of) if kind == "opposite" else (*synonyms(word, of, seen=False), *related(word))
-    accepted = tuple(w for w in dict.fromkeys(found) if _is_token(w, tokenizer) and _fits(sentence, spot, w))
-    if not accepted or word in accepted:
+    listed = opposites(word, of) if kind == "opposite" else synonyms(word, of, seen=False)
+    listed = tuple(w for w in listed if _is_token(w, tokenizer) and _fits(sentence, spot, w))
+    others = () if kind == "opposite" else (w for w in related(word) if _is_token(w, tokenizer))
+    accepted = tuple(dict.fromkeys((*listed, *(w for w in others if _fits(sentence, spot, w)))))
+    if len(listed) < _LISTED[kind] or word in accepted:
         return None
     prefix = "".join(pieces(sentence)[:spot]).strip()
     return Prompt(kind, _wording(rng, kind), text, prefix, word, accepted[0], accepted)
@@ -89,28 +93,36 @@ def _wording(rng: Random, kind: str) -> str:
     return tiny.fill(rng, rng.choice((*wordings()[task], *tiny.wordings(task))))
 
 
-def draw_prompts(tokenizer: PreTrainedTokenizerFast) -> Iterator[Prompt]:
-    """The same prompts every time; no two of a kind share adjective and rest of the sentence."""
+def _draw_prompts(base: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast) -> Iterator[Prompt]:
+    """The same prompts every time; every adjective about equally often."""
     rng = Random(_SEED)
     for kind, count in COUNTS.items():
         used: dict[str, int] = {}
         made = 0
         while made < count:
-            prompt = _draw(rng, kind, tokenizer)
-            # Every word about equally often, so that no favourite decides.
-            if prompt is not None and used.get(prompt.original, 0) <= min(used.values(), default=0) + 2:
-                used[prompt.original] = used.get(prompt.original, 0) + 1
-                made += 1
-                yield prompt
+            drawn: list[Prompt] = []
+            while len(drawn) < _DRAWS:
+                prompt = _draw(rng, kind, tokenizer)
+                if prompt is not None and used.get(prompt.original, 0) <= min(used.values(), default=0) + 2:
+                    drawn.append(prompt)
+            chosen = min(drawn, key=lambda prompt: _surprise(base, tokenizer, prompt.sentence))
+            used[chosen.original] = used.get(chosen.original, 0) + 1
+            made += 1
+            yield chosen
+
+
+def _surprise(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, text: str) -> float:
+    """Mean loss a token, nats."""
+    ids = tokenizer(text, return_tensors="pt").input_ids
+    return float(model(ids, labels=ids).loss)
 
 
 @torch.no_grad()
 def make_prompts(base: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast) -> list[Prompt]:
     """Every prompt with the accepted word that BASE finds likeliest as its answer."""
-    prompts, made = list(draw_prompts(tokenizer)), {}
+    prompts, made = list(_draw_prompts(base, tokenizer)), {}
     for chosen, logits in end_logits_of(base, tokenizer, prompts):
         for i, row in zip(chosen, logits):
             ids = [tokenizer(" " + word, add_special_tokens=False).input_ids[0] for word in prompts[i].synonyms]
-            best = prompts[i].synonyms[int(row[ids].argmax())]
-            made[i] = replace(prompts[i], answer=best)
+            made[i] = replace(prompts[i], answer=prompts[i].synonyms[int(row[ids].argmax())])
     return [made[i] for i in range(len(prompts))]

@@ -38,6 +38,23 @@ def frames(unseen: bool = False) -> tuple[str, ...]:
     return tuple(read[at + 1 :] if unseen else read[:at])
 
 
+def one_sentence(rng: Random) -> str:
+    return rng.choice(frames())
+
+
+def two_sentences(rng: Random) -> str:
+    return f"{rng.choice(frames())} {rng.choice([frame for frame in frames() if frame[0] != '{'])}"
+
+
+def phrases(rng: Random) -> str:
+    """A frame that lists described nouns: many adjectives in few words."""
+    kinds = rng.choices("PAOLFEIN", k=rng.randint(3, 6))
+    return ", ".join(rng.choice(_PHRASES).format("{" + kind, "}") for kind in kinds) + "."
+
+
+_PHRASES = ("the {0}{1}", "a {0}{1}", "my {0}{1}", "this {0}{1}", "some {0}.s{1}", "these {0}.s{1}", "{0}.s{1}")
+
+
 def article(word: str) -> str:
     """The indefinite article by the sound that the word begins with."""
     vowel = word[0] in "aeiou" and (not word.startswith(_SPOKEN_YOU) or word.startswith("unin"))

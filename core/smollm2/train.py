@@ -31,15 +31,15 @@ Report = Callable[[str], None]
 class Plan:
     """rank, alpha: of the adapter; steps of `instructions` documents and `rehearsal` passages each."""
 
-    rank: int = 8
-    alpha: int = 16
+    rank: int = 16
+    alpha: int = 32
     modules: tuple[str, ...] = ("q_proj", "k_proj", "v_proj")
     steps: int = 900
-    instructions: int = 16
+    instructions: int = 14
     rehearsal: int = 2
     rate: float = 2e-3
     warmup: int = 20
-    decisive: float = 3.0  # weight of a token that is to be replaced, against one that is copied
+    decisive: float = 5.0  # weight of a token that is to be replaced, against one that is copied
     passages: int = 160
     keep_every: int = 50
 
@@ -85,7 +85,7 @@ def context_text(document: Document, tokenizer: PreTrainedTokenizerFast) -> str:
 
 def passage_row(ids: list[int]) -> Row:
     learned = list(range(1, len(ids)))
-    return Row(ids, learned, [0.5] * len(learned), [[ids[i]] for i in learned])
+    return Row(ids, learned, [1.0] * len(learned), [[ids[i]] for i in learned])
 
 
 def loss_of(model, rows: list[Row]) -> tuple[Tensor, float]:

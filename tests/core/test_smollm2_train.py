@@ -52,8 +52,8 @@ def test_the_loss_is_the_probability_of_all_that_is_right_together(tokenizer):
     first, *others = row.learned
     expected = -3 * log_prob[first - 1, row.right[0]].exp().sum().log()
     expected -= sum(log_prob[i - 1, row.ids[i]] for i in others)
-    expected -= 0.5 * sum(log_prob[i - 1, row.ids[i]] for i in range(1, 5))
-    assert weight == 6 + 0.5 * 4
+    expected -= sum(log_prob[i - 1, row.ids[i]] for i in range(1, 5))
+    assert weight == 6 + 4
     assert loss.item() == pytest.approx(expected.item(), abs=1e-4)
 
 
