@@ -15,6 +15,8 @@ from jaxtyping import Float
 from torch import Tensor
 from transformer_lens.model_bridge import TransformerBridge
 
+from core.linear import fast_linears
+
 # Per layer: the residual stream, what each sublayer adds to it, and what attention is made of.
 _LAYER_HOOKS = (
     r"hook_resid_pre|hook_resid_mid|hook_attn_out|hook_mlp_out|ln1_post\.hook_scale|"
@@ -58,6 +60,6 @@ def record(bridge: TransformerBridge, ids: Iterable[int]) -> Recording:
         return name, keep
 
     hooks = [keeper(name) for name in bridge.hook_dict if _READ.fullmatch(name)]
-    with torch.no_grad():
+    with torch.no_grad(), fast_linears(bridge):
         bridge.run_with_hooks(torch.tensor([ids], device=bridge.cfg.device), return_type=None, fwd_hooks=hooks)
     return Recording(bridge, ids, kept)

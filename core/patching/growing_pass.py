@@ -1,9 +1,10 @@
 """The executor: any plan's rows as growing passes of the recipient.
 
-One forward pass starts with one row. On entering layer L it grows by every row whose lowest patch is in L, each a copy
-of the recipient's own residual stream there; a row's patches are written into it at their sites. In the last layer
-only END is kept after attention, and of the result only END's residual is read, by `core.readout` in float32. Logits
-are never formed for the rows. Work: Σ over rows of the layers from their lowest patch up, in place of all layers.
+One forward pass starts with one row at the lowest layer that is patched. On entering layer L it grows by every row
+whose lowest patch is in L, each a copy of the recipient's own residual stream there; a row's patches are written into
+it at their sites. In the last layer only END is kept after attention, and of the result only END's residual is read,
+by `core.readout` in float32. Logits are never formed for the rows. Work: Σ over rows of the layers from their lowest
+patch up, in place of all layers.
 
 Row 0 is a no-op: the recipient's own activations written at the places of the chunk's first row. Its effect is what
 rounding alone does, the noise floor. Rows run in chunks within a budget, deepest layers first.
@@ -13,16 +14,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 from transformer_lens.model_bridge import TransformerBridge
 from transformer_lens.model_bridge.generalized_components import NormalizationBridge
 
+from core.linear import fast_linears, replaced
 from core.patching import cells as at
 from core.patching.budget import Budget, rows_per_chunk
 from core.patching.plan import Patch, Row, Shape
@@ -95,7 +97,7 @@ def _grow(
     bridge = recipient.bridge
     ids = torch.tensor([recipient.ids], device=bridge.cfg.device)
     # Without use_cache=False the keys and values of every row in every layer would be kept to the end.
-    with _norms_computed_once(bridge), suppress(_Read):
+    with fast_linears(bridge), replaced(_shortened(bridge, lowest(rows[0]))), suppress(_Read):
         bridge.run_with_hooks(ids, return_type=None, fwd_hooks=list(growth.hooks()), use_cache=False)
     return growth.final[0]
 
@@ -104,22 +106,18 @@ class _Read(Exception):
     """Ends a forward pass whose final residual has been read: norm and unembedding are not needed."""
 
 
-@contextmanager
-def _norms_computed_once(bridge: TransformerBridge) -> Iterator[None]:
-    """A bridge computes every norm a second time, for the hooks within it, which no patch here reads."""
+def _shortened(bridge: TransformerBridge, first: int) -> dict[nn.Module, Callable]:
+    """Forwards that leave out what no row reads: layers below `first`, and every norm's second computation.
+
+    A bridge computes a norm twice, once for the hooks within it. What the layers below would have given is recorded,
+    and where the first rows join it takes the place of what comes in.
+    """
     norms = [m for m in bridge.modules() if isinstance(m, NormalizationBridge) and m.use_native_layernorm_autograd]
 
     def plain(norm: NormalizationBridge) -> Callable[[Tensor], Tensor]:
         return lambda x: norm.hook_out(norm.original_component(norm.hook_in(x)))
 
-    try:
-        for norm in norms:
-            # Not by setattr, which a bridge's component passes on to the module it wraps.
-            vars(norm)["forward"] = plain(norm)
-        yield
-    finally:
-        for norm in norms:
-            vars(norm).pop("forward", None)
+    return {norm: plain(norm) for norm in norms} | {block: lambda x, **kwargs: x for block in bridge.blocks[:first]}
 
 
 @dataclass(eq=False)
@@ -143,8 +141,9 @@ class _Growth:
     def hooks(self) -> Iterator[Hook]:
         """In the order in which hooks on one point must run: join, write by site, keep END only."""
         joining = Counter(lowest(row) for row in self.rows)
-        for layer in range(min(joining), self.last + 1):
-            yield f"blocks.{layer}.hook_resid_pre", self._enter(layer, joining[layer])
+        first = min(joining)
+        for layer in range(first, self.last + 1):
+            yield f"blocks.{layer}.hook_resid_pre", self._enter(layer, joining[layer], layer == first)
         yield from self._values_in_attentions_dtype()
         own, taken = at.by_place([(0, self.rows[0])]), at.by_place(enumerate(self.rows, 1))
         for layer, site in sorted(taken, key=lambda place: _ORDER.index(place[1])):
@@ -153,13 +152,15 @@ class _Growth:
                     yield from self._writes(layer, site, patches, source)
         yield from self._end_only()
 
-    def _enter(self, layer: int, joining: int) -> Callable:
+    def _enter(self, layer: int, joining: int, first: bool) -> Callable:
         def enter(x: Tensor, hook) -> Tensor | None:
             self.checkpoint()
             if not joining:
                 return None
-            copies = at.from_source(self.recipient, layer, "resid_pre", x).expand(joining, -1, -1)
-            return torch.cat([x, copies])
+            own = at.from_source(self.recipient, layer, "resid_pre", x)
+            if first:
+                return own.repeat(1 + joining, 1, 1)
+            return torch.cat([x, own.expand(joining, -1, -1)])
 
         return enter
 

@@ -1,0 +1,54 @@
+"""Linear layers on an x86 CPU in float32: through oneDNN, in place of the library that torch calls by itself.
+
+A pass is nine tenths matrix products, and torch gives those of float32 to MKL, which leaves the AVX-512 units of
+processors that are not Intel's unused: 113 GFLOP/s a thread on an AMD EPYC, where oneDNN, of the same torch, reaches
+250. Both sum in float32, in another order, so results differ by rounding alone. Inference only: there is no gradient.
+The same layers are chosen on every machine with both libraries, and never by a measurement: equal runs, equal numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+
+import torch
+from torch import Tensor, nn
+
+
+@contextmanager
+def replaced(forwards: Mapping[nn.Module, Callable]) -> Iterator[None]:
+    """Within it these modules run the functions given in place of their own forward; their hooks stay as they are."""
+    try:
+        for module, forward in forwards.items():
+            # Not by setattr, which a bridge's component passes on to the module it wraps.
+            vars(module)["forward"] = forward
+        yield
+    finally:
+        for module in forwards:
+            vars(module).pop("forward", None)
+
+
+def fast_linears(model: nn.Module) -> AbstractContextManager[None]:
+    """Within it, without gradients, the model's plain linear layers multiply through oneDNN; a no-op elsewhere."""
+    layers = [module for module in model.modules() if _is_plain(module)] if _available() else []
+    return replaced({layer: _through_onednn(layer) for layer in layers})
+
+
+def _available() -> bool:
+    return (
+        torch.backends.mkl.is_available()
+        and torch.backends.mkldnn.is_available()
+        and torch.backends.mkldnn.enabled
+        and hasattr(torch.ops.mkldnn, "_linear_pointwise")
+    )
+
+
+def _is_plain(module: nn.Module) -> bool:
+    """A float32 layer of torch's own on the CPU: no subclass, which may hold its weights in a form of its own."""
+    if type(module) is not nn.Linear or "forward" in vars(module):
+        return False
+    return module.weight.dtype == torch.float32 and module.weight.device.type == "cpu"
+
+
+def _through_onednn(layer: nn.Linear) -> Callable[[Tensor], Tensor]:
+    return lambda x: torch.ops.mkldnn._linear_pointwise(x, layer.weight, layer.bias, "none", [], "")
