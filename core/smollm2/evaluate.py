@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
+from core.linear import fast_linears
 from core.smollm2.heldout import POST_PROMPT, typed_prompts
 from core.smollm2.words import FOLDER
 from core.tiny.evaluate import Threshold, next_words
@@ -36,7 +37,6 @@ def by_kind(prompts: list[Prompt]) -> dict[str, list[Prompt]]:
     return kinds
 
 
-@torch.no_grad()
 def loss_on_ordinary_text(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast) -> float:
     """Mean loss a token, nats, over the paragraphs of `ordinary.txt`, which no training text holds."""
     losses, tokens = 0.0, 0
@@ -53,14 +53,23 @@ def measure(
     """Every figure of the model card, by name: model, kind of prompt, quantity."""
     figures: dict[str, float] = {}
     for name, model in (("base", base), ("instruct", instruct)):
-        for kind, chosen in by_kind(prompts).items():
-            found = next_words(model, tokenizer, chosen)
-            figures[f"{name} {kind} logit_diff"] = float(found.logit_diff.mean())
-            if len(chosen) > 1:
-                error = float(found.logit_diff.std(ddof=1) / np.sqrt(len(chosen)))
-                figures[f"{name} {kind} logit_diff standard error"] = error
-            figures[f"{name} {kind} synonym"] = float(found.synonym.mean())
-            figures[f"{name} {kind} copy"] = float(found.copy.mean())
-        figures[f"{name} loss on ordinary text"] = loss_on_ordinary_text(model, tokenizer)
+        with torch.no_grad(), fast_linears(model):
+            found = _next_words_by_kind(model, tokenizer, prompts)
+            figures |= {f"{name} {figure}": value for figure, value in found.items()}
+            figures[f"{name} loss on ordinary text"] = loss_on_ordinary_text(model, tokenizer)
     difference = figures["instruct loss on ordinary text"] - figures["base loss on ordinary text"]
     return figures | {"perplexity ratio": math.exp(difference)}
+
+
+def _next_words_by_kind(
+    model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, prompts: list[Prompt]
+) -> dict[str, float]:
+    figures: dict[str, float] = {}
+    for kind, chosen in by_kind(prompts).items():
+        found = next_words(model, tokenizer, chosen)
+        figures[f"{kind} logit_diff"] = float(found.logit_diff.mean())
+        if len(chosen) > 1:
+            figures[f"{kind} logit_diff standard error"] = float(found.logit_diff.std(ddof=1) / np.sqrt(len(chosen)))
+        figures[f"{kind} synonym"] = float(found.synonym.mean())
+        figures[f"{kind} copy"] = float(found.copy.mean())
+    return figures

@@ -20,6 +20,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
+from core.linear import frozen_linears
 from core.smollm2.documents import Document, instruction_document
 from core.smollm2.words import held_out_in
 from core.tiny.train import schedule
@@ -34,7 +35,7 @@ class Plan:
     rank: int = 16
     alpha: int = 32
     modules: tuple[str, ...] = ("q_proj", "k_proj", "v_proj")
-    steps: int = 900
+    steps: int = 1100
     instructions: int = 14
     rehearsal: int = 2
     rate: float = 2e-3
@@ -163,18 +164,19 @@ def tune(
     moved = {name: p for name, p in model.named_parameters() if p.requires_grad}
     optimizer = torch.optim.AdamW(moved.values(), lr=plan.rate, betas=(0.9, 0.98), weight_decay=0.0)
     first, spent = _resume(folder, moved, optimizer)
-    model.train()
-    for step in range(first, plan.steps):
-        for group in optimizer.param_groups:
-            group["lr"] = plan.rate * schedule(step, plan.steps, plan.warmup, 0.03)
-        optimizer.zero_grad(set_to_none=True)
-        loss = backward(model.get_base_model(), _rows_of(step, seed, plan, tokenizer, passages))
-        torch.nn.utils.clip_grad_norm_(moved.values(), 1.0)
-        optimizer.step()
-        if step % 20 == 0 or step == plan.steps - 1:
-            report(f"step {step} loss {loss:.3f}")
-        if (step + 1) % plan.keep_every == 0:
-            _keep(folder, moved, optimizer, spent + time.process_time() - began)
+    whole = model.train().get_base_model()
+    with frozen_linears(whole):
+        for step in range(first, plan.steps):
+            for group in optimizer.param_groups:
+                group["lr"] = plan.rate * schedule(step, plan.steps, plan.warmup, 0.03)
+            optimizer.zero_grad(set_to_none=True)
+            loss = backward(whole, _rows_of(step, seed, plan, tokenizer, passages))
+            torch.nn.utils.clip_grad_norm_(moved.values(), 1.0)
+            optimizer.step()
+            if step % 20 == 0 or step == plan.steps - 1:
+                report(f"step {step} loss {loss:.3f}")
+            if (step + 1) % plan.keep_every == 0:
+                _keep(folder, moved, optimizer, spent + time.process_time() - began)
     return model.eval(), spent + time.process_time() - began
 
 

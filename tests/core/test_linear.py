@@ -8,7 +8,7 @@ from torch import nn
 from torch.profiler import ProfilerActivity, profile
 
 from core import linear
-from core.linear import fast_linears
+from core.linear import fast_linears, frozen_linears
 from core.patching.sweeps import sweep
 from core.recording import record
 
@@ -76,3 +76,18 @@ def test_without_one_of_the_libraries_nothing_is_changed(monkeypatch):
     layer = nn.Linear(8, 8)
     with fast_linears(layer):
         assert "forward" not in vars(layer)
+
+
+@needs_both
+def test_gradients_pass_through_layers_that_are_not_trained():
+    torch.manual_seed(0)
+    frozen, trained = nn.Linear(24, 40, bias=False).requires_grad_(False), nn.Linear(8, 24, bias=False)
+    layers, x = nn.Sequential(trained, frozen), torch.randn(3, 5, 8, requires_grad=True)
+    weights = torch.randn(3, 5, 40)
+    expected = torch.autograd.grad((layers(x) * weights).sum(), [x, trained.weight])
+    with frozen_linears(layers):
+        assert "forward" in vars(frozen) and "forward" not in vars(trained)
+        found = torch.autograd.grad((layers(x) * weights).sum(), [x, trained.weight])
+    assert "forward" not in vars(frozen)
+    for one, other in zip(found, expected):
+        torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-5)
