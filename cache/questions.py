@@ -45,7 +45,7 @@ class Overview:
     """The first answer to an experiment: its prompt with the answer set, and both models' logit difference.
 
     dtype, device: what ran; n_layers, n_heads, n_groups: sizes, as many KV groups as heads where nothing is grouped.
-    seconds: wall-clock of the stages `load` and `record`.
+    seconds: wall-clock of the stages `load` and `record`; quantization: of the weights, "" where they are not.
     """
 
     prompt: Prompt
@@ -56,6 +56,7 @@ class Overview:
     n_heads: int
     n_groups: int
     seconds: dict[str, float]
+    quantization: str = ""
 
 
 def overview(work: Work) -> Overview:
@@ -64,9 +65,8 @@ def overview(work: Work) -> Overview:
     runs, cfg = work.runs, work.pair.base.cfg
     groups = cfg.n_key_value_heads or cfg.n_heads
     summary = summarize(runs.recordings, runs.prompt)
-    return Overview(
-        runs.prompt, summary, work.pair.dtype, work.pair.device, cfg.n_layers, cfg.n_heads, groups, work.seconds
-    )
+    pair, sizes = work.pair, (cfg.n_layers, cfg.n_heads, groups)
+    return Overview(runs.prompt, summary, pair.dtype, pair.device, *sizes, work.seconds, pair.spec.quantization)
 
 
 def attribution(work: Work, direction: str = "own") -> Attribution:

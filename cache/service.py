@@ -133,7 +133,7 @@ class Service:
             self.residents.check(key, spec.bytes_needed(dtype) or 0)
         say = lambda message: ctx.progress(0, 0, message)  # noqa: E731
         checkpoints = None if resident else find_checkpoints(spec, self.settings.cache, say)
-        need = 0 if resident else bytes_needed(checkpoints, dtype)
+        need = 0 if resident else bytes_needed(checkpoints, dtype, spec.quantization)
         with self.residents.use(key, need, load) as stage:
             fit_threads(stage.pair, self.settings.threads)
             yield stage

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from core.attention_results import Attention, Patterns, table_roles
 from core.attribution import Direction, head_outputs, through_post_norm
+from core.models.quantized import head_weights
 from core.prompt import Prompt
 from core.readout import Readout, readout, rounding
 from core.recording import Recording
@@ -64,7 +65,7 @@ def layer_attention(
     recording: Recording, layer: int, d: Float[Tensor, " d_model"]
 ) -> tuple[Float[Tensor, "head pos"], Float[Tensor, "head pos"], Float[Tensor, "head pos"]]:
     """A, A·‖v W_O[h]‖ and A·(v W_O[h])·d of a layer's heads from END; d already scaled."""
-    W_O = recording.bridge.blocks[layer].attn.W_O.to(d.dtype)
+    W_O = head_weights(recording.bridge.blocks[layer].attn, "W_O").to(d.dtype)
     weight = recording.layer(layer, "attn.hook_pattern")[:, -1].to(d.dtype)
     v = values(recording, layer).to(d.dtype)
     # A head at a time: every head's outputs at once would be heads × positions × d_model.

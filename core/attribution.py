@@ -18,6 +18,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from core.models.quantized import head_weights
 from core.prompt import Prompt
 from core.readout import Readout, readout, rounding
 from core.recording import Recording
@@ -50,7 +51,8 @@ def head_outputs(recording: Recording, layer: int, position: int = -1) -> Float[
     bridge, dtype = recording.bridge, readout(recording.bridge).dtype
     block = bridge.blocks[layer]
     z = recording.layer(layer, "attn.hook_z")[position].to(dtype)
-    return through_post_norm(recording, layer, position, torch.einsum("hd,hdm->hm", z, block.attn.W_O.to(dtype)))
+    W_O = head_weights(block.attn, "W_O").to(dtype)
+    return through_post_norm(recording, layer, position, torch.einsum("hd,hdm->hm", z, W_O))
 
 
 @torch.no_grad()

@@ -27,6 +27,7 @@ from torch import Tensor
 from core.attention import values
 from core.attribution import through_post_norm
 from core.head.results import OvCircuit, OvTokens
+from core.models.quantized import head_weights
 from core.prompt import Prompt, token_strings
 from core.readout import Readout, readout
 from core.recording import Recording
@@ -51,7 +52,7 @@ def ov_circuit(
     parts = []
     for recording in recordings:
         reader = readout(recording.bridge)
-        W_O = recording.bridge.blocks[layer].attn.W_O[head].to(reader.dtype)
+        W_O = head_weights(recording.bridge.blocks[layer].attn, "W_O")[head].to(reader.dtype)
         output = _value(recording, layer, head, ov_input).to(reader.dtype) @ W_O
         scaled = _at_the_unembedding(recording, reader, layer, output)
         parts.append(_over_the_vocabulary(scaled, reader, prompt, position, top, vocab_slice))
@@ -83,7 +84,7 @@ def _value(recording: Recording, layer: int, head: int, ov_input: OvInput) -> Fl
         return values(recording, layer)[:, head]
     x = token_embedding(recording, first_mlp=ov_input == "effective" and layer > 0)
     block = recording.bridge.blocks[layer]
-    W_V = block.attn.W_V
+    W_V = head_weights(block.attn, "W_V")
     group = head // (recording.bridge.cfg.n_heads // len(W_V))
     # Upcast first: the model's own rounding of v is no part of a circuit read off its weights.
     dtype = readout(recording.bridge).dtype

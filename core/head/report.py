@@ -17,6 +17,7 @@ from core.attribution import Direction, head_outputs
 from core.experiment import InputError
 from core.head.ov_circuit import OvInput, ov_circuit
 from core.head.results import HeadReport, WeightChange
+from core.models.quantized import head_weights
 from core.prompt import Prompt
 from core.readout import readout, rounding
 from core.recording import Recording
@@ -73,10 +74,8 @@ def examine(
 def weight_change(bridges: tuple[TransformerBridge, TransformerBridge], layer: int) -> WeightChange:
     """‖W_INSTRUCT − W_BASE‖ / ‖W_BASE‖ of a layer's query heads (W_Q, W_O) and KV groups (W_K, W_V)."""
     attention = [bridge.blocks[layer].attn for bridge in bridges]
-    moved = {
-        name: _relative_change(*(getattr(a, f"W_{name.upper()}") for a in attention)) for name in ("q", "k", "v", "o")
-    }
-    return WeightChange(layer, **moved)
+    matrices = {name: [head_weights(a, f"W_{name.upper()}") for a in attention] for name in ("q", "k", "v", "o")}
+    return WeightChange(layer, **{name: _relative_change(*both) for name, both in matrices.items()})
 
 
 def _relative_change(base: Float[Tensor, "n rows columns"], instruct: Float[Tensor, "n rows columns"]) -> np.ndarray:

@@ -48,6 +48,13 @@ class Checkpoint:
     file_sha256: str = ""
 
     @property
+    def embedding(self) -> int:
+        """How many weights embed and unembed."""
+        text = self.config.get("text_config", self.config)
+        one = text.get("vocab_size", 0) * text.get("hidden_size", 0)
+        return min(self.parameters, one if text.get("tie_word_embeddings") else 2 * one)
+
+    @property
     def tokenizer_folder(self) -> Path:
         """The adapter's own tokenizer, where it has one."""
         own = self.adapter and self.adapter.folder

@@ -18,7 +18,8 @@ from transformer_lens.model_bridge import TransformerBridge
 from core.experiment import InputError, shorten
 from core.models.checkpoint import Checkpoint, check_same_sizes, find_both
 from core.models.memory import GB, free_bytes
-from core.models.pairs import BYTES, PairSpec
+from core.models.pairs import BYTES, PairSpec, held_bytes
+from core.models.quantized import check_quantizable
 from core.settings import DEFAULT_CACHE
 
 DTYPES = {name: getattr(torch, name) for name in BYTES}
@@ -49,20 +50,36 @@ class LoadedPair:
         for name, checkpoint in zip(("base", "instruct"), self.checkpoints):
             models[name] = {"model": checkpoint.source, "parameters": checkpoint.parameters, **checkpoint.identity()}
         libraries = {name: version(name) for name in ("torch", "transformers", "transformer_lens")}
-        return {"pair": self.spec.id, **models, "dtype": self.dtype, "device": self.device, "libraries": libraries}
+        held = {"dtype": self.dtype, "device": self.device}
+        if self.spec.quantization:
+            held["quantization"] = self.spec.quantization
+        return {"pair": self.spec.id, **models, **held, "libraries": libraries}
 
 
 def find_checkpoints(
     spec: PairSpec, cache: Path | None = None, progress: Callable[[str], None] = lambda message: None
 ) -> tuple[Checkpoint, Checkpoint]:
     """Both models' checked files, comparable with each other; cache: where GGUF files are dequantized to."""
+    # Before a download of many gigabytes.
+    check_quantizable(spec.title, spec.quantization, pick_device())
     revisions = (spec.base_revision, spec.instruct_revision)
-    return find_both((spec.base, spec.instruct), revisions, cache or DEFAULT_CACHE, progress)
+    found = find_both((spec.base, spec.instruct), revisions, cache or DEFAULT_CACHE, progress)
+    if spec.quantization and any(checkpoint.adapter for checkpoint in found):
+        raise InputError(
+            f"{spec.title} has an adapter, which cannot be merged into {spec.quantization} weights; "
+            "take `quantization` out of the pair",
+            "pair",
+        )
+    return found
 
 
-def bytes_needed(checkpoints: tuple[Checkpoint, Checkpoint], dtype: str) -> int:
+def bytes_needed(checkpoints: tuple[Checkpoint, Checkpoint], dtype: str, quantization: str = "") -> int:
     """Memory that both models take in a dtype, with room for the activations of a prompt; shared weights count once."""
-    return sum(c.parameters - c.shared for c in checkpoints) * BYTES[dtype] + _SLACK_BYTES
+    weights = (
+        held_bytes(c.parameters - c.shared, c.embedding if quantization else 0, dtype, quantization)
+        for c in checkpoints
+    )
+    return sum(weights) + _SLACK_BYTES
 
 
 def pick_device(name: str = "auto") -> str:
@@ -105,14 +122,15 @@ def load_pair(
     limit: bytes that both may take, by default what the device has free. cache: where GGUF files are dequantized to.
     """
     device, dtype = pick_device(device), dtype or spec.dtype
+    check_quantizable(spec.title, spec.quantization, device)
     progress(f"looking for {spec.title}")
     if checkpoints is None:
         # Before a download of many gigabytes.
         check_memory(spec.title, spec.bytes_needed(dtype) or 0, dtype, device, limit)
         checkpoints = find_checkpoints(spec, cache, progress)
-    check_memory(spec.title, bytes_needed(checkpoints, dtype), dtype, device, limit)
+    check_memory(spec.title, bytes_needed(checkpoints, dtype, spec.quantization), dtype, device, limit)
     bridges = []
-    for checkpoint, model in zip(checkpoints, _read(checkpoints, dtype, device, progress)):
+    for checkpoint, model in zip(checkpoints, _read(checkpoints, dtype, device, spec.quantization, progress)):
         with _refusing(checkpoint, dtype, device):
             bridges.append(_bridge(checkpoint, model, dtype))
     check_same_sizes(*({name: getattr(bridge.cfg, field) for field, name in _SIZES.items()} for bridge in bridges))
@@ -126,7 +144,11 @@ def fit_threads(pair: LoadedPair, threads: int | None = None) -> None:
 
 
 def _read(
-    checkpoints: tuple[Checkpoint, Checkpoint], dtype: str, device: str, progress: Callable[[str], None]
+    checkpoints: tuple[Checkpoint, Checkpoint],
+    dtype: str,
+    device: str,
+    quantization: str,
+    progress: Callable[[str], None],
 ) -> tuple[transformers.PreTrainedModel, ...]:
     """Both models; an adapter's is made of the other one's weights."""
     models = {}
@@ -135,7 +157,7 @@ def _read(
         with _refusing(checkpoint, dtype, device):
             if checkpoint.adapter is None:
                 progress(f"loading {checkpoint.source} ({checkpoint.parameters / 1e6:,.0f}M parameters)")
-                models[id(checkpoint)] = whole = _load(checkpoint, dtype, device)
+                models[id(checkpoint)] = whole = _load(checkpoint, dtype, device, quantization)
             else:
                 from core.models.merging import merged
 
@@ -144,7 +166,7 @@ def _read(
     return tuple(models[id(checkpoint)] for checkpoint in checkpoints)
 
 
-def _load(checkpoint: Checkpoint, dtype: str, device: str) -> transformers.PreTrainedModel:
+def _load(checkpoint: Checkpoint, dtype: str, device: str, quantization: str) -> transformers.PreTrainedModel:
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
     # Loaded here rather than by the bridge: only so can pickles be refused and weights go straight to the device.
@@ -157,6 +179,11 @@ def _load(checkpoint: Checkpoint, dtype: str, device: str) -> transformers.PreTr
         attn_implementation="eager",
         trust_remote_code=False,
         local_files_only=True,
+        **(
+            {"quantization_config": transformers.BitsAndBytesConfig(**{f"load_in_{quantization}": True})}
+            if quantization
+            else {}
+        ),
     )
     # They would be random, and so every number.
     if missing := sorted(found["missing_keys"]):

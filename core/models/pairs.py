@@ -15,6 +15,7 @@ from core.models.places import absolute, is_path, last_part, local_path
 
 REAL, EMBEDDED = "smollm2-rephrase", "tiny"
 REGISTRY = Path(__file__).parents[1] / "pairs.toml"
+QUANTIZATIONS = {"8bit": 1.0, "4bit": 0.5}  # bytes a weight
 BYTES = {"float64": 8, "float32": 4, "bfloat16": 2, "float16": 2}
 
 
@@ -50,12 +51,23 @@ class PairSpec:
     dtype: str = "float32"
     base_revision: str = "main"
     instruct_revision: str = "main"
+    quantization: str = ""
     note: str = ""
     shape: Shape | None = None
 
     def bytes_needed(self, dtype: str = "") -> int | None:
         """Memory of both models' weights, computed from the shape; None where there is none."""
-        return None if self.shape is None else 2 * self.shape.parameters * BYTES[dtype or self.dtype]
+        shape = self.shape
+        if shape is None:
+            return None
+        embedding = shape.vocab * shape.d_model * (1 if shape.tied else 2)
+        return 2 * held_bytes(shape.parameters, embedding, dtype or self.dtype, self.quantization)
+
+
+def held_bytes(parameters: int, embedding: int, dtype: str, quantization: str) -> int:
+    """Memory of a model's weights; embedding: how many of them embed and unembed, which are never quantized."""
+    linear = QUANTIZATIONS[quantization] if quantization else BYTES[dtype]
+    return int((parameters - embedding) * linear + embedding * BYTES[dtype])
 
 
 def read_pairs(path: Path) -> dict[str, PairSpec]:
@@ -91,6 +103,9 @@ def _spec(entry: dict, where: str, folder: Path) -> PairSpec:
         raise InputError(f"{where}: {missing[0]!r} is missing", "pair")
     if entry.get("dtype", "float32") not in DTYPES:
         raise InputError(f"{where}: dtype {entry['dtype']!r} is not one of {', '.join(DTYPES)}", "pair")
+    if entry.get("quantization") and entry["quantization"] not in QUANTIZATIONS:
+        kinds = ", ".join(QUANTIZATIONS)
+        raise InputError(f"{where}: quantization {entry['quantization']!r} is not one of {kinds}", "pair")
     try:
         entry["shape"] = Shape(**entry["shape"]) if "shape" in entry else None
     except TypeError as error:

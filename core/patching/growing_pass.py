@@ -25,6 +25,7 @@ from transformer_lens.model_bridge import TransformerBridge
 from transformer_lens.model_bridge.generalized_components import NormalizationBridge
 
 from core.linear import fast_linears, replaced
+from core.models.quantized import head_weights
 from core.patching import cells as at
 from core.patching.budget import Budget, rows_per_chunk
 from core.patching.plan import Patch, Row, Shape
@@ -225,7 +226,7 @@ class _Growth:
 
         def add(x: Tensor, hook) -> Tensor:
             z = at.from_source(source, layer, "z", x)
-            W_O = source.bridge.blocks[layer].attn.W_O.to(x)
+            W_O = head_weights(source.bridge.blocks[layer].attn, "W_O").to(x)
             for group in kept:
                 at.add_results(x, group, z[-1:] if cut else z, W_O)
             return x

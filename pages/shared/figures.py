@@ -33,6 +33,9 @@ def figure(fig: go.Figure, key: str, read: str, definition: str, table: Table, h
 
 def below(key: str, read: str, definition: str, table: Table) -> None:
     """The line under a figure: how to read it, definition, download."""
+    overview = st.session_state.get("last", {}).get("overview")
+    if overview and overview.quantization:
+        read += f" Weights are quantized to {overview.quantization}."
     with st.container(horizontal=True, vertical_alignment="center", key=f"below_{key}"):
         st.caption(read, width="stretch")
         with st.popover("Definition", type="tertiary"):

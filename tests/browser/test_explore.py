@@ -2,9 +2,11 @@
 
 import re
 
+import pytest
 from playwright.sync_api import expect
 
 from pages.shared.state import LAG
+from tests.browser.server import server
 
 HOSTILE = "The <img src=x onerror=alert(1)> quick </script> **fox** [x](http://evil.test/a) ![y](http://evil.test/b)"
 
@@ -161,6 +163,37 @@ def test_an_unknown_pair_or_parameter_in_the_address_is_named(viewer):
     viewer.open(pair="nix", zoom="3", colon="x")
     for part in ("'nix'", "tiny", "zoom=3", "colon=x"):
         viewer.told(part)
+
+
+@pytest.fixture(scope="module")
+def without_weights(tmp_path_factory):
+    """A server whose second pair's weights are in a package that is not installed."""
+    listed = tmp_path_factory.mktemp("absent") / "pairs.toml"
+    models = "base = 'package:no_such_package/x.gguf'\ninstruct = './adapter'"
+    listed.write_text(f"[[pair]]\nid = 'absent'\ntitle = 'Absent pair'\n{models}\n")
+    with server(listed.parent / "log", REPHRASE_PAIRS=str(listed), REPHRASE_PAIR="tiny") as running:
+        yield running
+
+
+def test_a_pair_that_is_not_installed_is_listed_with_its_remedy(viewer_of, without_weights):
+    viewer = viewer_of(without_weights).open()
+    assert len(viewer.figures) == 3
+    viewer.page.get_by_label("Pair of models").click()
+    viewer.page.get_by_text("Absent pair (not installed)").click()
+    viewer.told("'no_such_package' is not installed")
+    expect(viewer.page).to_have_url(re.compile("pair=absent"))
+    viewer.open()
+    assert len(viewer.figures) == 3
+
+
+def test_a_link_spells_its_pair_and_a_bare_address_stays_bare(viewer):
+    viewer.open()
+    assert viewer.page.url == viewer.url
+    viewer.type("Sentence", "The quick horse jumps over the dog.")
+    expect(viewer.page).to_have_url(re.compile(r"\?pair=tiny&"))
+    viewer.page.go_back()
+    viewer.settle()
+    assert viewer.page.url == viewer.url
 
 
 def test_two_tabs_keep_their_own_prompts(viewer_of):

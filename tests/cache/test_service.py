@@ -117,6 +117,13 @@ def test_a_pair_larger_than_the_memory_budget_is_refused_with_the_way_out():
     assert service.worker.stop()
 
 
+def test_a_bare_address_shows_the_pair_that_the_settings_choose():
+    for chosen in ("tiny", "smollm2-135m"):
+        service = Service(Settings(pair=chosen))
+        assert service.start == Experiment(pair=chosen)
+        assert service.worker.stop()
+
+
 def test_a_hosted_demo_loads_listed_pairs_only(tmp_path):
     service = Service(Settings(hosted=True))
     job = service.ask("overview", Experiment(pair="", base=str(tmp_path), instruct=str(tmp_path)), "me")

