@@ -16,7 +16,7 @@ from torch import Tensor
 from transformer_lens.model_bridge import TransformerBridge
 
 from core.head.results import HeadScores
-from core.prompt import leading_bos
+from core.prompt import leading_bos, special_ids
 
 SEQUENCES = 4
 LENGTH = 25
@@ -65,7 +65,7 @@ def repeated_tokens(
 ) -> tuple[Int[np.ndarray, "batch pos"], bool]:
     """Random repeated tokens, no token twice within a copy, no special one; shortened to fit context and vocabulary."""
     tokenizer = bridge.tokenizer
-    special = set(tokenizer.all_special_ids)
+    special = special_ids(tokenizer)
     ordinary = [i for i in range(min(len(tokenizer), bridge.W_U.shape[1])) if i not in special]
     bos = leading_bos(tokenizer)
     length = min(length, len(ordinary), (bridge.cfg.n_ctx - 1) // 2)

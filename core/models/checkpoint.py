@@ -15,7 +15,7 @@ from pathlib import Path
 from core.experiment import InputError, shorten
 from core.models.pairs import is_folder
 
-_HUB_FILES = ["*.json", "*.safetensors", "tokenizer.model", "*.txt"]
+_HUB_FILES = ["*.json", "*.safetensors", "tokenizer.model", "*.txt", "*.jinja"]
 _HUB_DOUBLES = ["consolidated*", "original/*"]  # the same weights once more, in another layout
 # What must agree for a head of one model to have its counterpart in the other: config.json's names and ours.
 _COMPARED = {
