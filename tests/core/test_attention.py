@@ -104,12 +104,13 @@ def test_the_checks_hold_to_each_dtypes_rounding(family, dtype, tmp_path):
 def test_the_table_has_a_row_for_every_model_role_and_head(pair, attention):
     frame = attention.to_frame()
     assert list(frame.columns) == ["model", "role", "layer", "head", "value"]
-    roles = ["original", "colon", "colon_2", "bos", "end", "picked"]
+    roles = ["original", "colon", "colon_2", "first", "bos", "end", "picked"]
     assert list(frame["role"].unique()) == roles
     assert len(frame) == 2 * len(roles) * 2 * 4
     row = frame.query("model == 'instruct' and role == 'colon_2' and layer == 1 and head == 2")
     assert row["value"].item() == attention.weight[1, 1, 2, pair.prompt.colons[1]]
     np.testing.assert_array_equal(attention.bos, attention.weight[..., 0])
+    np.testing.assert_array_equal(attention.first, attention.weight[..., 0])
 
 
 # What follows needs no model.
