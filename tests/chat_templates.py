@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import copy
+import shutil
+from pathlib import Path
 
 import transformers
+
+from core.models.pairs import registry
+from tests.random_models import fine_tuned, random_model
+from tests.random_tokenizers import byte_level
 
 CHATML = (
     "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>\n' }}"
@@ -54,3 +60,28 @@ def chatting(
     found.add_tokens(list(TOKENS[name]), special_tokens=special)
     found.chat_template = TEMPLATES[name]
     return found
+
+
+def write_pair(folder: Path) -> Path:
+    """The embedded pair with a chat template in its INSTRUCT, as the pair `chat`; returns the file that lists it."""
+    tiny = registry()["tiny"]
+    for name in ("base", "instruct"):
+        shutil.copytree(getattr(tiny, name), folder / name)
+    (folder / "instruct" / "chat_template.jinja").write_text(TINY)
+    return listed(folder, "chat")
+
+
+def write_silent_pair(folder: Path) -> Path:
+    """A random pair whose tokenizer puts no BOS and has no template, as the pair `silent`; returns its file."""
+    base = random_model("llama", groups=2)
+    for name, model in (("base", base), ("instruct", fine_tuned(base))):
+        model.float().save_pretrained(folder / name)
+        byte_level(adds_bos=False).save_pretrained(folder / name)
+    return listed(folder, "silent")
+
+
+def listed(folder: Path, name: str) -> Path:
+    path = folder / "pairs.toml"
+    paths = "\n".join(f'{model} = "{folder / model}"' for model in ("base", "instruct"))
+    path.write_text(f'[[pair]]\nid = "{name}"\ntitle = "{name}"\ndtype = "float32"\n{paths}\n')
+    return path

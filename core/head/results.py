@@ -153,7 +153,7 @@ class HeadScores:
         model, layer, head = np.indices(self.first.shape).reshape(3, -1)
         columns = {"model": np.array(MODELS, dtype=object)[model], "layer": layer, "head": head}
         arrays = {"previous": self.previous, "induction": self.induction, "first": self.first}
-        arrays["bos"] = self.first if self.has_bos else np.full_like(self.first, np.nan)
+        arrays["bos"] = self.first if self.has_bos else np.full(self.first.shape, np.nan)
         return pd.DataFrame(columns | {name: array.reshape(-1) for name, array in arrays.items()})
 
 

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import copy
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
+import torch
 from tokenizers import pre_tokenizers
 
 from core.experiment import Experiment, InputError, prompt_text
+from core.generation import continuation
 from core.prompt import check_same_tokens, special_ids, token_strings, tokenize
+from core.runs import read_prompt
 from core.template import encode_around, has_template, in_chat
 from tests.chat_templates import CHATML, ENDS, NAMES, TEMPLATES, TOKENS, chatting
 from tests.random_tokenizers import KINDS
@@ -241,3 +245,36 @@ def test_every_special_token_has_its_name_and_every_name_in_the_prompt_is_seen(t
     for special in TOKENS[name]:
         assert special in prompt.tokens
     assert special_ids(tokenizer) >= {tokenizer.convert_tokens_to_ids(special) for special in TOKENS[name]}
+
+
+def test_what_is_written_on_ends_with_the_turn(pair_of):
+    """Whatever token that is: a third one is taken for it here."""
+    pair = pair_of()
+    whole = list(continuation(pair.bridges[0], pair.prompt, 8))
+    assert len(whole) == 8 and pair.prompt.stops == ()
+    ids, bridge = list(pair.prompt.ids), pair.bridges[0]
+    with torch.no_grad():
+        for _ in range(3):
+            ids.append(int(bridge(torch.tensor([ids]))[0, -1].argmax()))
+    assert len(set(ids[-3:])) == 3
+    ended = list(continuation(bridge, replace(pair.prompt, stops=(ids[-1],)), 8))
+    assert ended == whole[:3]
+
+
+def test_both_models_read_instructs_template_and_a_pair_without_one_names_it(pair_of, tokenizer_of):
+    plain, chat = tokenizer_of("byte_level"), with_template(tokenizer_of("byte_level"), SPECIAL_OF_ITS_OWN)
+    pair = loaded(pair_of(), plain, chat)
+    prompt = read_prompt(CHAT, pair)
+    assert prompt.ids == tokenize(CHAT, chat).ids and prompt.stops == (chat.eos_token_id,)
+    with pytest.raises(InputError, match="template missing: 'org/tuned' has no chat template; choose the template raw"):
+        read_prompt(CHAT, loaded(pair_of(), chat, plain))
+
+
+SPECIAL_OF_ITS_OWN = "{% for m in messages %}{{ bos_token + m['content'] + eos_token }}{% endfor %}"
+
+
+def loaded(pair, *tokenizers):
+    """What `read_prompt` asks of a loaded pair."""
+    bridges = [SimpleNamespace(tokenizer=t, cfg=b.cfg) for t, b in zip(tokenizers, pair.bridges)]
+    checkpoints = [SimpleNamespace(source=name) for name in ("org/model", "org/tuned")]
+    return SimpleNamespace(base=bridges[0], instruct=bridges[1], checkpoints=checkpoints)
