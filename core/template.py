@@ -129,7 +129,7 @@ def first_special(text: str, tokenizer) -> int | None:
     """The id of the first special token in what a template writes; None without one."""
     ids, _ = _encode(text, tokenizer, literal=False)
     added = tokenizer.added_tokens_decoder
-    return next((i for i in ids if i in added and not str(added[i]).isspace()), None)
+    return next((i for i in ids if i in added and not added[i].content.isspace()), None)
 
 
 def _control_ids(ids: list[int], offsets: Spans, tokenizer, typed: Spans) -> set[int]:
@@ -137,7 +137,7 @@ def _control_ids(ids: list[int], offsets: Spans, tokenizer, typed: Spans) -> set
     added = tokenizer.added_tokens_decoder
     written = {i for i, place in zip(ids, offsets) if i in added and not _overlap(place, typed)}
     # Runs of blanks are tokens of some tokenizers' own (Gemma), and mean no more than themselves.
-    return {i for i, token in added.items() if token.special} | {i for i in written if not str(added[i]).isspace()}
+    return {i for i, token in added.items() if token.special} | {i for i in written if not added[i].content.isspace()}
 
 
 def _literal(piece: str, start: int, tokenizer, control: set[int], before: int | None) -> Encoded:
