@@ -46,6 +46,7 @@ class Overview:
 
     dtype, device: what ran; n_layers, n_heads, n_groups: sizes, as many KV groups as heads where nothing is grouped.
     seconds: wall-clock of the stages `load` and `record`; quantization: of the weights, "" where they are not.
+    pair: its id; has_template: whether INSTRUCT's tokenizer has a chat template.
     """
 
     prompt: Prompt
@@ -56,17 +57,31 @@ class Overview:
     n_heads: int
     n_groups: int
     seconds: dict[str, float]
+    pair: str
+    has_template: bool
     quantization: str = ""
 
 
 def overview(work: Work) -> Overview:
     from core.logit_difference import summarize
+    from core.template import has_template
 
     runs, cfg = work.runs, work.pair.base.cfg
     groups = cfg.n_key_value_heads or cfg.n_heads
     summary = summarize(runs.recordings, runs.prompt)
-    pair, sizes = work.pair, (cfg.n_layers, cfg.n_heads, groups)
-    return Overview(runs.prompt, summary, pair.dtype, pair.device, *sizes, work.seconds, pair.spec.quantization)
+    return Overview(
+        prompt=runs.prompt,
+        summary=summary,
+        dtype=work.pair.dtype,
+        device=work.pair.device,
+        n_layers=cfg.n_layers,
+        n_heads=cfg.n_heads,
+        n_groups=groups,
+        seconds=work.seconds,
+        pair=work.pair.spec.id,
+        has_template=has_template(work.pair.instruct.tokenizer),
+        quantization=work.pair.spec.quantization,
+    )
 
 
 def attribution(work: Work, direction: str = "own") -> Attribution:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from core.experiment import DEFAULT_INSTRUCTION, DTYPES, Experiment, InputError, check
+from core.experiment import DEFAULT_INSTRUCTION, DTYPES, TEMPLATES, Experiment, InputError, check
 from core.export import TABLES, describe, to_json, write_whole
 from core.models.memory import GB
 from core.models.pairs import default_pair, find_pair
@@ -50,6 +50,9 @@ def _parser() -> argparse.ArgumentParser:
     prompt.add_argument("--occurrence", metavar="N", type=int, default=0, help="which occurrence of WORD, from 1")
     prompt.add_argument("--colon", metavar="N", type=int, default=0, help="which colon has the role colon, from 0")
     prompt.add_argument("--token", metavar="N", type=int, help="position of a token to follow as the role picked")
+    prompt.add_argument(
+        "--template", choices=TEMPLATES, default="raw", help="raw text (default), or INSTRUCT's chat template around it"
+    )
     patching = analyze.add_argument_group("patching")
     patching.add_argument("--sweeps", metavar="SITES", default="", help="sites to sweep, for example z,v")
     patching.add_argument("--direction", choices=("instruct_to_base", "base_to_instruct"), default="instruct_to_base")
@@ -91,6 +94,7 @@ def _experiment(args: argparse.Namespace, environment: Settings) -> Experiment:
         colon=args.colon,
         picked=args.token,
         dtype=args.dtype,
+        template=args.template,
     )
 
 

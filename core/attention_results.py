@@ -40,6 +40,11 @@ class Attention:
         return self.written.sum(-1)
 
     @property
+    def first(self) -> np.ndarray:
+        """(model, layer, head) the mass on position 0, the attention sink whether or not it is a BOS."""
+        return self.at(0)
+
+    @property
     def bos(self) -> np.ndarray:
         """(model, layer, head) the mass on BOS; NaN where the tokenizer has none."""
         return self.at("bos") if "bos" in self.roles else np.full(self.weight.shape[:3], np.nan, np.float32)
@@ -171,14 +176,14 @@ class Patterns:
 
 
 def table_roles(roles: Mapping[str, int | None], colons: Sequence[int]) -> dict[str, int]:
-    """The roles of the table, absent ones left out: original, colon, colon_1 or colon_2, bos, end, picked.
+    """The roles of the table, absent ones left out: original, colon, colon_1 or colon_2, first, bos, end, picked.
 
     `colon` is the chosen one (the first by default). Of the prompt's first two tokens with ":", one that is not the
     chosen one has a role of its own, `colon_1` or `colon_2` by its order in the prompt.
     """
     named = {"original": roles["original"], "colon": roles["colon"]}
     named |= {f"colon_{n}": at for n, at in enumerate(colons[:2], 1) if at != roles["colon"]}
-    named |= {name: roles[name] for name in ("bos", "end", "picked")}
+    named |= {name: roles.get(name) for name in ("first", "bos", "end", "picked")}
     return {name: at for name, at in named.items() if at is not None}
 
 

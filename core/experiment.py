@@ -18,8 +18,10 @@ import regex
 DEFAULT_INSTRUCTION = "Rephrase all the adjectives of the following sentence"
 DEFAULT_SENTENCE = "The quick fox jumps over the dog."
 DEFAULT_ORIGINAL = "quick"
+SEAM = "\n\n"  # between the sentence and the begun answer
 HEADER = "Rephrased sentence:"
 DTYPES = ("float32", "bfloat16", "float16", "float64")
+TEMPLATES = ("raw", "chat")
 MAX_CHARACTERS = 20_000
 
 
@@ -43,6 +45,7 @@ class Experiment:
     colon: which token with ":" has the role colon, from 0.
     picked: index of a token that the user picked, or None.
     dtype: "" takes the pair's own.
+    template: "raw" is the text as it stands, "chat" INSTRUCT's own chat template around it (see `core.template`).
     """
 
     pair: str = "tiny"
@@ -57,6 +60,7 @@ class Experiment:
     colon: int = 0
     picked: int | None = None
     dtype: str = ""
+    template: str = "raw"
 
     @property
     def is_free(self) -> bool:
@@ -70,12 +74,19 @@ class PromptText:
     text: what both models read, ending at END.
     original, answer: candidates as exact strings, with the leading space the original has; answer is None if open.
     original_end: character index just past the original word in the sentence; None in a free prompt.
+    begun: character index at which the begun answer starts, with `HEADER`; None in a free prompt.
+    literal: where a special token's name ("<s>") is only text: in all of a prompt made of parts, in nothing of a free
+    one, and under a chat template within the (start, end) of its two turns. Elsewhere it is the token.
+    after: what a chat template writes behind a finished answer, beginning with the end of the turn; else "".
     """
 
     text: str
     original: str
     answer: str | None
     original_end: int | None
+    begun: int | None = None
+    literal: bool | tuple[tuple[int, int], ...] = False
+    after: str = ""
 
 
 def words(sentence: str) -> list[str]:
@@ -118,9 +129,17 @@ def prompt_text(experiment: Experiment) -> PromptText:
     # The first word of a sentence follows the header, from which a space parts it.
     space = " " if start == 0 or prefix != sentence[:start] else ""
     opening = f"{experiment.instruction.strip()}: "
-    text = f"{opening}{sentence}\n\n{HEADER} {prefix}".rstrip(" ")
+    turn = f"{opening}{sentence}{SEAM}"
+    text = f"{turn}{HEADER} {prefix}".rstrip(" ")
     answer = experiment.answer.strip()
-    return PromptText(text, space + word, space + answer if answer else None, len(opening) + start + len(word))
+    return PromptText(
+        text,
+        original=space + word,
+        answer=space + answer if answer else None,
+        original_end=len(opening) + start + len(word),
+        begun=len(turn),
+        literal=True,
+    )
 
 
 def check(experiment: Experiment) -> None:
@@ -129,6 +148,16 @@ def check(experiment: Experiment) -> None:
         _check_text(getattr(experiment, name), name)
     if experiment.dtype and experiment.dtype not in DTYPES:
         raise InputError(f"dtype {shorten(experiment.dtype)!r} is unknown; choose {', '.join(DTYPES)}", "dtype")
+    if experiment.template not in TEMPLATES:
+        raise InputError(
+            f"the template {shorten(experiment.template)!r} is unknown; choose {' or '.join(TEMPLATES)}", "template"
+        )
+    if experiment.is_free and experiment.template != "raw":
+        raise InputError(
+            f"a free prompt is read as it stands, template {experiment.template!r} does not go with it; choose the "
+            "template raw and write the chat's special tokens into the prompt, or give instruction and sentence",
+            "template",
+        )
     if experiment.colon < 0:
         raise InputError(f"colon {experiment.colon} is negative; 0 is the first colon of the prompt", "colon")
     required = ("prompt", "original") if experiment.is_free else ("instruction", "sentence", "original")
@@ -203,7 +232,9 @@ def from_query(query: Mapping[str, str]) -> tuple[Experiment, list[str]]:
         text = query.get(field.name)
         if text is None:
             continue
-        if field.name not in ("occurrence", "colon", "picked"):
+        if field.name == "template" and text not in TEMPLATES:
+            complaints.append(f"template={shorten(text, 30)} in the address is neither raw nor chat; it was ignored")
+        elif field.name not in ("occurrence", "colon", "picked"):
             values[field.name] = text
         elif re.fullmatch(r"\d{1,6}", text):
             values[field.name] = int(text)

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from core.prompt import Prompt, token_strings
+from core.prompt import Prompt, special_ids, token_strings
 from core.readout import readout
 from core.recording import Recording
 from core.results import Summary, TopTokens
@@ -27,7 +27,7 @@ def next_token_logits(recording: Recording) -> Tensor:
 def suggest(recording: Recording, original: str, count: int = 8) -> list[tuple[int, str]]:
     """The model's top next tokens at END that are not the original in any casing or spacing: (id, string)."""
     tokenizer = recording.bridge.tokenizer
-    special = set(tokenizer.all_special_ids)
+    special = special_ids(tokenizer)
     order = next_token_logits(recording).argsort(descending=True).tolist()
     word = original.strip().casefold()
     found: list[tuple[int, str]] = []

@@ -7,9 +7,11 @@ several tokens is refused with its pieces, never silently cut.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from core.experiment import Experiment, InputError, PromptText, prompt_text, shorten
+from core.template import Spans, encode_around, first_special, in_chat
 
 MAX_TOKENS = 512
 
@@ -20,9 +22,11 @@ class Prompt:
 
     ids: token ids, BOS first where the tokenizer adds one.
     tokens: the same as strings, a leading space kept; they concatenate to the text where a token is whole characters.
-    roles: role → position, or None where the prompt has no such token. Keys: bos, original, colon, end, picked.
-    colons: every position whose token contains ":".
+    roles: role → position, or None where the prompt has no such token. Keys: bos, first, original, colon, end, picked;
+    first is position 0, the attention sink, whether or not it is a BOS.
+    colons: every position whose token contains ":", under a chat template of the two turns alone.
     answer: exact string of the answer, None while it is open; answer_id likewise.
+    stops: the token that ends a turn under a chat template, where what is written on ends.
     """
 
     text: str
@@ -34,42 +38,57 @@ class Prompt:
     original_id: int
     answer: str | None
     answer_id: int | None
+    stops: tuple[int, ...] = ()
 
     @property
     def end(self) -> int:
         return len(self.ids) - 1
 
 
-def tokenize(experiment: Experiment, tokenizer, max_tokens: int = MAX_TOKENS) -> Prompt:
-    """The experiment's prompt in a (fast, Hugging Face) tokenizer's ids, or an `InputError`."""
+def tokenize(experiment: Experiment, tokenizer, max_tokens: int = MAX_TOKENS, template_of=None) -> Prompt:
+    """The experiment's prompt in a (fast, Hugging Face) tokenizer's ids, or an `InputError`.
+
+    template_of: the tokenizer whose chat template is used where the experiment wants one, INSTRUCT's for both models;
+    by default the tokenizer's own.
+    """
     text = prompt_text(experiment)
-    ids, offsets = encode(text.text, tokenizer, literal=not experiment.is_free)
+    if experiment.template == "chat":
+        text = in_chat(text, template_of or tokenizer)
+    ids, offsets = encode(text.text, tokenizer, text.literal)
     _check_length(experiment, len(ids), max_tokens)
-    original_id = candidate_id(text.text, text.original, "original", tokenizer, not experiment.is_free)
+    original_id = candidate_id(text, text.original, "original", tokenizer)
     answer_id = None
     if text.answer is not None:
-        answer_id = candidate_id(text.text, text.answer, "answer", tokenizer, not experiment.is_free)
+        answer_id = candidate_id(text, text.answer, "answer", tokenizer)
         if answer_id == original_id:
             raise InputError(
                 f"{text.answer!r} and {text.original!r} are the same token; choose another answer", "answer"
             )
     tokens = token_strings(ids, tokenizer)
-    colons = tuple(i for i, token in enumerate(tokens) if ":" in token)
-    roles = _roles(experiment, text, ids, offsets, colons, original_id, tokenizer.bos_token_id)
-    return Prompt(text.text, ids, tokens, roles, colons, text.original, original_id, text.answer, answer_id)
+    colons = tuple(i for i, token in enumerate(tokens) if ":" in token and _is_typed(text, offsets[i]))
+    roles = _roles(experiment, text, ids, offsets, colons, original_id, _has_bos(ids, tokenizer))
+    stop = first_special(text.after, tokenizer)
+    return Prompt(
+        text.text, ids, tokens, roles, colons, text.original, original_id, text.answer, answer_id,
+        stops=() if stop is None else (stop,),
+    )  # fmt: skip
 
 
-def encode(text: str, tokenizer, literal: bool) -> tuple[tuple[int, ...], list[tuple[int, int]]]:
+def encode(text: str, tokenizer, literal: bool | Spans) -> tuple[tuple[int, ...], list[tuple[int, int]]]:
     """Ids with BOS exactly once where the tokenizer adds one, and each token's (start, end) in the text.
 
-    literal: a special token's name typed in the text ("<s>") is text, not the token. In a free prompt it is the token.
+    literal: where a special token's name typed in the text ("<s>") is text, not the token: everywhere, nowhere, or in
+    parts of it, as `PromptText` has it.
     """
     if not tokenizer.is_fast:
         raise InputError("this model's tokenizer gives no character offsets (it is not a fast tokenizer)", "pair")
-    encoded = tokenizer(
-        text, add_special_tokens=False, return_offsets_mapping=True, split_special_tokens=literal, verbose=False
-    )
-    ids, offsets = list(encoded["input_ids"]), list(encoded["offset_mapping"])
+    if isinstance(literal, bool):
+        encoded = tokenizer(
+            text, add_special_tokens=False, return_offsets_mapping=True, split_special_tokens=literal, verbose=False
+        )
+        ids, offsets = list(encoded["input_ids"]), list(encoded["offset_mapping"])
+    else:
+        ids, offsets = encode_around(text, tokenizer, literal)
     bos = leading_bos(tokenizer)
     if bos is not None and ids[:1] != [bos]:
         ids, offsets = [bos, *ids], [(0, 0), *offsets]
@@ -82,6 +101,12 @@ def leading_bos(tokenizer) -> int | None:
     return bos if bos is not None and tokenizer("a")["input_ids"][:1] == [bos] else None
 
 
+def special_ids(tokenizer) -> set[int]:
+    """Tokens that mean no text: those with a name of their own (BOS), and all others marked so (ends of turns)."""
+    added = tokenizer.added_tokens_decoder
+    return set(tokenizer.all_special_ids) | {i for i, token in added.items() if token.special}
+
+
 def token_strings(ids: tuple[int, ...] | list[int], tokenizer) -> tuple[str, ...]:
     """Each token as it reads in the middle of a text, a leading space kept; special tokens by name.
 
@@ -89,7 +114,7 @@ def token_strings(ids: tuple[int, ...] | list[int], tokenizer) -> tuple[str, ...
     """
     anchor = tokenizer("a", add_special_tokens=False)["input_ids"]
     lead = len(tokenizer.decode(anchor, clean_up_tokenization_spaces=False))
-    special = set(tokenizer.all_special_ids)
+    special = special_ids(tokenizer)
     strings = []
     for i in ids:
         if i in special:
@@ -99,11 +124,12 @@ def token_strings(ids: tuple[int, ...] | list[int], tokenizer) -> tuple[str, ...
     return tuple(strings)
 
 
-def candidate_id(text: str, candidate: str, field: str, tokenizer, literal: bool) -> int:
+def candidate_id(text: PromptText, candidate: str, field: str, tokenizer) -> int:
     """The one token id of a candidate after the prompt, or an `InputError` that shows its pieces."""
     shown = repr(candidate if len(candidate) <= 60 else candidate[:59] + "…")
-    before, _ = encode(text, tokenizer, literal)
-    after, _ = encode(text + candidate, tokenizer, literal)
+    literal, whole = text.literal, text.text + candidate
+    before, _ = encode(text.text, tokenizer, literal)
+    after, _ = encode(whole, tokenizer, literal if isinstance(literal, bool) else _up_to(literal, len(whole)))
     if after[: len(before)] != before:
         n = next(i for i, (a, b) in enumerate(zip(before, after + (-1,) * len(before))) if a != b)
         was, now = token_strings(before[n:], tokenizer), token_strings(after[n:], tokenizer)
@@ -126,6 +152,18 @@ def candidate_id(text: str, candidate: str, field: str, tokenizer, literal: bool
     )
 
 
+def _up_to(spans: Spans, end: int) -> Spans:
+    """The last span made longer: a candidate stands in the begun answer."""
+    return (*spans[:-1], (spans[-1][0], end))
+
+
+def _is_typed(text: PromptText, place: tuple[int, int]) -> bool:
+    """Whether a token with ":" has it from what was typed; what a chat template writes has no role."""
+    if isinstance(text.literal, bool):
+        return True
+    return any(":" in text.text[max(start, place[0]) : min(stop, place[1])] for start, stop in text.literal)
+
+
 def _pieces(tokens: tuple[str, ...]) -> str:
     shown = ", ".join(repr(token) for token in tokens[:6])
     return shown if len(tokens) <= 6 else f"{shown}, … ({len(tokens)} tokens)"
@@ -141,7 +179,15 @@ def _check_length(experiment: Experiment, count: int, limit: int) -> None:
         )
 
 
-def _roles(experiment, text: PromptText, ids, offsets, colons, original_id: int, bos) -> dict[str, int | None]:
+def _has_bos(ids: tuple[int, ...], tokenizer) -> bool:
+    """Whether position 0 is a BOS. Where none is put before a text, what opens every turn of a chat is none either."""
+    bos = tokenizer.bos_token_id
+    return bos is not None and ids[0] == bos and (ids.count(bos) == 1 or leading_bos(tokenizer) is not None)
+
+
+def _roles(
+    experiment, text: PromptText, ids, offsets, colons, original_id: int, has_bos: bool
+) -> dict[str, int | None]:
     end = len(ids) - 1
     if text.original_end is None:
         original = max((i for i, token in enumerate(ids) if token == original_id), default=None)
@@ -157,12 +203,19 @@ def _roles(experiment, text: PromptText, ids, offsets, colons, original_id: int,
     if experiment.picked is not None and not 0 <= experiment.picked <= end:
         raise InputError(f"position {experiment.picked} is outside the prompt; choose 0 to {end}", "picked")
     return {
-        "bos": 0 if bos is not None and ids[0] == bos else None,
+        "bos": 0 if has_bos else None,
+        "first": 0,
         "original": original,
         "colon": colons[experiment.colon] if colons else None,
         "end": end,
         "picked": experiment.picked,
     }
+
+
+def role_names(roles: Mapping[str, int | None], position: int) -> list[str]:
+    """The roles of a position, for a label: `first` is left out where it is the BOS, which says more."""
+    names = [role for role, at in roles.items() if at == position]
+    return [role for role in names if role != "first" or "bos" not in names]
 
 
 def neighbours(prompt: Prompt, position: int, width: int = 2) -> str:

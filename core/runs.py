@@ -10,6 +10,7 @@ from core.models.loading import LoadedPair
 from core.prompt import MAX_TOKENS, Prompt, check_same_answer, check_same_tokens, tokenize, with_answer
 from core.recording import Recording, record
 from core.results import MODELS
+from core.template import has_template, missing
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,7 +23,10 @@ class Runs:
 
 def read_prompt(experiment: Experiment, pair: LoadedPair, max_tokens: int = MAX_TOKENS) -> Prompt:
     """The prompt in both models' ids, which must agree. The answer stays open if the experiment leaves it so."""
-    prompts = [tokenize(experiment, bridge.tokenizer, max_tokens) for bridge in (pair.base, pair.instruct)]
+    chat = pair.instruct.tokenizer
+    if experiment.template == "chat" and not has_template(chat):
+        raise missing(repr(pair.checkpoints[1].source))
+    prompts = [tokenize(experiment, bridge.tokenizer, max_tokens, chat) for bridge in (pair.base, pair.instruct)]
     check_same_tokens(*prompts)
     _check_context(prompts[0], pair)
     return prompts[1]

@@ -14,6 +14,7 @@ from typing import Literal
 import plotly.graph_objects as go
 
 from core.charts.labels import escape, width_em
+from core.prompt import role_names
 
 SizeName = Literal["normal", "large"]
 
@@ -157,7 +158,7 @@ def token_axis(fig: go.Figure, labels: list[str], roles: Mapping[str, int | None
 
 def role_of(position: int, roles: Mapping[str, int | None]) -> str:
     """The roles of a position for hovering, ` (END, original)`, or nothing."""
-    names = [name.upper() if name in ("end", "bos") else name for name, at in roles.items() if at == position]
+    names = [name.upper() if name in ("end", "bos") else name for name in role_names(roles, position)]
     return f" ({escape(', '.join(names))})" if names else ""
 
 

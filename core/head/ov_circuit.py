@@ -28,7 +28,7 @@ from core.attention import values
 from core.attribution import through_post_norm
 from core.head.results import OvCircuit, OvTokens
 from core.models.quantized import head_weights
-from core.prompt import Prompt, token_strings
+from core.prompt import Prompt, special_ids, token_strings
 from core.readout import Readout, readout
 from core.recording import Recording
 
@@ -64,7 +64,7 @@ def ov_circuit(
         )
         for side in ("promoted", "suppressed")
     }
-    special = set(tokenizer.all_special_ids)
+    special = special_ids(tokenizer)
     return OvCircuit(
         layer=layer,
         head=head,

@@ -66,7 +66,7 @@ class OvCircuit:
         return tuple(_kind(self.above[m, at], self.below[m, at], self.vocab) for m in range(len(MODELS)))
 
     def counts(self) -> dict[str, np.ndarray]:
-        """(model,) how many of the prompt's positions the head would copy, suppress, or neither; BOS left out."""
+        """(model,) how many of the prompt's positions it would copy, suppress, or neither; special ones left out."""
         kinds = np.array([self.kinds(at) for at in range(len(self.tokens)) if at not in self.skip]).reshape(-1, 2)
         return {kind: (kinds == kind).sum(0) for kind in ("copying", "suppressing", "neither")}
 
@@ -131,28 +131,30 @@ class HeadScores:
     """Mean attention on random repeated tokens, 0 to 1. Arrays have axes (model, layer, head).
 
     previous: to the position before. induction: from a token of the second copy to the one that followed it in the
-    first. bos: to position 0, which is BOS if `has_bos`, else the sequence's first token.
+    first. first: to position 0, the attention sink, which is a BOS if `has_bos`.
     sequences, length: how many were run, and how many random tokens are repeated in each.
     """
 
     previous: np.ndarray
     induction: np.ndarray
-    bos: np.ndarray
+    first: np.ndarray
     has_bos: bool
     sequences: int
     length: int
 
     def of(self, layer: int, head: int) -> dict[str, np.ndarray]:
-        """(model,) each score of one head."""
-        return {name: getattr(self, name)[:, layer, head] for name in ("previous", "induction", "bos")}
+        """(model,) each score of one head: previous, induction, and `bos`, or `first` where the first token is none."""
+        arrays = {"previous": self.previous, "induction": self.induction}
+        arrays["bos" if self.has_bos else "first"] = self.first
+        return {name: array[:, layer, head] for name, array in arrays.items()}
 
     def to_frame(self) -> pd.DataFrame:
-        """model, layer, head, previous, induction, bos."""
-        model, layer, head = np.indices(self.bos.shape).reshape(3, -1)
+        """model, layer, head, previous, induction, first, bos (the same where the first token is one, else NaN)."""
+        model, layer, head = np.indices(self.first.shape).reshape(3, -1)
         columns = {"model": np.array(MODELS, dtype=object)[model], "layer": layer, "head": head}
-        return pd.DataFrame(
-            columns | {name: getattr(self, name).reshape(-1) for name in ("previous", "induction", "bos")}
-        )
+        arrays = {"previous": self.previous, "induction": self.induction, "first": self.first}
+        arrays["bos"] = self.first if self.has_bos else np.full(self.first.shape, np.nan)
+        return pd.DataFrame(columns | {name: array.reshape(-1) for name, array in arrays.items()})
 
 
 @dataclass(frozen=True)

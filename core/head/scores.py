@@ -1,10 +1,11 @@
-"""Previous-token, induction and BOS scores of every head, from its attention on random repeated tokens.
+"""Previous-token, induction and first-token scores of every head, from its attention on random repeated tokens.
 
 Each sequence is BOS (if the tokenizer puts one), then r random tokens, then the same r again. Scores are mean attention
 weights, so 1 is a perfect head: previous — query q to q − 1; induction — query in the second copy to the token after
-its first occurrence (Olsson et al. 2022, "prefix matching"); bos — any query to position 0. A query that has no such
-source is left out of a mean, which is where this differs from `transformer_lens.head_detector`: that divides by all
-rows, so that a perfect induction head scores about one half. Position 0 is no source of a previous-token score.
+its first occurrence (Olsson et al. 2022, "prefix matching"); first — any query to position 0, BOS or not. A query that
+has no such source is left out of a mean, which is where this differs from `transformer_lens.head_detector`: that
+divides by all rows, so that a perfect induction head scores about one half. Position 0 is no source of a previous-token
+score.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from torch import Tensor
 from transformer_lens.model_bridge import TransformerBridge
 
 from core.head.results import HeadScores
-from core.prompt import leading_bos
+from core.prompt import leading_bos, special_ids
 
 SEQUENCES = 4
 LENGTH = 25
@@ -43,21 +44,21 @@ def score_heads(
         tokens = torch.tensor(ids, device=bridge.cfg.device)
         bridge.run_with_hooks(tokens, return_type=None, fwd_hooks=hooks)
         found.append(np.stack([kept[layer] for layer in range(bridge.cfg.n_layers)]))
-    previous, induction, bos = np.moveaxis(np.stack(found), 2, 0)
-    return HeadScores(previous, induction, bos, has_bos, sequences, length)
+    previous, induction, to_first = np.moveaxis(np.stack(found), 2, 0)
+    return HeadScores(previous, induction, to_first, has_bos, sequences, length)
 
 
 def pattern_scores(
     pattern: Float[Tensor, "batch head query source"], length: int, has_bos: bool
 ) -> Float[Tensor, "3 head"]:
-    """(previous, induction, bos) of each head from its patterns on repeated tokens."""
+    """(previous, induction, first) of each head from its patterns on repeated tokens."""
     first = int(has_bos)
     query = torch.arange(pattern.shape[-1], device=pattern.device)
     later, second = query[max(first + 1, 2) :], query[first + length :]
     previous = pattern[:, :, later, later - 1]
     induction = pattern[:, :, second, second - length + 1]
-    bos = pattern[:, :, 1:, 0]
-    return torch.stack([x.float().mean((0, 2)) for x in (previous, induction, bos)])
+    to_first = pattern[:, :, 1:, 0]
+    return torch.stack([x.float().mean((0, 2)) for x in (previous, induction, to_first)])
 
 
 def repeated_tokens(
@@ -65,7 +66,7 @@ def repeated_tokens(
 ) -> tuple[Int[np.ndarray, "batch pos"], bool]:
     """Random repeated tokens, no token twice within a copy, no special one; shortened to fit context and vocabulary."""
     tokenizer = bridge.tokenizer
-    special = set(tokenizer.all_special_ids)
+    special = special_ids(tokenizer)
     ordinary = [i for i in range(min(len(tokenizer), bridge.W_U.shape[1])) if i not in special]
     bos = leading_bos(tokenizer)
     length = min(length, len(ordinary), (bridge.cfg.n_ctx - 1) // 2)

@@ -23,7 +23,7 @@ _INPUTS = {
     "effective": "read off the effective embedding, attending there",
 }
 _KINDS = {"copying": "promotes", "suppressing": "suppresses"}
-_SCORES = {"previous": "previous-token", "induction": "induction", "bos": "BOS"}
+_SCORES = {"previous": "previous-token", "induction": "induction", "bos": "BOS", "first": "first-token"}
 
 
 @dataclass(frozen=True)

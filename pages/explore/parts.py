@@ -8,8 +8,8 @@ import pandas as pd
 import streamlit as st
 
 from cache.questions import Overview
-from core.experiment import InputError, prompt_text
-from core.prompt import Prompt, neighbours
+from core.experiment import HEADER, InputError, prompt_text
+from core.prompt import Prompt, neighbours, role_names
 from core.results import MODELS, Summary
 from pages.shared import definitions, state
 from pages.shared.figures import below
@@ -89,14 +89,15 @@ def tokens(prompt: Prompt) -> None:
 
 def text_only() -> None:
     """The prompt while no tokenizer is there yet, in the place of nothing."""
-    st.markdown("**The prompt as both models will read it**")
+    inside = ", inside INSTRUCT's chat template" if state.experiment().template == "chat" else ""
+    st.markdown(f"**The prompt as both models will read it{inside}**")
     with suppress(InputError):
         st.text(prompt_text(state.experiment()).text)
 
 
 def _token_table(prompt: Prompt) -> pd.DataFrame:
     rows = [
-        (i, prompt.ids[i], token, " ".join(role for role, at in prompt.roles.items() if at == i), neighbours(prompt, i))
+        (i, prompt.ids[i], token, " ".join(role_names(prompt.roles, i)), neighbours(prompt, i))
         for i, token in enumerate(prompt.tokens)
     ]
     return pd.DataFrame(rows, columns=["position", "id", "token", "role", "context"])
@@ -142,7 +143,9 @@ def continuations(overview: Overview) -> None:
 def _continuation(name: str, job, prompt: Prompt) -> None:
     text = "" if job is None else job.result if job.state == "done" else job.partial.result if job.partial else ""
     tail = "" if job is None or job.finished else " ▍"
-    start = prompt.text.rsplit("\n", 1)[-1]
+    # A chat template may write its whole text in one line.
+    _, header, begun = prompt.text.rsplit("\n", 1)[-1].rpartition(HEADER)
+    start = header + begun
     st.caption(name.upper() + ("" if job is not None else " (stopped)"))
     space = " " if text.startswith(" ") else ""
     written = f"{space}**{plain(text.strip())}**" if text.strip() else ""

@@ -20,7 +20,7 @@ else:
     patches = ask("head_patches", layer=layer, head=head)
     with figures(report):
         if report is not None:
-            parts.sentence(report, patches, scores)
+            parts.sentence(report, patches, scores, heads.first_name(attention.result))
             parts.by_token(report.result)
             parts.pattern(report.result)
             parts.patch_table(patches, report.result)

@@ -15,14 +15,14 @@ from core.head.results import HEAD_PATCHES, HeadPatches, HeadReport, HeadScores
 from core.head.sentence import PatchEvidence, head_sentence
 from core.prompt import neighbours
 from core.results import MODELS, group_name, head_name
-from pages.shared import circuitsvis, definitions, heads
+from pages.shared import circuitsvis, definitions, heads, state
 from pages.shared.figures import below, figure
 from pages.shared.jobs import Answer
 from pages.shared.once import once
 from pages.shared.text import plain, quoted
 from pages.shared.widgets import choice
 
-_ROLES = {"original": "original", "colon": "colon", "picked": "the picked token", "bos": "BOS", "end": "END"}
+_ROLES = {"original": "original", "colon": "colon", "picked": "the picked token", "first": "first", "end": "END"}
 _INPUTS = {"recorded": "what it read there", "embedding": "the bare embedding", "effective": "embedding + first MLP"}
 _PATCHES = {
     "z": "output (z)",
@@ -34,7 +34,7 @@ _PATCHES = {
     "v": "the group's value vector (v)",
 }
 _KINDS = {"copying": "copies it", "suppressing": "suppresses it", "neither": "neither copies nor suppresses it"}
-_SCORES = {"previous": "previous token", "induction": "induction", "bos": "BOS"}
+_SCORES = {"previous": "previous token", "induction": "induction", "bos": "BOS", "first": "first token"}
 
 
 def title(head: heads.Place | None, attention: Attention | None = None) -> None:
@@ -51,6 +51,10 @@ def title(head: heads.Place | None, attention: Attention | None = None) -> None:
 def controls(attention: Attention) -> tuple[str, str]:
     """The source token that is asked about, and what its OV circuit is fed with."""
     roles = {role: label for role, label in _ROLES.items() if role in attention.roles}
+    if "bos" in attention.roles:
+        roles["first"] = "BOS"
+        if state.view("source") == "bos":  # older links
+            state.set_view("source", "first")
     with st.container(horizontal=True, vertical_alignment="bottom", key="head_controls"):
         labels = {role: f"{label}: {quoted(attention.tokens[attention.roles[role]])}" for role, label in roles.items()}
         source = choice(st.segmented_control, "Source token", "source", labels, required=True)
@@ -58,8 +62,8 @@ def controls(attention: Attention) -> tuple[str, str]:
     return source, ov_input
 
 
-def sentence(report: Answer, patches: Answer | None, scores: Answer | None) -> None:
-    """What the numbers support, in one sentence; what is not there yet is left out."""
+def sentence(report: Answer, patches: Answer | None, scores: Answer | None, first: str) -> None:
+    """What the numbers support, in one sentence; what is not there yet is left out. first: position 0's name."""
     found: HeadReport = report.result
     evidence, kinds = None, None
     if patches is not None and patches.fresh and _same(patches.result[0], found):
@@ -69,7 +73,7 @@ def sentence(report: Answer, patches: Answer | None, scores: Answer | None) -> N
         kinds = scores.result.of(found.layer, found.head)
     with st.container(border=True, key="sentence"):
         st.markdown(f"**{plain(head_sentence(found, found.ov.position, evidence, kinds))}**")
-        st.caption(_reads(found))
+        st.caption(f"{_reads(found)} {_rests(found, first)}")
 
 
 def _same(patches: HeadPatches, report: HeadReport) -> bool:
@@ -83,6 +87,11 @@ def _reads(report: HeadReport) -> str:
         return where
     others = ", ".join(head_name(report.layer, h) for h in report.group_heads if h != report.head)
     return f"{where} It shares the values of {group_name(report.layer, report.group)} with {others}."
+
+
+def _rests(report: HeadReport, first: str) -> str:
+    base, instruct = report.weight[:, 0]
+    return f"Of END's attention, {base:.2f} → {instruct:.2f} lies on {first}."
 
 
 def by_token(report: HeadReport) -> None:

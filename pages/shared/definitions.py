@@ -11,9 +11,10 @@ the whole vocabulary.
 """
 
 ROLES = """
-**bos** the token that begins every text · **original** the last token of the word in the sentence · **colon** the first
-token with “:”, or the second if so chosen · **end** the last token, where the next one is predicted · **picked** the
-token that you clicked.
+**bos** the token that begins every text, where there is one · **first** position 0, where heads that rest put their
+attention, BOS or not · **original** the last token of the word in the sentence · **colon** the first token with “:”, or
+the second if so chosen; what a chat template writes is not counted · **end** the last token, where the next one is
+predicted · **picked** the token that you clicked.
 
 Candidates are tokenized in context: the ids of prompt + candidate minus those of the prompt. Each must be one token.
 """
@@ -24,8 +25,8 @@ A leading space is shown as ␣.
 """
 
 CONTINUATION = """
-Greedy decoding from the same prompt: at each step the most likely token. It ends at the model's end token or after a
-fixed number of tokens. It illustrates; no other figure uses it.
+Greedy decoding from the same prompt: at each step the most likely token. It ends at the model's end token, under a chat
+template at the end of the turn too, or after a fixed number of tokens. It illustrates; no other figure uses it.
 """
 
 ATTRIBUTION = """
@@ -114,8 +115,8 @@ all sources it sums to 1. The maps show BASE, INSTRUCT and INSTRUCT − BASE for
 
 A weight is not yet information. **Value-weighted**: A·‖v W_O‖, the length of what END receives from the source.
 **Written along the difference**: A·(v W_O)·d·s in logits, what it adds to the logit difference directly; over all
-sources it sums to the head's direct logit attribution. Much attention on the first token (BOS) often means that a head
-rests.
+sources it sums to the head's direct logit attribution. Much attention on the first token, BOS or not, often means that
+a head rests.
 """
 
 ATTENTION_LAYERS = """
@@ -151,6 +152,6 @@ share a KV group share its W_K and W_V.
 
 SCORES = """
 On random tokens that are repeated once, mean attention: **previous token** to the position before; **induction** from
-the second copy to the token after the first one's same token; **BOS** to the first position. 1 = all of the attention.
-They say what kind of head it is apart from this prompt.
+the second copy to the token after the first one's same token; **BOS** (**first token** in models without one) to
+position 0. 1 = all of the attention. They say what kind of head it is apart from this prompt.
 """

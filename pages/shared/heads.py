@@ -13,7 +13,7 @@ from core.attention_results import Attention
 from core.charts.labels import visible
 from core.results import head_name
 from pages.shared import state
-from pages.shared.text import plain
+from pages.shared.text import plain, quoted
 from pages.shared.widgets import mirror
 
 MOST = 16  # heads in a list
@@ -54,13 +54,17 @@ def named(attention: Attention, role: str) -> str:
     return f"A({source}→{end})"
 
 
+def first_name(attention: Attention) -> str:
+    """What position 0, the attention sink, is called: BOS, or by its token where it is none."""
+    return "BOS" if "bos" in attention.roles else f"the first token, {quoted(attention.tokens[0])}"
+
+
 def numbers(attention: Attention, head: Place) -> None:
     """The chosen head's numbers in one line, BASE → INSTRUCT, and the link to its page."""
     layer, h = head
     weights = {role: attention.at(role)[:, layer, h] for role in followed(attention)}
     parts = [f"{plain(named(attention, role))} {_arrow(values)}" for role, values in weights.items()]
-    if "bos" in attention.roles:
-        parts.append(f"on BOS {_arrow(attention.bos[:, layer, h])}")
+    parts.append(f"on {first_name(attention)} {_arrow(attention.first[:, layer, h])}")
     parts.append(f"writes {_arrow(attention.dla[:, layer, h], '{:+.2f}')} logits")
     with st.container(horizontal=True, vertical_alignment="center", key="head_numbers"):
         st.markdown(f"**{head_name(*head)}** (BASE → INSTRUCT) · {' · '.join(parts)}", width="stretch")

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import streamlit as st
 
 from core.experiment import (
     DEFAULT_INSTRUCTION,
     DEFAULT_SENTENCE,
     DTYPES,
+    TEMPLATES,
     Experiment,
     InputError,
     choose_word,
@@ -23,6 +26,7 @@ from pages.shared.widgets import edited, mirror
 
 MOST_WORDS = 60
 OWN = "own models"
+_TEMPLATES = {"raw": "none: raw text", "chat": "INSTRUCT's own"}
 
 
 def sidebar() -> dict[str, object]:
@@ -198,6 +202,7 @@ def _advanced(experiment: Experiment) -> list[str]:
         st.button("Write a free prompt", on_click=_to_free_prompt, help="Any text, with exact answer and original")
     else:
         st.button("Back to instruction and sentence", on_click=_to_parts)
+    _template(experiment)
     _colon(experiment)
     if experiment.picked is not None:
         st.caption(f"Followed token: position {experiment.picked}")
@@ -206,17 +211,44 @@ def _advanced(experiment: Experiment) -> list[str]:
     if experiment.dtype not in dtypes:
         dtypes.append(experiment.dtype)
     _input(st.selectbox, "dtype", "dtype", options=dtypes, format_func=lambda name: name or "the pair's own")
-    return ["prompt", "colon", "picked", "dtype"] if not experiment.is_free else ["colon", "picked", "dtype"]
+    fields = ["template", "colon", "picked", "dtype"]
+    return fields if experiment.is_free else ["prompt", *fields]
+
+
+def _template(experiment: Experiment) -> None:
+    why = _no_template(experiment)
+    # A chat that a link asks for in vain must be left again.
+    locked = bool(why) and experiment.template == "raw"
+    _input(
+        st.selectbox, "Chat template", "template", options=list(TEMPLATES), disabled=locked,
+        format_func=lambda name: _TEMPLATES.get(name, name),
+    )  # fmt: skip
+    if why:
+        st.caption(why)
+
+
+def _no_template(experiment: Experiment) -> str:
+    """Why no chat template can be chosen, as far as that is known; else ""."""
+    if experiment.is_free:
+        return "A free prompt is read as it stands: write a chat's special tokens into it."
+    overview = st.session_state.get("last", {}).get("overview")
+    with suppress(InputError):
+        if overview and not overview.has_template and overview.pair == service().spec(experiment).id:
+            return "This pair's INSTRUCT has no chat template."
+    return ""
 
 
 def _to_free_prompt() -> None:
-    """Start from the text on screen."""
+    """Start from the text on screen, a chat template's included."""
     experiment = state.experiment()
     try:
         text = prompt_text(experiment)
-        state.edit(prompt=text.text, original=text.original, answer=text.answer or "", occurrence=0)
+        overview = service().known("overview", experiment)
+        shown = overview.prompt.text if overview else text.text
+        answer = text.answer or ""
+        state.edit(prompt=shown, original=text.original, answer=answer, occurrence=0, template="raw")
     except InputError:
-        state.edit(prompt=f"{experiment.instruction}: {experiment.sentence}")
+        state.edit(prompt=f"{experiment.instruction}: {experiment.sentence}", template="raw")
 
 
 def _to_parts() -> None:
@@ -243,4 +275,5 @@ def on_screen(overview) -> str:
         return "ready"
     seconds = overview.seconds
     took = f"{1000 * seconds['record']:.0f} ms for two forward passes" if seconds["record"] else "recorded before"
-    return plain(f"{overview.dtype} on {overview.device} · {len(overview.prompt.ids)} tokens · {took}")
+    template = "chat template · " if state.experiment().template == "chat" else ""
+    return plain(f"{overview.dtype} on {overview.device} · {template}{len(overview.prompt.ids)} tokens · {took}")

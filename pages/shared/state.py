@@ -20,7 +20,7 @@ VIEW = {
     "head": ("", r"L\d{1,3}H\d{1,3}"),
     "listed": ("", r"L\d{1,3}H\d{1,3}(,L\d{1,3}H\d{1,3}){0,15}"),
     "measure": ("weight", r"weight|value_weighted|written"),
-    "source": ("original", r"original|colon|picked|bos|end"),
+    "source": ("original", r"original|colon|picked|first|bos|end"),
     "ov": ("recorded", r"recorded|embedding|effective"),
     "whose": ("base", r"base|instruct|change"),
     "project": ("own", r"own|base|instruct"),
@@ -37,7 +37,7 @@ VIEW = {
 
 
 LAG = 1.0  # seconds that a browser may take to show the address that a run has written
-_TOKENS = {"pair", "base", "instruct", "instruction", "sentence", "original", "occurrence", "prompt"}
+_TOKENS = {"pair", "base", "instruct", "instruction", "sentence", "original", "occurrence", "prompt", "template"}
 
 
 def experiment() -> Experiment:

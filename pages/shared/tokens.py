@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 
 import streamlit as st
 
+from core.prompt import role_names
+
 _CSS = """
 .strip { display: flex; flex-wrap: wrap; gap: 2px 1px;
   font: 0.95rem var(--st-code-font, monospace); }
@@ -74,10 +76,8 @@ def token_strip(
     colors: Sequence[str] | None = None,
 ) -> None:
     """Draw the tokens; `on_click` gets the index of a clicked one. titles, colors: one a token."""
-    named: dict[str, str] = {}
-    for role, position in roles.items():
-        if position is not None:
-            named[str(position)] = f"{named[str(position)]}, {role}" if str(position) in named else role
+    places = {position for position in roles.values() if position is not None}
+    named = {str(position): ", ".join(role_names(roles, position)) for position in places}
     data = {
         "tokens": list(tokens),
         "roles": named,

@@ -104,12 +104,13 @@ def test_the_checks_hold_to_each_dtypes_rounding(family, dtype, tmp_path):
 def test_the_table_has_a_row_for_every_model_role_and_head(pair, attention):
     frame = attention.to_frame()
     assert list(frame.columns) == ["model", "role", "layer", "head", "value"]
-    roles = ["original", "colon", "colon_2", "bos", "end", "picked"]
+    roles = ["original", "colon", "colon_2", "first", "bos", "end", "picked"]
     assert list(frame["role"].unique()) == roles
     assert len(frame) == 2 * len(roles) * 2 * 4
     row = frame.query("model == 'instruct' and role == 'colon_2' and layer == 1 and head == 2")
     assert row["value"].item() == attention.weight[1, 1, 2, pair.prompt.colons[1]]
     np.testing.assert_array_equal(attention.bos, attention.weight[..., 0])
+    np.testing.assert_array_equal(attention.first, attention.weight[..., 0])
 
 
 # What follows needs no model.
@@ -183,6 +184,8 @@ def test_tables_hold_the_arrays_element_by_element():
 
 def test_the_other_colon_keeps_its_number_whichever_is_chosen():
     roles = {"bos": None, "original": 5, "colon": 3, "end": 9, "picked": None}
+    first = table_roles(roles | {"first": 0, "bos": 0}, (3, 7))
+    assert first == {"original": 5, "colon": 3, "colon_2": 7, "first": 0, "bos": 0, "end": 9}
     assert table_roles(roles, (3, 7)) == {"original": 5, "colon": 3, "colon_2": 7, "end": 9}
     assert table_roles(roles | {"colon": 7}, (3, 7)) == {"original": 5, "colon": 7, "colon_1": 3, "end": 9}
     third = table_roles(roles | {"colon": 8}, (3, 7, 8))
@@ -191,7 +194,9 @@ def test_the_other_colon_keeps_its_number_whichever_is_chosen():
 
 
 def test_without_bos_the_mass_on_it_is_absent():
-    assert np.isnan(synthetic(random_weights(0), random_weights(1), end=5).bos).all()
+    attention = synthetic(random_weights(0), random_weights(1), end=5)
+    assert np.isnan(attention.bos).all()
+    np.testing.assert_array_equal(attention.first, attention.weight[..., 0])
 
 
 def test_the_table_of_another_measure_names_it(attention):

@@ -16,6 +16,7 @@ from safetensors.torch import load, save
 
 from core.__main__ import main
 from core.models.pairs import registry
+from tests.chat_templates import write_pair, write_silent_pair
 
 ROOT = Path(__file__).parents[2]
 TINY = registry()["tiny"]
@@ -118,6 +119,34 @@ def test_a_free_prompt_takes_exact_strings(capsys, tmp_path):
     assert result["manifest"]["roles"]["colon"] is None
 
 
+def test_a_chat_template_is_part_of_the_experiment_and_its_text_of_the_manifest(capsys, tmp_path):
+    (tmp_path / "chat").mkdir()
+    write_pair(tmp_path / "chat")
+    models = [part for name in ("base", "instruct") for part in (f"--{name}", tmp_path / "chat" / name)]
+    written = {}
+    for template in ("raw", "chat"):
+        target = tmp_path / f"{template}.json"
+        assert run(capsys, *GIVEN, *models, "--template", template, "--sweeps", "v", "--json", target)[0] == 0
+        written[template] = json.loads(target.read_text())
+    chat, raw = written["chat"], written["raw"]
+    assert (chat["experiment"]["template"], raw["experiment"]["template"]) == ("chat", "raw")
+    assert chat["manifest"]["prompt"].endswith("<|end_of_text|>\n<|begin_of_text|>Rephrased sentence: The")
+    for role in ("original", "colon", "end"):
+        at = [found["manifest"]["tokens"][found["manifest"]["roles"][role]["position"]] for found in (chat, raw)]
+        assert at[0] == at[1]
+    assert chat["summary"] != raw["summary"] and len(chat["patching"]) == len(raw["patching"])
+
+
+def test_without_bos_position_0_is_first_and_bos_is_null(capsys, tmp_path):
+    write_silent_pair(tmp_path)
+    models = [part for name in ("base", "instruct") for part in (f"--{name}", tmp_path / name)]
+    assert run(capsys, *GIVEN, *models, "--json", tmp_path / "o.json")[0] == 0
+    result = json.loads((tmp_path / "o.json").read_text())
+    assert result["manifest"]["roles"]["bos"] is None
+    assert result["manifest"]["roles"]["first"] == {"position": 0, "context": "[Rephrase] all the"}
+    assert {row["role"] for row in result["attention"]} == {"original", "colon", "colon_2", "first", "end"}
+
+
 def broken_pair(folder: Path) -> list[str]:
     """A copy of the tiny pair whose INSTRUCT weights are cut short."""
     for name in ("base", "instruct"):
@@ -178,6 +207,7 @@ def swapped(a: str, b: str):
 
 
 WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
+TEMPLATE, REFUSING = "chat_template.jinja", b"{{ raise_exception('only tools') }}{{ messages[0]['content'] }}"
 VALUES = "model.layers.2.self_attn.v_proj.weight"
 REFUSED = {
     "empty sentence": (["--sentence", " ", "--original", "quick"], "sentence is empty"),
@@ -212,6 +242,16 @@ REFUSED = {
     "another answer in BASE": (
         lambda folder: [*GIVEN, *tiny_with(folder, "tokenizer.json", swapped("Ġswift", "Ġfast"))],
         "BASE reads as ' swift'",
+    ),
+    "unknown template": ([*GIVEN, "--template", "alpaca"], "'alpaca'"),
+    "no template": ([*GIVEN, "--template", "chat"], "template missing: "),
+    "a template that refuses": (
+        lambda folder: [*GIVEN, "--template", "chat", *tiny_with(folder, TEMPLATE, lambda _: REFUSING)],
+        "only tools; choose the template raw",
+    ),
+    "a free prompt with a template": (
+        ["--prompt", "The", "--original", " quick", "--answer", " swift", "--template", "chat"],
+        "choose the template raw",
     ),
     "empty pair": ([*GIVEN, "--pair", ""], "--pair is empty"),
     "empty model": ([*GIVEN, "--base", "", "--instruct", ""], "--base is empty"),

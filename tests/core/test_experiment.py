@@ -89,6 +89,7 @@ def test_an_experiment_is_a_frozen_value():
     [
         Experiment(),
         Experiment(sentence="", answer=" "),
+        Experiment(template="chat"),
         Experiment(pair="", base="a/b", instruct="../c d", dtype="bfloat16"),
         Experiment(sentence="a & b = c? #1 +2 %20 \n\t", original="b", occurrence=2, colon=1, picked=0),
         Experiment(prompt="<img src=x onerror=alert(1)>", original=" 🦊", answer=" שועל"),
@@ -115,6 +116,20 @@ def test_an_unreadable_number_in_the_address_is_told_and_ignored(name, value):
     experiment, (complaint,) = from_query({name: value, "answer": "fast"})
     assert experiment == Experiment(answer="fast")
     assert complaint.startswith(f"{name}={value}") and "ignored" in complaint
+
+
+@pytest.mark.parametrize("value", ["", "Chat", "alpaca", "<script>", "x" * 500])
+def test_an_unknown_template_in_the_address_is_told_and_ignored(value):
+    experiment, (complaint,) = from_query({"template": value, "answer": "fast"})
+    assert experiment == Experiment(answer="fast") and len(complaint) < 120
+    assert complaint.startswith(f"template={value[:29]}") and "neither raw nor chat" in complaint
+
+
+def test_a_template_is_refused_where_it_is_unknown_or_the_prompt_free():
+    error = refusal(template="alpaca")
+    assert error.field == "template" and "'alpaca' is unknown; choose raw or chat" in str(error)
+    error = refusal(prompt="x", original=" a", template="chat")
+    assert error.field == "template" and "free prompt" in str(error) and "choose the template raw" in str(error)
 
 
 @pytest.mark.parametrize("name", ["instruction", "sentence", "original"])
@@ -177,6 +192,7 @@ def test_other_bad_values_are_named_with_their_field():
         (dict(answer="quick"), "answer", "'quick'"),
         (dict(answer=" QUICK "), "answer", "QUICK"),
         (dict(prompt="x", original=" a", answer=" a"), "answer", "' a'"),
+        (dict(template="x" * 9), "template", "'xxxxxxxxx'"),
     ):
         error = refusal(**fields)
         assert error.field == name and value in str(error)

@@ -374,6 +374,8 @@ def test_scores_are_named_from_one_half_on(report):
     said = "; on random repeated tokens it scores induction 0.49 → 0.70."
     assert head_sentence(report, 0, scores=scores) == PLAIN + said
     assert head_sentence(report, 0, scores=scores | {"induction": np.zeros(2)}) == PLAIN + "."
+    said = "; on random repeated tokens it scores first-token 0.90 → 0.80."
+    assert head_sentence(report, 0, scores={"first": np.array([0.9, 0.8])}) == PLAIN + said
 
 
 def test_blank_tokens_are_shown_and_a_rounded_zero_has_no_sign():
@@ -401,4 +403,7 @@ def test_tables_hold_the_arrays_element_by_element(report):
     scores = HeadScores(array, array + 100, array + 200, True, 1, 9)
     row = scores.to_frame().query("model == 'instruct' and layer == 2 and head == 1").iloc[0]
     assert (row["previous"], row["induction"], row["bos"]) == (21, 121, 221)
-    assert scores.of(2, 1)["bos"].tolist() == [209, 221]
+    assert scores.of(2, 1)["bos"].tolist() == [209, 221] and row["first"] == 221
+    silent = HeadScores(array, array + 100, array + 200, False, 1, 9)
+    assert list(silent.of(2, 1)) == ["previous", "induction", "first"]
+    assert silent.to_frame()["bos"].isna().all() and (silent.to_frame()["first"] == scores.first.ravel()).all()

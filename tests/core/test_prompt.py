@@ -9,7 +9,16 @@ import pytest
 import transformers
 
 from core.experiment import Experiment, InputError
-from core.prompt import check_same_tokens, encode, leading_bos, neighbours, token_strings, tokenize, with_answer
+from core.prompt import (
+    check_same_tokens,
+    encode,
+    leading_bos,
+    neighbours,
+    role_names,
+    token_strings,
+    tokenize,
+    with_answer,
+)
 from tests.random_tokenizers import KINDS
 
 POST = Experiment(answer="swift")
@@ -130,6 +139,7 @@ def test_no_bos_is_put_where_the_tokenizer_puts_none(tokenizer_of, kind):
     prompt = tokenize(POST, silent)
     assert prompt.ids == tokenize(POST, tokenizer_of(kind)).ids[1:]
     assert prompt.roles["bos"] is None
+    assert prompt.roles["first"] == tokenize(POST, tokenizer_of(kind)).roles["first"] == 0
     typed = tokenize(Experiment(prompt="<s>The", original=" quick"), silent)
     assert typed.roles["bos"] == 0 and typed.ids.count(silent.bos_token_id) == 1
 
@@ -240,6 +250,13 @@ def test_a_position_is_shown_with_its_neighbours(byte_level):
     assert neighbours(prompt, 0) == "[<s>]Rephrase all"
     newline = next(i for i, token in enumerate(prompt.tokens) if "\n" in token)
     assert "⏎⏎" in neighbours(prompt, newline) and "\n" not in neighbours(prompt, newline)
+
+
+def test_the_first_position_is_named_once(tokenizer_of):
+    for adds_bos, names in ((True, ["bos"]), (False, ["first", "picked"])):
+        prompt = tokenize(replace(POST, picked=None if adds_bos else 0), tokenizer_of("byte_level", adds_bos))
+        assert role_names(prompt.roles, 0) == names and role_names(prompt.roles, prompt.end) == ["end"]
+        assert role_names(prompt.roles, 2) == []
 
 
 def test_a_slow_tokenizer_is_refused(byte_level):

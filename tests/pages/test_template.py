@@ -1,0 +1,134 @@
+"""The chat template and the first token on the pages, the app run without a browser."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from pages.shared import jobs
+from tests.chat_templates import write_pair, write_silent_pair
+
+FRAME = Path(__file__).parents[2] / "pages/frame.py"
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    made = {"chat": write_pair, "silent": write_silent_pair}
+    return {name: write(tmp_path_factory.mktemp(name)) for name, write in made.items()}
+
+
+@pytest.fixture
+def app(folders, monkeypatch):
+    """pair, parameters of the address → the app, once its figures are there or an error is."""
+    monkeypatch.setattr(jobs, "_is_active", lambda owner: True)
+
+    def make(pair: str, page: str = "", **parameters: str) -> AppTest:
+        monkeypatch.setenv("REPHRASE_PAIRS", str(folders[pair]))
+        forget()
+        test = AppTest.from_file(str(FRAME), default_timeout=120)
+        for name, value in {"pair": pair, **parameters}.items():
+            test.query_params[name] = value
+        test.run()
+        return settled(test.switch_page(page) if page else test)
+
+    def forget() -> None:
+        if jobs.service.cache_info().currsize:
+            jobs.service().worker.stop()
+        jobs.service.cache_clear()
+
+    yield make
+    forget()
+
+
+def settled(test: AppTest) -> AppTest:
+    """Run until nothing is under way."""
+    for _ in range(600):
+        test.run()
+        if any("check_circle" in text.value or "material/error" in text.value for text in test.markdown):
+            assert not test.exception
+            return test
+        time.sleep(0.05)
+    raise AssertionError("the page never came to rest")
+
+
+def template(test: AppTest):
+    return next(box for box in test.sidebar.selectbox if box.label == "Chat template")
+
+
+def text(test: AppTest) -> str:
+    """Markdown as it reads."""
+    return "\n".join(element.value for element in (*test.markdown, *test.caption)).replace("\\", "")
+
+
+def test_the_template_is_chosen_in_the_sidebar_and_is_in_the_address(app):
+    test = app("chat")
+    raw = [metric.value for metric in test.metric]
+    assert template(test).value == "raw" and not template(test).disabled
+    settled(template(test).set_value("chat").run())
+    assert test.query_params["template"] == "chat" and "chat template · " in text(test)
+    assert not test.error and [metric.value for metric in test.metric] != raw
+    again = app("chat", template="chat")
+    assert template(again).value == "chat"
+    assert [metric.value for metric in again.metric] == [metric.value for metric in test.metric]
+
+
+def test_an_unknown_template_in_the_address_is_told_and_ignored(app):
+    test = app("chat", template="<b>alpaca</b>")
+    (complaint,) = test.warning
+    assert "neither raw nor chat" in complaint.value and template(test).value == "raw" and not test.error
+
+
+def test_a_pair_without_a_template_locks_the_choice_and_says_why(app):
+    test = settled(app("silent"))
+    assert template(test).disabled and "This pair's INSTRUCT has no chat template." in text(test)
+
+
+def test_a_link_that_asks_for_a_missing_template_is_refused_at_the_choice_and_can_be_left(app):
+    test = app("silent", template="chat")
+    (error,) = test.error
+    assert "emplate missing" in error.value and "raw" in error.value and not template(test).disabled
+    settled(template(test).set_value("raw").run())
+    assert not test.error and "template" not in test.query_params
+
+
+def test_a_free_prompt_has_no_template_and_takes_over_what_the_template_wrote(app):
+    test = app("chat", template="chat")
+    figures = [metric.value for metric in test.metric]
+    settled(next(b for b in test.sidebar.button if b.label == "Write a free prompt").click().run())
+    assert test.sidebar.text_area[0].value.startswith("<|begin_of_text|>Rephrase")
+    assert template(test).disabled and template(test).value == "raw" and "A free prompt is read" in text(test)
+    assert [metric.value for metric in test.metric] == figures
+    locked = app("chat", prompt="The quick fox. The", original=" quick", template="chat")
+    assert "free prompt" in locked.error[0].value and not template(locked).disabled
+
+
+@pytest.mark.parametrize("page", ["attribution", "patching", "attention", "head"])
+def test_every_page_shows_a_templated_prompt(app, page):
+    test = app("chat", f"{page}/page.py", template="chat")
+    assert not test.error and not test.exception and "chat template" in text(test)
+
+
+def test_the_first_token_is_called_bos_where_it_is_one_and_by_its_name_elsewhere(app):
+    assert "lies on BOS." in text(app("chat", "head/page.py"))
+    assert "on BOS " in text(app("chat", "attention/page.py"))
+    first = "the first token, “Rephrase”"
+    for page in ("head/page.py", "attention/page.py"):
+        found = text(app("silent", page))
+        assert first in found and "BOS " not in found.replace("BOS or not", "")
+
+
+def sources(test: AppTest) -> tuple[list[str], str]:
+    group = next(group for group in test.get("button_group") if group.label == "Source token")
+    return [option.replace("\\", "").split(":")[0] for option in group.options], str(group.value)
+
+
+def test_the_head_page_offers_the_first_token_as_a_source(app):
+    options, _ = sources(app("silent", "head/page.py", picked="5"))
+    assert options == ["original", "colon", "the picked token", "first", "END"]
+    options, value = sources(app("chat", "head/page.py", source="bos"))
+    assert "BOS" in options and value == "first"
+    test = app("silent", "head/page.py", source="first")
+    assert sources(test)[1] == "first" and "Source: position 0" in text(test)
