@@ -186,8 +186,10 @@ def _tables(runs, sites: list[str], args: argparse.Namespace, clock: _Clock) -> 
         with clock.stage(site):
             result = sweep(runs.recordings, runs.prompt, site, args.direction, args.positions)
         sweeps.append(result.to_frame())
-        # The no-op patch changes nothing but rounding; its size is the noise floor of the effects.
-        floors.append(Check(f"{site}: effect of the no-op patch", result.gap.noise, float("inf")))
+        floors.append(Check(f"{site}: effect of the no-op patch", result.gap.no_op, float("inf")))
+        floors += [
+            Check(f"{site}: noise floor, {name}", value, float("inf")) for name, value in result.gap.floor.spans()
+        ]
     if sweeps:
         tables["patching"] = pd.concat(sweeps, ignore_index=True)
     tables["checks"] = checks_frame((*attribution.checks, *attention.checks, *floors))

@@ -6,10 +6,12 @@ import pandas as pd
 import streamlit as st
 
 from core.attention_results import Attention
+from core.charts import theme
 from core.patching.plan import unit
 from core.patching.results import Sweep
 from core.results import MODELS, head_name
 from pages.patching.board import Board, known
+from pages.patching.parts import grey
 from pages.patching.plan import Plan
 from pages.shared import definitions, state
 from pages.shared.figures import below
@@ -27,8 +29,9 @@ def top_heads(board: Board, plan: Plan) -> None:
     sweep = known(job) or plan.nothing_yet(plan.site)
     cells = _cells(plan, sweep)
     table = _table(plan, sweep, cells, known(attention))
-    _show(plan, table, cells)
+    _show(plan, table, cells, [bool(sweep.within_noise[cell]) for cell in cells])
     read = "Furthest towards the donor first. Select a row to choose its head; a chosen head is added below."
+    read += f" {grey(sweep)}"
     below("top_patching_heads", read, definitions.PATCHING, flat(table))
 
 
@@ -49,6 +52,7 @@ def _table(plan: Plan, sweep: Sweep, cells: list[tuple[int, int]], attention: At
     columns["", "effect"] = [float(sweep.effect[cell]) for cell in cells]
     if not plan.gap.reason:
         columns["", "score"] = [float(sweep.score[cell]) for cell in cells]
+    columns["", "noise floor"] = [float(sweep.noise_floor[cell]) for cell in cells]
     if unit(plan.site) == "head":
         columns |= _attention_columns(plan, cells, attention)
     return pd.DataFrame(columns)
@@ -71,7 +75,7 @@ def _attention_columns(plan: Plan, cells: list[tuple[int, int]], attention: Atte
     return columns
 
 
-def _show(plan: Plan, table: pd.DataFrame, cells: list[tuple[int, int]]) -> None:
+def _show(plan: Plan, table: pd.DataFrame, cells: list[tuple[int, int]], faint: list[bool]) -> None:
     def choose() -> None:
         rows = st.session_state.top_patching.selection.rows
         if rows and rows[0] < len(cells):
@@ -79,18 +83,34 @@ def _show(plan: Plan, table: pd.DataFrame, cells: list[tuple[int, int]]) -> None
             state.set_view("head", head_name(layer, plan.head_of(plan.site, column)))
 
     st.dataframe(
-        table, key="top_patching", hide_index=True, column_config=numbers(table), on_select=choose,
+        greyed(table, faint), key="top_patching", hide_index=True, column_config=numbers(table), on_select=choose,
         selection_mode="single-row", width="stretch", height=35 * (TOP + 3) + 3,
     )  # fmt: skip
+
+
+def greyed(table: pd.DataFrame, faint: list[bool]):
+    """The table with effect and score in grey in the rows that are within the noise floor."""
+
+    def style(row: pd.Series) -> list[str]:
+        grey = [faint[row.name] and name[1] in ("effect", "score") for name in row.index]
+        return [f"color: {theme.FAINT}" if cell else "" for cell in grey]
+
+    return table.style.apply(style, axis=1) if any(faint) else table
 
 
 def numbers(table: pd.DataFrame) -> dict[int, object]:
     """Formats of a table whose columns have names in two rows; they are addressed by position, the index being 0."""
     return {
-        position: st.column_config.NumberColumn(format="%.2f" if name[0].startswith("A(") else "%+.3f")
+        position: st.column_config.NumberColumn(format=_format(name))
         for position, name in enumerate(table, 1)
         if table[name].dtype == float
     }
+
+
+def _format(name: tuple[str, str]) -> str:
+    if name[1] == "noise floor":
+        return "%.2g"
+    return "%.2f" if name[0].startswith("A(") else "%+.3f"
 
 
 def flat(table: pd.DataFrame) -> pd.DataFrame:

@@ -42,7 +42,7 @@ def test_the_tables_hold_the_columns_that_others_rely_on(written):
         "summary": "model logit_answer logit_original logit_diff prob_answer prob_original rank_answer rank_original",
         "attribution": "model component layer head value",
         "attention": "model role layer head value",
-        "patching": "direction site layer head logit_diff effect score",
+        "patching": "direction site layer head logit_diff effect score noise_floor",
         "checks": "name residual",
     }
     for table, names in columns.items():
@@ -85,6 +85,17 @@ def test_the_written_components_sum_to_the_written_logit_difference(written):
         mine = frame[frame["model"] == row["model"]]
         parts = mine[mine["component"].isin(["embed", "mlp", "head", "bias"])]["value"].sum()
         assert math.isclose(parts, row["logit_diff"], abs_tol=1e-4)
+
+
+def test_the_checks_hold_the_noise_floor_of_every_site_and_third_beside_the_no_op(written):
+    checks = {row["name"]: row["residual"] for row in written[0]["checks"]}
+    for site in ("z", "v", "mlp_out"):
+        assert checks[f"{site}: effect of the no-op patch"] is not None
+        for layers in ("layers 0–1", "layer 2", "layer 3"):
+            assert 0 < checks[f"{site}: noise floor, {layers}"] < 1e-4
+    cells = pd.DataFrame(written[0]["patching"])
+    of_z = cells[(cells.site == "z") & (cells.layer == 2)]
+    assert set(of_z.noise_floor) == {checks["z: noise floor, layer 2"]}
 
 
 def test_the_manifest_says_what_ran(written):
