@@ -42,7 +42,7 @@ class Experiment:
     prompt: a free prompt; "" uses instruction and sentence.
     colon: which token with ":" has the role colon, from 0.
     picked: index of a token that the user picked, or None.
-    dtype: "" takes the pair's own.
+    dtype: "" takes the pair's own, or what fits in its place: `core.models.dtype`.
     """
 
     pair: str = "tiny"

@@ -15,6 +15,7 @@ from transformer_lens.model_bridge import TransformerBridge
 
 from core.experiment import InputError, shorten
 from core.models.checkpoint import Checkpoint, check_comparable, check_same_sizes, find_checkpoint, weights_hash
+from core.models.dtype import fitting_dtype, stored_dtype
 from core.models.memory import GB, free_bytes
 from core.models.pairs import BYTES, PairSpec
 
@@ -23,6 +24,8 @@ DTYPES = {name: getattr(torch, name) for name in BYTES}
 _SLACK_BYTES = 300_000_000
 # Parameters of a pair below which two threads are slower than one, and 25 times slower beside another busy process.
 _SMALL = 20_000_000
+# Of the free memory: float32 in place of a pair's own half precision must not crowd out everything else.
+_SHARE = 0.8
 # The sizes by TransformerLens' names, whatever a family's config.json calls them.
 _SIZES = {"n_layers": "layers", "n_heads": "query heads per layer", "n_key_value_heads": "KV groups per layer"}
 _SIZES |= {"d_model": "d_model", "d_head": "d_head"}
@@ -40,8 +43,13 @@ class LoadedPair:
     device: str
 
     @cached_property
+    def stored_dtype(self) -> str:
+        """What most of both models' weights are stored in, "" where that is not known."""
+        return stored_dtype(checkpoint.folder for checkpoint in self.checkpoints)
+
+    @cached_property
     def manifest(self) -> dict:
-        """What was run: model names, hub commits or hashes of local weights, dtype, device, library versions."""
+        """What was run: model names, hub commits or hashes of local weights, dtypes, device, library versions."""
         models = {}
         for name, checkpoint in zip(("base", "instruct"), self.checkpoints):
             models[name] = {"model": checkpoint.source, "parameters": checkpoint.parameters}
@@ -50,7 +58,8 @@ class LoadedPair:
             else:
                 models[name]["weights_sha256"] = weights_hash(checkpoint.folder)
         libraries = {name: version(name) for name in ("torch", "transformers", "transformer_lens")}
-        return {"pair": self.spec.id, **models, "dtype": self.dtype, "device": self.device, "libraries": libraries}
+        dtypes = {"dtype": self.dtype, "stored_dtype": self.stored_dtype or None}
+        return {"pair": self.spec.id, **models, **dtypes, "device": self.device, "libraries": libraries}
 
 
 def find_checkpoints(spec: PairSpec) -> tuple[Checkpoint, Checkpoint]:
@@ -104,14 +113,16 @@ def load_pair(
 ) -> LoadedPair:
     """Load both models, or raise an `InputError` before any weight is read where they do not fit or do not compare.
 
-    limit: bytes that both may take, by default what the device has free.
+    dtype: "" takes `fitting_dtype`. limit: bytes that both may take, by default what the device has free.
     """
-    device, dtype = pick_device(device), dtype or spec.dtype
+    device, least = pick_device(device), dtype or spec.dtype
     progress(f"looking for {spec.title}")
     if checkpoints is None:
         # Before a download of many gigabytes.
-        check_memory(spec.title, spec.bytes_needed(dtype) or 0, dtype, device, limit)
+        check_memory(spec.title, spec.bytes_needed(least) or 0, least, device, limit)
         checkpoints = find_checkpoints(spec)
+    room = int(_SHARE * free_bytes(device)) if limit is None else limit
+    dtype = dtype or fitting_dtype(spec.dtype, device, bytes_needed(checkpoints, "float32"), room)
     check_memory(spec.title, bytes_needed(checkpoints, dtype), dtype, device, limit)
     bridges = []
     for name, checkpoint in zip(("BASE", "INSTRUCT"), checkpoints):

@@ -121,6 +121,25 @@ def test_float64_holds_the_identities_to_rounding(capsys, tmp_path):
     assert len(exact) == 4 and max(exact) <= 1e-10
 
 
+def test_a_dtype_below_the_stored_one_is_named_with_what_it_does_to_the_gap(capsys, tmp_path, written):
+    status, out, _ = run(capsys, *GIVEN, "--dtype", "bfloat16", "--json", tmp_path / "o.json")
+    assert status == 0 and "bfloat16 is below the stored float16: gap +" in out and "in float32" in out
+    result = json.loads((tmp_path / "o.json").read_text())
+    assert (result["manifest"]["dtype"], result["manifest"]["stored_dtype"]) == ("bfloat16", "float16")
+    (difference,) = [c["residual"] for c in result["checks"] if c["name"] == "gap in float32 − gap in bfloat16"]
+    gaps = [rows[1]["logit_diff"] - rows[0]["logit_diff"] for rows in (written[0]["summary"], result["summary"])]
+    assert difference == pytest.approx(gaps[0] - gaps[1], abs=1e-4) and difference != 0
+    # In a dtype that holds the weights there is nothing to say.
+    assert not [c for c in written[0]["checks"] if c["name"].startswith("gap in")]
+
+
+def test_a_gap_that_cannot_be_checked_for_lack_of_memory_is_said_to_be(capsys, tmp_path, monkeypatch):
+    monkeypatch.setenv("REPHRASE_MEMORY_GB", "0.31")
+    status, out, _ = run(capsys, *GIVEN, "--dtype", "bfloat16", "--json", tmp_path / "o.json")
+    assert status == 0 and "cannot be checked in float32" in out
+    assert not [c for c in json.loads((tmp_path / "o.json").read_text())["checks"] if c["name"].startswith("gap in")]
+
+
 def test_a_free_prompt_takes_exact_strings(capsys, tmp_path):
     arguments = ["--prompt", "The quick fox. The", "--original", " quick", "--answer", " fast"]
     status, _, _ = run(capsys, *arguments, "--json", tmp_path / "o.json")
