@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 import streamlit as st
 
 from core.attention_results import Attention
 from core.charts import theme
 from core.models.dtype import HALVES
+from core.patching.floor import name_of
 from core.patching.plan import unit
 from core.patching.results import Sets, Sweep
 from core.results import MODELS, head_name
@@ -122,6 +124,10 @@ def _show(plan: Plan, table: pd.DataFrame, cells: list[tuple[int, int]], faint: 
             layer, column = cells[rows[0]]
             state.set_view("head", head_name(layer, plan.head_of(plan.site, column)))
 
+    # As a number it would be 0.0000013 in one row and 8.7e-7 in the next.
+    floors = [name_of(value) if np.isfinite(value) else "…" for value in table["", "noise floor"]]
+    table = table.copy()
+    table["", "noise floor"] = floors
     st.dataframe(
         greyed(table, faint), key="top_patching", hide_index=True, column_config=numbers(table), on_select=choose,
         selection_mode="single-row", width="stretch", height=35 * (TOP + 3) + 3,
@@ -141,16 +147,10 @@ def greyed(table: pd.DataFrame, faint: list[bool]):
 def numbers(table: pd.DataFrame) -> dict[int, object]:
     """Formats of a table whose columns have names in two rows; they are addressed by position, the index being 0."""
     return {
-        position: st.column_config.NumberColumn(format=_format(name))
+        position: st.column_config.NumberColumn(format="%.2f" if name[0].startswith("A(") else "%+.3f")
         for position, name in enumerate(table, 1)
         if table[name].dtype == float
     }
-
-
-def _format(name: tuple[str, str]) -> str:
-    if name[1] == "noise floor":
-        return "%.2g"
-    return "%.2f" if name[0].startswith("A(") else "%+.3f"
 
 
 def flat(table: pd.DataFrame) -> pd.DataFrame:
