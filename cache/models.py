@@ -95,6 +95,14 @@ class Residents:
         if need > self.budget_bytes:
             raise TooLarge(f"{key!r} needs {_gb(need)} and the memory budget is {_gb(self.budget_bytes)}: {REMEDY}")
 
+    def check_beside(self, key: Hashable, need: int, other: Hashable) -> None:
+        """Raises TooLarge where `need` would not fit beside what `other`, which is resident, takes."""
+        taken = self._entries[other].bytes
+        if need + taken > self.budget_bytes:
+            raise TooLarge(
+                f"{key!r} needs {_gb(need)} beside {_gb(taken)} and the memory budget is {_gb(self.budget_bytes)}"
+            )
+
     def _unused(self) -> list[Hashable]:
         return [key for key, entry in self._entries.items() if not entry.uses]
 

@@ -7,11 +7,13 @@ inside the functions: pages import this module, and it must not import torch.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from cache import attention_questions as heads
 from cache import patching_questions as patching
+from cache import precision_questions as precision
 from cache.worker import Context
 from core.prompt import Prompt
 from core.results import MODELS, Attribution, Summary
@@ -31,6 +33,7 @@ class Work:
 
     seconds: wall-clock of the stages `load` and `record`, 0 where nothing had to be done.
     known: (question, **options) → what was answered before about this experiment and is still kept, or None.
+    beside: dtype → a context with the same prompt's runs in that dtype, beside these; raises TooLarge at entry.
     """
 
     runs: Runs
@@ -38,6 +41,7 @@ class Work:
     ctx: Context
     seconds: dict[str, float]
     known: Callable[..., Any] = lambda question, **options: None
+    beside: Callable[[str], AbstractContextManager[Runs]] | None = None
 
 
 @dataclass(frozen=True)
@@ -45,8 +49,9 @@ class Overview:
     """The first answer to an experiment: its prompt with the answer set, and both models' logit difference.
 
     dtype, device: what ran; n_layers, n_heads, n_groups: sizes, as many KV groups as heads where nothing is grouped.
-    seconds: wall-clock of the stages `load` and `record`; quantization: of the weights, "" where they are not.
-    pair: its id; has_template: whether INSTRUCT's tokenizer has a chat template.
+    seconds: wall-clock of the stages `load` and `record`. pair: its id; has_template: whether INSTRUCT's tokenizer has
+    a chat template. own_dtype: the dtype that the pair names; stored_dtype: of its weights' files, "" where unknown;
+    quantization: of the weights, "" where they are not.
     """
 
     prompt: Prompt
@@ -59,6 +64,8 @@ class Overview:
     seconds: dict[str, float]
     pair: str
     has_template: bool
+    own_dtype: str = ""
+    stored_dtype: str = ""
     quantization: str = ""
 
 
@@ -66,21 +73,23 @@ def overview(work: Work) -> Overview:
     from core.logit_difference import summarize
     from core.template import has_template
 
-    runs, cfg = work.runs, work.pair.base.cfg
+    runs, pair, cfg = work.runs, work.pair, work.pair.base.cfg
     groups = cfg.n_key_value_heads or cfg.n_heads
     summary = summarize(runs.recordings, runs.prompt)
     return Overview(
         prompt=runs.prompt,
         summary=summary,
-        dtype=work.pair.dtype,
-        device=work.pair.device,
+        dtype=pair.dtype,
+        device=pair.device,
         n_layers=cfg.n_layers,
         n_heads=cfg.n_heads,
         n_groups=groups,
         seconds=work.seconds,
-        pair=work.pair.spec.id,
-        has_template=has_template(work.pair.instruct.tokenizer),
-        quantization=work.pair.spec.quantization,
+        pair=pair.spec.id,
+        has_template=has_template(pair.instruct.tokenizer),
+        own_dtype=pair.spec.dtype,
+        stored_dtype=pair.stored_dtype,
+        quantization=pair.spec.quantization,
     )
 
 
@@ -120,4 +129,6 @@ QUESTIONS: dict[str, tuple[int, Callable]] = {
     "pairs": (SWEEP, patching.pairs),
     "head_set": (SWEEP, patching.head_set),
     "greedy": (SWEEP, patching.greedy),
+    "stored_gap": (TEXT, precision.stored_gap),
+    "recomputed": (SWEEP, precision.recomputed),
 }

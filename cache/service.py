@@ -11,7 +11,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -25,7 +25,14 @@ from core.models.pairs import PairSpec, default_pair, find_pair, registry
 from core.settings import Settings
 
 if TYPE_CHECKING:
+    from core.models.checkpoint import Checkpoint
     from core.models.loading import LoadedPair
+    from core.prompt import Prompt
+    from core.recording import Recording
+    from core.runs import Runs
+
+    Recordings = tuple[Recording, Recording]
+    Checkpoints = tuple[Checkpoint, Checkpoint]
 
 SHARE_FOR_RECORDINGS = 0.1  # of the memory budget
 
@@ -45,6 +52,7 @@ class Service:
         self.settings = settings
         self.worker = Worker(alive=alive, results_bytes=settings.results_bytes)
         self.residents = Residents(lambda: memory_budget(settings.memory_gb, self._device()))
+        self._fitting: dict[PairSpec, str] = {}
 
     WARMING = "warming"
 
@@ -97,29 +105,49 @@ class Service:
         """Both models on the experiment, recorded now or a moment ago. In the worker's thread only."""
         seconds = {"load": 0.0, "record": 0.0}
         with self._stage(experiment, ctx, seconds) as stage:
-            from core.runs import read_prompt, record_both, settle
+            from core.runs import read_prompt, settle
 
             prompt = read_prompt(experiment, stage.pair, self.settings.max_tokens)
-            if prompt.ids not in stage.recordings:
-                ctx.progress(0, 0, f"running both models on {len(prompt.ids)} tokens")
-                start = time.perf_counter()
-                stage.recordings[prompt.ids] = record_both(prompt, stage.pair)
-                seconds["record"] = time.perf_counter() - start
-            stage.recordings.move_to_end(prompt.ids)
-            self._bound(stage)
+            runs = settle(prompt, self._recorded(prompt, stage, ctx, seconds))
             known = lambda question, **options: self.known(question, experiment, **options)  # noqa: E731
-            yield Work(settle(prompt, stage.recordings[prompt.ids]), stage.pair, ctx, seconds, known)
+            beside = lambda dtype: self._beside(replace(experiment, dtype=dtype), ctx, runs.prompt, stage)  # noqa: E731
+            yield Work(runs, stage.pair, ctx, seconds, known, beside)
 
     @contextmanager
-    def _stage(self, experiment: Experiment, ctx: Context, seconds: dict[str, float]) -> Iterator[_Stage]:
+    def _beside(self, experiment: Experiment, ctx: Context, prompt: Prompt, first: _Stage) -> Iterator[Runs]:
+        """The same prompt and answer in the experiment's dtype, beside the models that run, or TooLarge."""
+        seconds: dict[str, float] = {}
+        with self._stage(experiment, ctx, seconds, beside=first) as stage:
+            from core.runs import Runs
+
+            yield Runs(prompt, self._recorded(prompt, stage, ctx, seconds))
+
+    def _recorded(self, prompt: Prompt, stage: _Stage, ctx: Context, seconds: dict[str, float]) -> Recordings:
+        from core.runs import record_both
+
+        if prompt.ids not in stage.recordings:
+            ctx.progress(0, 0, f"running both models on {len(prompt.ids)} tokens")
+            start = time.perf_counter()
+            stage.recordings[prompt.ids] = record_both(prompt, stage.pair)
+            seconds["record"] = time.perf_counter() - start
+        stage.recordings.move_to_end(prompt.ids)
+        self._bound(stage)
+        return stage.recordings[prompt.ids]
+
+    @contextmanager
+    def _stage(
+        self, experiment: Experiment, ctx: Context, seconds: dict[str, float], beside: _Stage | None = None
+    ) -> Iterator[_Stage]:
+        """A resident pair; beside: one that must stay resident too."""
         ctx.progress(0, 0, "starting torch")
         if "torch" not in sys.modules:
             wait_for_quiet()
         from core.models.loading import bytes_needed, find_checkpoints, fit_threads, load_pair
 
         spec = self.spec(experiment)
-        dtype = experiment.dtype or self.settings.dtype or spec.dtype
-        key = f"{spec.id} in {dtype}"
+        say = lambda message: ctx.progress(0, 0, message)  # noqa: E731
+        dtype, checkpoints = self._dtype(experiment, spec, say)
+        key = _resident(spec, dtype)
 
         def load() -> _Stage:
             start = time.perf_counter()
@@ -127,16 +155,33 @@ class Service:
             seconds["load"] = time.perf_counter() - start
             return stage
 
-        resident = any(entry.key == key for entry in self.residents.snapshot())
-        if not resident:
+        need = 0
+        if not any(entry.key == key for entry in self.residents.snapshot()):
             # Before a download of many gigabytes.
             self.residents.check(key, spec.bytes_needed(dtype) or 0)
-        say = lambda message: ctx.progress(0, 0, message)  # noqa: E731
-        checkpoints = None if resident else find_checkpoints(spec, self.settings.cache, say)
-        need = 0 if resident else bytes_needed(checkpoints, dtype, spec.quantization)
+            checkpoints = checkpoints or find_checkpoints(spec, self.settings.cache, say)
+            need = bytes_needed(checkpoints, dtype, spec.quantization)
+            if beside is not None:
+                self.residents.check_beside(key, need, _resident(beside.pair.spec, beside.pair.dtype))
         with self.residents.use(key, need, load) as stage:
             fit_threads(stage.pair, self.settings.threads)
             yield stage
+
+    def _dtype(
+        self, experiment: Experiment, spec: PairSpec, say: Callable[[str], None]
+    ) -> tuple[str, Checkpoints | None]:
+        """What to run in, and the checkpoints where they had to be looked at for it. The same at every question."""
+        dtype = experiment.dtype or self.settings.dtype or self._fitting.get(spec)
+        if dtype:
+            return dtype, None
+        from core.models.dtype import fitting_dtype
+        from core.models.loading import bytes_needed, find_checkpoints
+
+        self.residents.check(_resident(spec, spec.dtype), spec.bytes_needed() or 0)
+        checkpoints, room = find_checkpoints(spec, self.settings.cache, say), self.residents.budget_bytes
+        need = bytes_needed(checkpoints, "float32")
+        dtype = self._fitting[spec] = fitting_dtype(spec.dtype, self._device(), need, room)
+        return dtype, checkpoints
 
     def _bound(self, stage: _Stage) -> None:
         """Drop the oldest recordings past their share of the memory; the one in use always stays."""
@@ -151,6 +196,10 @@ class Service:
                 break
             stage.recordings.popitem(last=False)
             total -= size
+
+
+def _resident(spec: PairSpec, dtype: str) -> Hashable:
+    return f"{spec.id} in {dtype}"
 
 
 def _key(question: str, experiment: Experiment, options: dict) -> Hashable:

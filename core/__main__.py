@@ -11,16 +11,18 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pandas as pd
 
 from core.experiment import DEFAULT_INSTRUCTION, DTYPES, TEMPLATES, Experiment, InputError, check
 from core.export import TABLES, describe, to_json, write_whole
+from core.models.dtype import is_below, reference_dtype
 from core.models.memory import GB
 from core.models.pairs import default_pair, find_pair
 from core.patching.plan import unit
+from core.precision import StoredGap
 from core.results import Check, checks_frame
 from core.settings import Settings, settings
 
@@ -57,7 +59,9 @@ def _parser() -> argparse.ArgumentParser:
     patching.add_argument("--sweeps", metavar="SITES", default="", help="sites to sweep, for example z,v")
     patching.add_argument("--direction", choices=("instruct_to_base", "base_to_instruct"), default="instruct_to_base")
     patching.add_argument("--positions", metavar="all|end|N", default="all")
-    analyze.add_argument("--dtype", choices=DTYPES, default="", help="default: the pair's own")
+    analyze.add_argument(
+        "--dtype", choices=DTYPES, default="", help="default: the pair's own, or on a CPU float32 where it fits"
+    )
     analyze.add_argument("--device", default="", help="auto, cpu, cuda, cuda:N or mps (default: REPHRASE_DEVICE)")
     analyze.add_argument("--json", metavar="FILE", type=Path, required=True)
     analyze.add_argument(
@@ -169,13 +173,36 @@ def _analyze(args: argparse.Namespace) -> str:
     if args.colon and not runs.prompt.colons:
         raise InputError(f"the prompt has no “:”, there is no number {args.colon}; leave --colon out", "colon")
     tables = _tables(runs, sites, args, clock)
+    stored = _stored_gap(pair, runs, tables, limit, clock)
     patching = {"sites": sites, "direction": args.direction, "positions": args.positions}
     _write(args, describe(experiment, runs.prompt, pair.manifest, clock.seconds, patching), tables)
     base, instruct = tables["summary"]["logit_diff"]
     return (
         f"logit difference {runs.prompt.answer!r} − {runs.prompt.original!r}: "
-        f"BASE {base:+.3f}, INSTRUCT {instruct:+.3f}; wrote {args.json}"
+        f"BASE {base:+.3f}, INSTRUCT {instruct:+.3f}; {stored}wrote {args.json}"
     )
+
+
+def _stored_gap(pair, runs, tables: dict[str, pd.DataFrame], limit: int | None, clock: _Clock) -> str:
+    """What a dtype below the stored weights' does to the gap: a row of the checks, and a part of the last line."""
+    from core.logit_difference import summarize
+    from core.models.loading import bytes_needed, load_pair
+    from core.runs import record_both
+
+    if not is_below(pair.dtype, pair.stored_dtype):
+        return ""
+    gap = summarize(runs.recordings, runs.prompt).gap
+    measured = StoredGap(pair.dtype, pair.stored_dtype, reference_dtype(pair.stored_dtype), gap)
+    left = None if limit is None else limit - bytes_needed(pair.checkpoints, pair.dtype)
+    try:
+        with clock.stage("stored gap"):
+            fine = load_pair(pair.spec, measured.reference, pair.device, pair.checkpoints, limit=left)
+            found = summarize(record_both(runs.prompt, fine), runs.prompt).gap
+        measured = replace(measured, stored_gap=found)
+    except InputError as error:
+        measured = replace(measured, reason=str(error))
+    tables["checks"] = pd.concat([tables["checks"], checks_frame(measured.checks)], ignore_index=True)
+    return f"{measured.text}; "
 
 
 def _tables(runs, sites: list[str], args: argparse.Namespace, clock: _Clock) -> dict[str, pd.DataFrame]:
@@ -196,8 +223,10 @@ def _tables(runs, sites: list[str], args: argparse.Namespace, clock: _Clock) -> 
         with clock.stage(site):
             result = sweep(runs.recordings, runs.prompt, site, args.direction, args.positions)
         sweeps.append(result.to_frame())
-        # The no-op patch changes nothing but rounding; its size is the noise floor of the effects.
-        floors.append(Check(f"{site}: effect of the no-op patch", result.gap.noise, float("inf")))
+        floors.append(Check(f"{site}: effect of the no-op patch", result.gap.no_op, float("inf")))
+        floors += [
+            Check(f"{site}: noise floor, {name}", value, float("inf")) for name, value in result.gap.floor.spans()
+        ]
     if sweeps:
         tables["patching"] = pd.concat(sweeps, ignore_index=True)
     tables["checks"] = checks_frame((*attribution.checks, *attention.checks, *floors))

@@ -44,7 +44,7 @@ class Experiment:
     prompt: a free prompt; "" uses instruction and sentence.
     colon: which token with ":" has the role colon, from 0.
     picked: index of a token that the user picked, or None.
-    dtype: "" takes the pair's own.
+    dtype: "" takes the pair's own, or what fits in its place: `core.models.dtype`.
     template: "raw" is the text as it stands, "chat" INSTRUCT's own chat template around it (see `core.template`).
     """
 

@@ -39,6 +39,7 @@ status = st.container(key="status")
 st.session_state.asking = asking = Asking()
 page.run()
 overview = st.session_state.get("last", {}).get("overview")
+sidebar.precision(slots, asking)
 sidebar.finish(slots, asking.errors, overview.summary.suggestions if overview else ())
 with status:
     show_status(asking, sidebar.on_screen(overview))

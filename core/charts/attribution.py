@@ -7,6 +7,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from core.charts import theme
+from core.charts.grid import FAINT_TEXT
 from core.charts.labels import escape, number, with_unit
 from core.results import Attribution
 
@@ -24,25 +25,30 @@ def layer_bars(
     subtitle: str = "",
     size: theme.SizeName = "normal",
     series: tuple[str, ...] = ("BASE", "INSTRUCT"),
+    faint: np.ndarray | None = None,
 ) -> go.Figure:
     """One row of bars for each entry of `rows`, name → (series, layer), all on one scale; customdata is [layer].
 
     series: what the first axis of each entry counts, one or two names; NaN is a layer not yet computed.
+    faint: (layer,) bool, layers whose bars of the first series are no more than noise: grey and not named.
     """
     type_ = theme.SIZES[size]
     layers = next(iter(rows.values())).shape[1]
     colours = (theme.BASE, theme.INSTRUCT) if series == ("BASE", "INSTRUCT") else theme.SERIES
+    noise = np.zeros(layers, bool) if faint is None else np.asarray(faint, bool)
     fig = make_subplots(len(rows), 1, shared_xaxes=True, vertical_spacing=0.06)
     for n, (name, values) in enumerate(rows.items(), 1):
         hover = [_hover(name, layer, values[:, layer], series, unit) for layer in range(layers)]
-        for label, colour, row in zip(series, colours, values):
+        hover = [f"{text}<br>{FAINT_TEXT}" if grey else text for text, grey in zip(hover, noise)]
+        for s, (label, colour, row) in enumerate(zip(series, colours, values)):
+            fill = [theme.FAINT if grey and s == 0 else colour for grey in noise] if noise.any() else colour
             fig.add_bar(
                 x=list(range(layers)), y=[None if np.isnan(v) else float(v) for v in row], name=escape(label),
                 customdata=[[layer] for layer in range(layers)], text=hover, textposition="none",
-                hovertemplate="%{text}<extra></extra>", marker={"color": colour, "line": {"width": 0}},
+                hovertemplate="%{text}<extra></extra>", marker={"color": fill, "line": {"width": 0}},
                 legendgroup=escape(label), showlegend=n == 1, row=n, col=1,
             )  # fmt: skip
-        _name_largest(fig, values, n, type_)
+        _name_largest(fig, np.where(noise, np.nan, values), n, type_)
         fig.update_yaxes(title_text=escape(f"{name}, {unit}"), row=n, col=1)
     # A few layers on a wide page: bars, not walls.
     fig.update_layout(barmode="group", bargap=0.2 if layers >= 12 else 0.75 - 0.045 * layers, bargroupgap=0.05)
@@ -50,7 +56,11 @@ def layer_bars(
     fig.update_xaxes(dtick=theme.step(layers, 850 / (2.2 * type_.tick)))
     fig.update_xaxes(title_text="layer", row=len(rows), col=1)
     fig.update_yaxes(range=_span(list(rows.values())), zeroline=True, zerolinewidth=1.5, zerolinecolor=theme.LINE)
-    return theme.frame(fig, title, 190 * len(rows) * type_.scale, size, subtitle, legend=len(series) > 1)
+    if noise.any():
+        fig.add_bar(x=[None], y=[None], name=FAINT_TEXT, marker={"color": theme.FAINT}, row=1, col=1)
+    return theme.frame(
+        fig, title, 190 * len(rows) * type_.scale, size, subtitle, legend=len(series) > 1 or bool(noise.any())
+    )
 
 
 def _rest(attribution: Attribution) -> str:

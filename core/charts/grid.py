@@ -19,7 +19,7 @@ from core.charts.labels import PENDING_TEXT, escape, with_unit
 
 ScaleName = Literal["diverging", "sequential"]
 
-FAINT_TEXT = "below the noise floor"
+FAINT_TEXT = "within the noise floor"
 ESTIMATE_TEXT = "estimate"
 
 

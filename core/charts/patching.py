@@ -8,7 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from core.charts import theme
-from core.charts.grid import Cells, Panel, grid
+from core.charts.grid import FAINT_TEXT, Cells, Panel, grid
 from core.charts.labels import escape, number, token_labels, visible, with_unit
 from core.charts.placing import name_points
 from core.results import head_name
@@ -27,11 +27,13 @@ def value_output_scatter(
     value_name: str = "value patch",
     chosen: tuple[int, int] | None = None,
     size: theme.SizeName = "normal",
+    faint: np.ndarray | None = None,
 ) -> go.Figure:
     """One point a query head: value patch against output patch; members of a KV group joined; a click selects the head.
 
     value, output: (layer, head), NaN where not yet computed. group_size: query heads that share a KV group.
-    The points farthest from the origin are named; in a model of many groups only those of named points are joined.
+    faint: (layer, head) bool, heads of which both patches are no more than noise: grey and never named. Of the others
+    the points farthest from the origin are named; in a model of many groups only those of named points are joined.
     """
     type_ = theme.SIZES[size]
     height = 380 * type_.scale
@@ -39,15 +41,17 @@ def value_output_scatter(
     x, y = value[layers, heads], output[layers, heads]
     ends = _square(x, y)
     fig = _agreement_line(ends)
-    far = np.argsort(-np.hypot(x, y), kind="stable")[:LABELLED]
+    grey = _grey(faint, value.shape)[layers, heads]
+    far = np.argsort(-np.hypot(x, y), kind="stable")
+    far = far[~grey[far]][:LABELLED]
     named = [(int(layers[n]), int(heads[n])) for n in far]
     _join_groups(fig, value, output, group_size, {*named, *([chosen] if chosen else [])})
     hover = [
         f"<b>{head_name(layer, head)}</b><br>{escape(value_name)}: {with_unit(a, unit)}<br>"
-        f"output patch: {with_unit(b, unit)}"
-        for layer, head, a, b in zip(layers, heads, x, y)
+        f"output patch: {with_unit(b, unit)}{_remark(noise)}"
+        for layer, head, a, b, noise in zip(layers, heads, x, y, grey)
     ]
-    fig.add_trace(_points(x, y, hover, type_, np.stack([layers, heads], -1).tolist()))
+    fig.add_trace(_points(x, y, hover, type_, np.stack([layers, heads], -1).tolist(), grey))
     _ring(fig, value, output, chosen, type_)
     points = [(float(x[n]), float(y[n]), head_name(*cell)) for n, cell in zip(far, named)]
     marks = list(zip(x.tolist(), y.tolist()))
@@ -68,12 +72,26 @@ def _agreement_line(ends: list[float]) -> go.Figure:
     return fig
 
 
-def _points(x: np.ndarray, y: np.ndarray, hover: list[str], type_: theme.Size, customdata: list | None) -> go.Scatter:
+def _grey(faint: np.ndarray | None, shape: tuple[int, ...]) -> np.ndarray:
+    return np.zeros(shape, bool) if faint is None else np.asarray(faint, bool)
+
+
+def _remark(noise: bool) -> str:
+    return f"<br>{FAINT_TEXT}" if noise else ""
+
+
+def _points(
+    x: np.ndarray, y: np.ndarray, hover: list[str], type_: theme.Size, customdata: list | None, grey: np.ndarray
+) -> go.Scatter:
+    """Points; grey and open where they are no more than noise."""
     many = len(x) > 200
     opacity = 0.6 if many else 0.85
+    colours = np.where(grey, theme.FAINT, theme.SERIES[0]).tolist() if grey.any() else theme.SERIES[0]
+    symbols = np.where(grey, "circle-open", "circle").tolist() if grey.any() else "circle"
+    size = (6 if many else 9) * type_.scale
     return go.Scatter(
         x=x.tolist(), y=y.tolist(), mode="markers", customdata=customdata, text=hover, showlegend=False,
-        marker={"size": (6 if many else 9) * type_.scale, "color": theme.SERIES[0], "opacity": opacity},
+        marker={"size": size, "color": colours, "symbol": symbols, "opacity": opacity},
         hovertemplate="%{text}<extra></extra>", selected={"marker": {"opacity": opacity}},
         unselected={"marker": {"opacity": opacity}},
     )  # fmt: skip
@@ -120,17 +138,21 @@ def pair_matrix(
     title: str = "Interaction of pairs",
     unit: str = theme.SCORE,
     size: theme.SizeName = "normal",
+    faint: np.ndarray | None = None,
 ) -> go.Figure:
-    """S(a, b) − S(a) − S(b) for every pair; green: together more than the sum, purple: they overlap."""
+    """S(a, b) − S(a) − S(b) for every pair; green: together more than the sum, purple: they overlap.
+
+    faint: (head, head) bool, interactions that are no more than noise, shown grey.
+    """
     type_ = theme.SIZES[size]
     count = len(names)
     height = 34 * type_.scale
     shown = np.where(np.eye(count, dtype=bool), 0.0, interaction)
     labels = [[f"{a} with {b}" if a != b else a for b in names] for a in names]
-    panels = (Panel("interaction", shown),)
+    panels = (Panel("interaction", shown, faint),)
     fig = grid(panels, Cells(labels, height), unit, size=size)
     if count <= NUMBERED:
-        _write_numbers(fig, shown, type_)
+        _write_numbers(fig, np.where(_grey(faint, shown.shape), np.nan, shown), type_)
     ticks = {"tickvals": list(range(count)), "ticktext": [escape(name) for name in names]}
     fig.update_xaxes(**ticks)
     fig.update_yaxes(**ticks)
@@ -193,10 +215,12 @@ def layer_position_map(
     roles: Mapping[str, int | None] | None = None,
     chosen: tuple[int, int] | None = None,
     size: theme.SizeName = "normal",
+    faint: np.ndarray | None = None,
 ) -> go.Figure:
     """values: (layer, position); NaN where not yet computed. The x axis names the prompt's tokens, roles in bold.
 
-    A click selects customdata [layer, position]; chosen likewise.
+    A click selects customdata [layer, position]; chosen likewise. faint: (layer, position) bool, cells that are no more
+    than noise, shown grey.
     """
     type_ = theme.SIZES[size]
     layers = len(values)
@@ -205,7 +229,7 @@ def layer_position_map(
     roles = roles or {}
     shown = [f"position {i}: {visible(token)}{theme.role_of(i, roles)}" for i, token in enumerate(tokens)]
     names = [[f"layer {layer}, {place}" for place in shown] for layer in range(layers)]
-    panels = (Panel("layer × position", values),)
+    panels = (Panel("layer × position", values, faint),)
     fig = grid(panels, Cells(names, height), unit, chosen=chosen, size=size)
     named = theme.token_axis(fig, labels, roles, size)
     fig.update_xaxes(title_text="token")
@@ -221,20 +245,23 @@ def exact_vs_estimate(
     correlation: float,
     unit: str = theme.LOGITS,
     size: theme.SizeName = "normal",
+    faint: np.ndarray | None = None,
 ) -> go.Figure:
     """One point a cell that has run: the first-order estimate against the exact effect; on the dotted line they agree.
 
     estimate, exact: of one shape, names in their order; where that is (layer, head) a click selects the head.
+    faint: of the same shape, bool, cells whose exact effect is no more than noise.
     """
     type_ = theme.SIZES[size]
     ran = np.isfinite(exact) & np.isfinite(estimate)
     x, y = estimate[ran], exact[ran]
     fig = _agreement_line(_square(x, y))
+    grey = _grey(faint, exact.shape)[ran]
     hover = [
-        f"<b>{escape(name)}</b><br>estimate: {with_unit(a, unit)}<br>exact: {with_unit(b, unit)}"
-        for name, a, b in zip(np.asarray(names, object)[np.ravel(ran)], x, y)
+        f"<b>{escape(name)}</b><br>estimate: {with_unit(a, unit)}<br>exact: {with_unit(b, unit)}{_remark(noise)}"
+        for name, a, b, noise in zip(np.asarray(names, object)[np.ravel(ran)], x, y, grey)
     ]
-    fig.add_trace(_points(x, y, hover, type_, np.argwhere(ran).tolist()))
+    fig.add_trace(_points(x, y, hover, type_, np.argwhere(ran).tolist(), grey))
     fig.update_xaxes(title_text=escape(f"estimate, {unit}"))
     fig.update_yaxes(title_text=escape(f"exact effect, {unit}"))
     fig.update_layout(clickmode="event+select")

@@ -2,7 +2,7 @@
 
 Alone: z (A_donor·v_donor), value_only (A_recipient·v_donor), pattern_only (A_donor·v_recipient), each written into this
 head's z at all positions. Group: the same for all query heads that read the same values, and the group's value vector
-itself (v), which equals the joint value-only patch. Effects and scores as in `core.patching.results`.
+itself (v), which equals the joint value-only patch. Effects and scores as in `core.patching.gap`.
 Where every head has values of its own, the group is the head.
 """
 
@@ -13,9 +13,9 @@ from collections.abc import Callable
 import numpy as np
 
 from core.head.results import HEAD_PATCHES, HeadPatches
+from core.patching.gap import Gap
 from core.patching.growing_pass import shape_of
 from core.patching.plan import JOINT_SITES, Direction, set_row
-from core.patching.results import Gap
 from core.patching.sweeps import Recordings, no_checkpoint, roles, run_plan
 from core.prompt import Prompt
 

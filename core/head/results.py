@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from core.patching.results import Gap
+from core.patching.gap import Gap
 from core.results import MODELS, Check, group_name, head_name
 
 # What the OV circuit is fed with; defined in `core.head.ov_circuit`.
@@ -226,8 +226,18 @@ class HeadPatches:
         """patch → patch_score; NaN where the gap is too small for one."""
         return dict(zip(HEAD_PATCHES, self.gap.score(self.logit_diff).tolist()))
 
+    @property
+    def noise_floor(self) -> float:
+        """What rounding alone moves when this layer is patched, in logits."""
+        return float(self.gap.floor.at(self.layer))
+
+    @property
+    def within_noise(self) -> dict[str, bool]:
+        """patch → whether its effect is no larger than the noise floor."""
+        return {patch: abs(effect) <= self.noise_floor for patch, effect in self.effect.items()}
+
     def to_frame(self) -> pd.DataFrame:
-        """direction, patch, of (a head or a KV group), logit_diff, effect, score."""
+        """direction, patch, of (a head or a KV group), logit_diff, effect, score, noise_floor."""
         alone = ("z", "value_only", "pattern_only")
         names = (head_name(self.layer, self.head), group_name(self.layer, self.group))
         return pd.DataFrame(
@@ -238,5 +248,6 @@ class HeadPatches:
                 "logit_diff": self.logit_diff,
                 "effect": list(self.effect.values()),
                 "score": list(self.score.values()),
+                "noise_floor": self.noise_floor,
             }
         )

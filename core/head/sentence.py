@@ -31,7 +31,7 @@ class PatchEvidence:
     """What patching the head's output (its z) did to the recipient.
 
     effect: patch_effect in logits. score: patch_score, or None (or NaN) where the gap is too small for one.
-    noise: the largest effect of a no-op patch. instruct_to_base: whose output went into whom.
+    noise: the noise floor of such a patch. instruct_to_base: whose output went into whom.
     """
 
     effect: float

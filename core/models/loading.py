@@ -17,6 +17,7 @@ from transformer_lens.model_bridge import TransformerBridge
 
 from core.experiment import InputError, shorten
 from core.models.checkpoint import Checkpoint, check_same_sizes, find_both
+from core.models.dtype import fitting_dtype, stored_dtype
 from core.models.memory import GB, free_bytes
 from core.models.pairs import BYTES, PairSpec, held_bytes
 from core.models.quantized import check_quantizable
@@ -27,6 +28,8 @@ DTYPES = {name: getattr(torch, name) for name in BYTES}
 _SLACK_BYTES = 300_000_000
 # Parameters of a pair below which two threads are slower than one, and 25 times slower beside another busy process.
 _SMALL = 20_000_000
+# Of the free memory: float32 in place of a pair's own half precision must not crowd out everything else.
+_SHARE = 0.8
 # The sizes by TransformerLens' names, whatever a family's config.json calls them.
 _SIZES = {"n_layers": "layers", "n_heads": "query heads per layer", "n_key_value_heads": "KV groups per layer"}
 _SIZES |= {"d_model": "d_model", "d_head": "d_head"}
@@ -44,13 +47,18 @@ class LoadedPair:
     device: str
 
     @cached_property
+    def stored_dtype(self) -> str:
+        """What most of both models' weights are stored in, "" where that is not known."""
+        return stored_dtype(checkpoint.folder for checkpoint in self.checkpoints)
+
+    @cached_property
     def manifest(self) -> dict:
-        """What was run: model names, hub commits or hashes of local weights, dtype, device, library versions."""
+        """What was run: model names, hub commits or hashes of local weights, dtypes, device, library versions."""
         models = {}
         for name, checkpoint in zip(("base", "instruct"), self.checkpoints):
             models[name] = {"model": checkpoint.source, "parameters": checkpoint.parameters, **checkpoint.identity()}
         libraries = {name: version(name) for name in ("torch", "transformers", "transformer_lens")}
-        held = {"dtype": self.dtype, "device": self.device}
+        held = {"dtype": self.dtype, "stored_dtype": self.stored_dtype or None, "device": self.device}
         if self.spec.quantization:
             held["quantization"] = self.spec.quantization
         return {"pair": self.spec.id, **models, **held, "libraries": libraries}
@@ -119,15 +127,18 @@ def load_pair(
 ) -> LoadedPair:
     """Load both models, or raise an `InputError` before any weight is read where they do not fit or do not compare.
 
-    limit: bytes that both may take, by default what the device has free. cache: where GGUF files are dequantized to.
+    dtype: "" takes `fitting_dtype`. limit: bytes that both may take, by default what the device has free. cache: where
+    GGUF files are dequantized to.
     """
-    device, dtype = pick_device(device), dtype or spec.dtype
+    device, least = pick_device(device), dtype or spec.dtype
     check_quantizable(spec.title, spec.quantization, device)
     progress(f"looking for {spec.title}")
     if checkpoints is None:
         # Before a download of many gigabytes.
-        check_memory(spec.title, spec.bytes_needed(dtype) or 0, dtype, device, limit)
+        check_memory(spec.title, spec.bytes_needed(least) or 0, least, device, limit)
         checkpoints = find_checkpoints(spec, cache, progress)
+    room = int(_SHARE * free_bytes(device)) if limit is None else limit
+    dtype = dtype or fitting_dtype(spec.dtype, device, bytes_needed(checkpoints, "float32"), room)
     check_memory(spec.title, bytes_needed(checkpoints, dtype, spec.quantization), dtype, device, limit)
     bridges = []
     for checkpoint, model in zip(checkpoints, _read(checkpoints, dtype, device, spec.quantization, progress)):

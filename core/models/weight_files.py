@@ -58,16 +58,24 @@ def weight_files(folder: Path) -> list[Path]:
 
 
 def shapes_in(path: Path) -> dict[str, tuple[int, ...]]:
-    """The shapes in one safetensors file, by name, from its header, which must fit the file's size."""
+    """The shapes in one safetensors file, by name."""
+    return {name: tuple(tensor["shape"]) for name, tensor in header(path).items()}
+
+
+def header(path: Path) -> dict[str, dict]:
+    """The tensors of one safetensors file by name, with dtype, shape and data_offsets; it must fit the file's size."""
     size = path.stat().st_size
     with path.open("rb") as file:
         start = file.read(8)
         length = struct.unpack("<Q", start)[0] if len(start) == 8 else size
-        header = file.read(length) if length <= size - 8 else b""
+        text = file.read(length) if length <= size - 8 else b""
     try:
-        tensors = {name: t for name, t in json.loads(header).items() if name != "__metadata__"}
+        tensors = {
+            name: {key: tensor[key] for key in ("dtype", "shape", "data_offsets")}
+            for name, tensor in json.loads(text).items()
+            if name != "__metadata__"
+        }
         end = 8 + length + max((t["data_offsets"][1] for t in tensors.values()), default=0)
-        shapes = {name: tuple(t["shape"]) for name, t in tensors.items()}
     except (ValueError, KeyError, TypeError, AttributeError):
         raise InputError(
             f"{str(path)!r} is no whole safetensors file ({size:,} bytes); fetch it again", "pair"
@@ -79,4 +87,4 @@ def shapes_in(path: Path) -> dict[str, tuple[int, ...]]:
             else f"{str(path)!r} has {size - end:,} bytes too many; fetch it again",
             "pair",
         )
-    return shapes
+    return tensors

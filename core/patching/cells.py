@@ -64,6 +64,14 @@ def by_place(rows: Iterable[tuple[int, tuple[Patch, ...]]]) -> dict[tuple[int, s
     return gathered
 
 
+def by_source(patches: list[tuple[int, Patch]]) -> dict[str, list[tuple[int, Patch]]]:
+    """The patches of one place, gathered by what they are taken from."""
+    gathered = defaultdict(list)
+    for number, patch in patches:
+        gathered[patch.source].append((number, patch))
+    return gathered
+
+
 def write(x: Tensor, site: str, c: Cells, source: Float[Tensor, "pos ..."]) -> None:
     """Overwrite the cells of `x` by the source's own activation of the site, batch axis taken off."""
     if site == "pattern":

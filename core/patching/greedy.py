@@ -1,7 +1,9 @@
-"""Greedy build-up of a circuit: add one head at a time, each time the one that moves the whole set furthest.
+"""Greedy build-up of a circuit: one head at a time, each time the one with which the set comes closest to the donor.
 
-Every step patches the set so far with each candidate in turn, so its curve is of exact set scores, in which heads that
-repeat one another's work do not count twice. Greedy choice is no search: a better set of the same size may exist.
+Each step minimises |1 − score|, in logits |logit_diff(donor) − logit_diff(patched recipient)|, and the build-up ends
+when no head lessens that by more than the noise floor. Every step patches the set so far with each candidate in turn,
+so its curve is of exact set scores, in which heads that repeat one another's work do not count twice. Greedy choice is
+no search: a better set of the same size may exist.
 """
 
 from __future__ import annotations
@@ -14,8 +16,8 @@ import numpy as np
 from core.experiment import InputError
 from core.patching.budget import Budget, default_budget
 from core.patching.plan import Direction
-from core.patching.results import Gap, Greedy, Sweep
-from core.patching.sweeps import Recordings, no_checkpoint, no_progress, patch_sets, roles, sweep
+from core.patching.results import Greedy, Sweep
+from core.patching.sweeps import Member, Recordings, no_checkpoint, no_progress, patch_sets, roles, sweep
 from core.prompt import Prompt
 
 CANDIDATES = 256  # every head of a small model; of a large one, few of the others do anything
@@ -49,24 +51,33 @@ def greedy(
     pool = singles.top(candidates)
     steps = min(steps, len(pool))
     total = sum(len(pool) - step for step in range(1, steps))
-    gap, chosen, curve, done = singles.gap, [pool[0]], [singles.logit_diff[pool[0]]], 0
+    gap, chosen, curve, done, ended = singles.gap, [], [], 0, False
+    left, tried = pool, (_of(singles.logit_diff, pool), _of(singles.noise_floor, pool))
 
-    def result(noise_of: Gap) -> Greedy:
-        return Greedy(site, positions, tuple(chosen), noise_of, np.array(curve), len(pool), steps)
+    def result() -> Greedy:
+        return Greedy(site, positions, tuple(chosen), gap, np.array(curve), len(pool), steps, ended)
 
-    progress(0, total, result(gap))
-    while len(chosen) < steps:
+    while True:
+        logit_diff, floor = tried
+        distance = np.abs(gap.donor - logit_diff)
+        best = int(np.argmin(distance))
+        ended = bool(abs(gap.donor - (curve or [gap.recipient])[-1]) - distance[best] <= floor[best])
+        if not ended:
+            chosen.append(left[best])
+            curve.append(float(logit_diff[best]))
+        progress(done, total, result())
+        if ended or len(chosen) == steps:
+            return result()
         left = [member for member in pool if member not in chosen]
-        report = _forward(progress, done, total, result(gap))
-        sets = [[*chosen, member] for member in left]
-        how = dict(budget=budget, progress=report, checkpoint=checkpoint)
-        tried = patch_sets(recordings, prompt, sets, site, direction, positions, **how)
-        best = int(np.argmax(tried.towards_donor))
-        chosen.append(left[best])
-        curve.append(tried.logit_diff[best])
-        gap, done = replace(gap, noise=float(np.fmax(gap.noise, tried.gap.noise))), done + len(left)
-        progress(done, total, result(gap))
-    return result(gap)
+        how = dict(budget=budget, progress=_forward(progress, done, total, result()), checkpoint=checkpoint)
+        sets = patch_sets(recordings, prompt, [[*chosen, m] for m in left], site, direction, positions, **how)
+        tried, done = (sets.logit_diff, sets.noise_floor), done + len(left)
+        no_op = float(np.fmax(gap.no_op, sets.gap.no_op))
+        gap = replace(gap, no_op=no_op, floor=gap.floor.joined(sets.gap.floor))
+
+
+def _of(cells: np.ndarray, members: list[Member]) -> np.ndarray:
+    return np.array([cells[member] for member in members])
 
 
 def _forward(progress: Callable, before: int, total: int, partial: Greedy) -> Callable:

@@ -6,8 +6,8 @@ it at their sites. In the last layer only END is kept after attention, and of th
 by `core.readout` in float32. Logits are never formed for the rows. Work: Σ over rows of the layers from their lowest
 patch up, in place of all layers.
 
-Row 0 is a no-op: the recipient's own activations written at the places of the chunk's first row. Its effect is what
-rounding alone does, the noise floor. Rows run in chunks within a budget, deepest layers first.
+Row 0 is a no-op: the recipient's own activations written at the places of the chunk's first row, a check of the
+machinery. Rows run in chunks within a budget, deepest layers first.
 """
 
 from __future__ import annotations
@@ -28,11 +28,12 @@ from core.linear import fast_linears, replaced
 from core.models.quantized import head_weights
 from core.patching import cells as at
 from core.patching.budget import Budget, rows_per_chunk
-from core.patching.plan import Patch, Row, Shape
+from core.patching.jitter import jittered
+from core.patching.plan import DONOR, Patch, Row, Shape
 from core.readout import readout
 from core.recording import Recording
 
-# (rows done, rows in all, logit_diff of each row in the plan's order with NaN where not done, noise floor so far)
+# (rows done, rows in all, logit_diff of each row in the plan's order with NaN where not done, effect of the no-op)
 Progress = Callable[[int, int, np.ndarray, float], None]
 Hook = tuple[str, Callable]
 
@@ -56,27 +57,27 @@ def run_rows(
     rows: list[Row],
     candidates: tuple[int, int],
     budget: Budget,
-    progress: Progress = lambda done, total, partial, noise: None,
+    progress: Progress = lambda done, total, partial, no_op: None,
     checkpoint: Callable[[], None] = lambda: None,
 ) -> tuple[np.ndarray, float]:
-    """(logit_diff of each row, in the rows' order; noise floor), in logits.
+    """(logit_diff of each row, in the rows' order; largest effect of a no-op), in logits.
 
     candidates: ids of answer and original. checkpoint is called before every chunk and at every layer; it may raise
     to cancel, which leaves no hook on the bridge.
     """
     head = readout(recipient.bridge)
     plain = float(head.logit_diff(recipient.final_residual[-1], *candidates))
-    logit_diff, noise = np.full(len(rows), np.nan), float("nan")
+    logit_diff, no_op = np.full(len(rows), np.nan), float("nan")
     done = 0
     for chunk in chunks(rows, rows_per_chunk(recipient, rows, budget)):
         checkpoint()
         final = _grow(recipient, donor, [rows[i] for i in chunk], checkpoint)
         read = head.logit_diff(final, *candidates).double().cpu().numpy()
         logit_diff[chunk] = read[1:]
-        noise = float(np.fmax(noise, abs(read[0] - plain)))
+        no_op = float(np.fmax(no_op, abs(read[0] - plain)))
         done += len(chunk)
-        progress(done, len(rows), logit_diff.copy(), noise)
-    return logit_diff, noise
+        progress(done, len(rows), logit_diff.copy(), no_op)
+    return logit_diff, no_op
 
 
 def chunks(rows: list[Row], size: int) -> list[list[int]]:
@@ -148,10 +149,14 @@ class _Growth:
         yield from self._values_in_attentions_dtype()
         own, taken = at.by_place([(0, self.rows[0])]), at.by_place(enumerate(self.rows, 1))
         for layer, site in sorted(taken, key=lambda place: _ORDER.index(place[1])):
-            for source, patches in ((self.recipient, own.get((layer, site))), (self.donor, taken[layer, site])):
-                if patches:
-                    yield from self._writes(layer, site, patches, source)
+            if (layer, site) in own:
+                yield from self._writes(layer, site, own[layer, site], self.recipient)
+            for source, patches in at.by_source(taken[layer, site]).items():
+                yield from self._writes(layer, site, patches, self._source(source))
         yield from self._end_only()
+
+    def _source(self, name: str) -> Recording:
+        return self.donor if name == DONOR else jittered(self.recipient, name)
 
     def _enter(self, layer: int, joining: int, first: bool) -> Callable:
         def enter(x: Tensor, hook) -> Tensor | None:

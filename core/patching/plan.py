@@ -1,7 +1,8 @@
 """What to patch: plans, as plain values that know neither torch nor a model.
 
-A plan is a list of rows, and each row becomes one run of the recipient: a set of patches whose activations are the
-donor's on the same tokens. The order of a row's patches has no meaning.
+A plan is a list of rows, and each row becomes one run of the recipient: a set of patches, each of an activation of its
+source on the same tokens: the donor, or the recipient itself with rounding of its own (`core.patching.floor`). The
+order of a row's patches has no meaning.
 
 Sites, by what one patch names:
 - query head: `z` (the output patch: A_donor·v_donor, written out by the recipient's W_O), `value_only`
@@ -30,6 +31,7 @@ GROUP_SITES = ("v", "k")
 LAYER_SITES = ("attn_out", "mlp_out", "resid_pre", "resid_mid")
 JOINT_SITES = {"joint_z": "z", "joint_value_only": "value_only", "joint_pattern_only": "pattern_only"}
 SITES = (*HEAD_SITES, *GROUP_SITES, *LAYER_SITES, *JOINT_SITES)
+DONOR = "donor"
 # Each of these decides what a head's z is, so one head can carry only one of them at a position.
 _WRITES_Z = ("z", "value_only", "pattern_only", "result")
 
@@ -60,19 +62,25 @@ class Shape:
 
 @dataclass(frozen=True, order=True)
 class Patch:
-    """One activation to take from the donor.
+    """One activation to take from a source.
 
     heads: query heads, or KV groups for `v` and `k`; empty for a whole layer's site.
-    positions: those to write; empty means all.
+    positions: those to write; empty means all. source: DONOR, or one that `jitter` names.
     """
 
     layer: int
     site: str
     heads: tuple[int, ...] = ()
     positions: tuple[int, ...] = ()
+    source: str = DONOR
 
 
 Row = tuple[Patch, ...]
+
+
+def jitter(draw: int) -> str:
+    """The source that is the recipient's own activation, rounded another way in each draw."""
+    return f"jitter {draw}"
 
 
 def unit(site: str) -> Literal["head", "group", "layer"]:

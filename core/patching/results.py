@@ -1,9 +1,7 @@
 """What patching returns: frozen dataclasses of NumPy arrays, each with its tidy table. Nothing here knows torch.
 
-Sign and normalisation: effect = logit_diff(patched recipient) − logit_diff(recipient), in logits;
-score = effect / (logit_diff(donor) − logit_diff(recipient)), 0 = no change, 1 = the whole gap moved. Where the gap is
-smaller than 0.5 logits or negative there are no scores, only effects. NaN marks a cell that has not run yet, or a score
-that does not exist. base_to_instruct has a gap of its own: INSTRUCT is the recipient, and the gap counts downwards.
+Sign and normalisation are those of `core.patching.gap`. NaN marks a cell that has not run yet, or a score that does not
+exist. Each result knows the noise floor of its cells, that of the third of the depth in which their lowest patch lies.
 """
 
 from __future__ import annotations
@@ -13,51 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from core.patching.gap import Gap
 from core.patching.plan import unit
 from core.results import group_name, head_name
-
-MIN_GAP = 0.5  # logits
-
-
-@dataclass(frozen=True)
-class Gap:
-    """The two plain runs that effects and scores are measured against, in logits of logit_diff.
-
-    recipient: of the model that runs; donor: of the model that activations come from; noise: the largest effect of
-    patching the recipient's own activation, NaN before anything ran.
-    """
-
-    direction: str
-    recipient: float
-    donor: float
-    noise: float = float("nan")
-
-    @property
-    def size(self) -> float:
-        """How far INSTRUCT's logit difference lies above BASE's."""
-        return self._sign * (self.donor - self.recipient)
-
-    @property
-    def _sign(self) -> int:
-        return 1 if self.direction == "instruct_to_base" else -1
-
-    @property
-    def reason(self) -> str | None:
-        """Why there are no scores, or None when there are."""
-        if self.size >= MIN_GAP:
-            return None
-        what = "negative" if self.size < 0 else f"smaller than {MIN_GAP} logits"
-        return (
-            f"INSTRUCT's logit difference minus BASE's is {self.size:+.2f} logits, {what}: "
-            "a share of it would mislead, so only effects are shown"
-        )
-
-    def effect(self, logit_diff: np.ndarray) -> np.ndarray:
-        return np.asarray(logit_diff) - self.recipient
-
-    def score(self, logit_diff: np.ndarray) -> np.ndarray:
-        effect = self.effect(logit_diff)
-        return np.full_like(effect, np.nan) if self.reason else effect / (self.donor - self.recipient)
 
 
 class _Scored:
@@ -65,6 +21,22 @@ class _Scored:
 
     gap: Gap
     logit_diff: np.ndarray
+
+    @property
+    def layer(self) -> np.ndarray:
+        """The lowest layer that each cell patches, broadcasting to the cells; by default rows are layers."""
+        return np.arange(len(self.logit_diff))[:, None]
+
+    @property
+    def noise_floor(self) -> np.ndarray:
+        """What rounding alone moves in each cell, in logits; NaN where that is not known (yet)."""
+        return np.broadcast_to(self.gap.floor.at(self.layer), self.logit_diff.shape)
+
+    @property
+    def within_noise(self) -> np.ndarray:
+        """The cells whose effect is no larger than their noise floor."""
+        with np.errstate(invalid="ignore"):
+            return np.abs(self.effect) <= self.noise_floor
 
     @property
     def effect(self) -> np.ndarray:
@@ -78,6 +50,10 @@ class _Scored:
     def towards_donor(self) -> np.ndarray:
         """The effect, counted in the donor's direction: what a ranking goes by, with or without scores."""
         return self.effect * np.sign(self.gap.donor - self.gap.recipient)
+
+    def _columns(self) -> dict[str, np.ndarray]:
+        """What every table says of a cell, in the order of the cells."""
+        return {name: getattr(self, name).ravel() for name in ("logit_diff", "effect", "score", "noise_floor")}
 
     @property
     def done(self) -> int:
@@ -124,9 +100,7 @@ class Sweep(_Scored):
                 "site": self.site,
                 "layer": np.repeat(np.arange(layers), columns),
                 "head": pd.array([None] * layers if self.unit == "layer" else head, dtype="Int64"),
-                "logit_diff": self.logit_diff.ravel(),
-                "effect": self.effect.ravel(),
-                "score": self.score.ravel(),
+                **self._columns(),
             }
         )
         return frame.astype({"layer": "Int64"})
@@ -154,9 +128,7 @@ class PositionMap(_Scored):
                 "site": self.site,
                 "layer": np.repeat(np.arange(layers), positions),
                 "position": np.tile(np.arange(positions), layers),
-                "logit_diff": self.logit_diff.ravel(),
-                "effect": self.effect.ravel(),
-                "score": self.score.ravel(),
+                **self._columns(),
             }
         )
 
@@ -174,6 +146,10 @@ class Sets(_Scored):
     gap: Gap
     logit_diff: np.ndarray
 
+    @property
+    def layer(self) -> np.ndarray:
+        return np.array([min(layer for layer, _ in members) for members in self.members], int)
+
     def to_frame(self) -> pd.DataFrame:
         return pd.DataFrame(
             {
@@ -181,9 +157,7 @@ class Sets(_Scored):
                 "site": self.site,
                 "set": [_set_name(members, self.site) for members in self.members],
                 "size": [len(members) for members in self.members],
-                "logit_diff": self.logit_diff,
-                "effect": self.effect,
-                "score": self.score,
+                **self._columns(),
             }
         )
 
@@ -199,6 +173,11 @@ class Pairs(_Scored):
     logit_diff: np.ndarray
 
     @property
+    def layer(self) -> np.ndarray:
+        layers = np.array([layer for layer, _ in self.members], int)
+        return np.minimum.outer(layers, layers)
+
+    @property
     def interaction(self) -> np.ndarray:
         """(head, head) effect(a, b) − effect(a) − effect(b), in logits; NaN on the diagonal."""
         return _interaction(self.effect)
@@ -208,11 +187,19 @@ class Pairs(_Scored):
         """The same of scores: S(a, b) − S(a) − S(b)."""
         return _interaction(self.score)
 
+    @property
+    def interaction_within_noise(self) -> np.ndarray:
+        """(head, head) where the interaction is no larger than three runs' noise together, added in quadrature."""
+        squares = self.noise_floor**2
+        single = np.diag(squares)
+        with np.errstate(invalid="ignore"):
+            return np.abs(self.interaction) <= np.sqrt(squares + single[:, None] + single[None, :])
+
     def to_frame(self) -> pd.DataFrame:
         a, b = np.triu_indices(len(self.members))
         names = [_set_name((member,), self.site) for member in self.members]
-        columns = {"logit_diff": self.logit_diff, "effect": self.effect, "score": self.score}
-        columns |= {"interaction": self.interaction, "score_interaction": self.score_interaction}
+        names_of = ("logit_diff", "effect", "score", "interaction", "score_interaction", "noise_floor")
+        columns = {name: getattr(self, name) for name in names_of}
         frame = {"direction": self.gap.direction, "site": self.site}
         frame |= {"a": [names[i] for i in a], "b": [names[i] for i in b]}
         return pd.DataFrame(frame | {name: values[a, b] for name, values in columns.items()})
@@ -220,10 +207,11 @@ class Pairs(_Scored):
 
 @dataclass(frozen=True)
 class Greedy(_Scored):
-    """A circuit built up one head at a time, each time the one that moves the set furthest towards the donor.
+    """A circuit built up one head at a time, each time the one with which the set comes closest to the donor.
 
     members: (layer, head) in the order of their choice; logit_diff: (step,) with the first 1, 2, … members patched;
-    candidates: how many heads each step chose from at first; steps: how many were asked for.
+    candidates: how many heads each step chose from at first; steps: how many were asked for. ended: whether no other
+    head brought the set closer by more than the noise floor; then members may be fewer, even none.
     """
 
     site: str
@@ -233,10 +221,15 @@ class Greedy(_Scored):
     logit_diff: np.ndarray
     candidates: int
     steps: int
+    ended: bool = False
+
+    @property
+    def layer(self) -> np.ndarray:
+        return np.minimum.accumulate(np.array([layer for layer, _ in self.members], int))
 
     @property
     def complete(self) -> bool:
-        return len(self.members) == self.steps
+        return self.ended or len(self.members) == self.steps
 
     def to_frame(self) -> pd.DataFrame:
         return pd.DataFrame(
@@ -245,9 +238,7 @@ class Greedy(_Scored):
                 "site": self.site,
                 "step": np.arange(1, len(self.members) + 1),
                 "added": [_set_name((member,), self.site) for member in self.members],
-                "logit_diff": self.logit_diff,
-                "effect": self.effect,
-                "score": self.score,
+                **self._columns(),
             }
         )
 

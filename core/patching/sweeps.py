@@ -2,8 +2,8 @@
 
 The recipient runs the prompt with some activations replaced by the donor's on the same tokens. instruct_to_base:
 INSTRUCT is the donor, BASE the recipient (what is sufficient); base_to_instruct is the mirror (what is necessary), and
-not its negative. Sites are those of `core.patching.plan`, effects and scores those of `core.patching.results`. Raw
-weights of both models, nothing folded, nothing centred.
+not its negative. Sites are those of `core.patching.plan`, effects and scores those of `core.patching.gap`. Raw weights
+of both models, nothing folded, nothing centred. Every plan measures its noise floor beside: `core.patching.floor`.
 
 Every function takes the recordings of (BASE, INSTRUCT) and a prompt whose answer is set. `progress(done, total,
 partial)` is called after every chunk with a result that has NaN where nothing has run yet; `checkpoint()` may raise to
@@ -20,6 +20,8 @@ import numpy as np
 
 from core.experiment import InputError
 from core.patching.budget import Budget, default_budget
+from core.patching.floor import jittered_rows, noise_floor
+from core.patching.gap import Gap
 from core.patching.growing_pass import run_rows, shape_of
 from core.patching.plan import (
     DIRECTIONS,
@@ -33,7 +35,7 @@ from core.patching.plan import (
     set_row,
     sweep_rows,
 )
-from core.patching.results import Gap, Pairs, PositionMap, Sets, Sweep
+from core.patching.results import Pairs, PositionMap, Sets, Sweep
 from core.prompt import Prompt
 from core.readout import readout
 from core.recording import Recording
@@ -156,14 +158,19 @@ def run_plan(
     """Any plan. `result(gap, logit_diff)` makes of the rows' logit differences, in their order, what is returned."""
     recipient, donor = roles(recordings, direction)
     gap, candidates = gap_of(recordings, prompt, direction), (prompt.answer_id, prompt.original_id)
-    rows = checked(rows, shape_of(recipient))
+    layers, rows = recipient.bridge.cfg.n_layers, checked(rows, shape_of(recipient))
+    jittered = jittered_rows(rows, layers)
 
-    def report(done: int, total: int, partial: np.ndarray, noise: float) -> None:
-        progress(done, total, result(replace(gap, noise=noise), partial))
+    def made(logit_diff: np.ndarray, no_op: float):
+        floor = noise_floor(jittered, gap.effect(logit_diff[len(rows) :]), layers)
+        return result(replace(gap, no_op=no_op, floor=floor), logit_diff[: len(rows)])
+
+    def report(done: int, total: int, partial: np.ndarray, no_op: float) -> None:
+        progress(int(np.isfinite(partial[: len(rows)]).sum()), len(rows), made(partial, no_op))
 
     budget = budget or default_budget(recipient.bridge)
-    logit_diff, noise = run_rows(recipient, donor, rows, candidates, budget, report, checkpoint)
-    return result(replace(gap, noise=noise), logit_diff)
+    # The floor's rows ride in the plan's own chunks.
+    return made(*run_rows(recipient, donor, rows + jittered, candidates, budget, report, checkpoint))
 
 
 def roles(recordings: Recordings, direction: Direction) -> tuple[Recording, Recording]:

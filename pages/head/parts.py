@@ -13,6 +13,7 @@ from core.charts.attention import attention_bars
 from core.charts.labels import visible
 from core.head.results import HEAD_PATCHES, HeadPatches, HeadReport, HeadScores
 from core.head.sentence import PatchEvidence, head_sentence
+from core.patching.floor import name_of
 from core.prompt import neighbours
 from core.results import MODELS, group_name, head_name
 from pages.shared import circuitsvis, definitions, heads, state
@@ -68,7 +69,7 @@ def sentence(report: Answer, patches: Answer | None, scores: Answer | None, firs
     evidence, kinds = None, None
     if patches is not None and patches.fresh and _same(patches.result[0], found):
         patched: HeadPatches = patches.result[0]
-        evidence = PatchEvidence(patched.effect["z"], patched.score["z"], patched.gap.noise)
+        evidence = PatchEvidence(patched.effect["z"], patched.score["z"], patched.noise_floor)
     if scores is not None and scores.fresh:
         kinds = scores.result.of(found.layer, found.head)
     with st.container(border=True, key="sentence"):
@@ -151,11 +152,14 @@ def patch_table(answer: Answer | None, report: HeadReport) -> None:
         if not patched.gap.reason:
             columns[name, "score"] = list(patched.score.values())
         columns[name, "effect, logits"] = list(patched.effect.values())
+        columns[name, "noise"] = ["within" if within else "" for within in patched.within_noise.values()]
     # By position, counted with the hidden index: a column's name is a pair here.
-    formats = {n: st.column_config.NumberColumn(format="%+.3f") for n in range(2, len(columns) + 1)}
     table = pd.DataFrame(columns)
+    number = st.column_config.NumberColumn(format="%+.3f")
+    formats = {n: number for n, name in enumerate(table, 1) if table[name].dtype == float}
     st.dataframe(table, hide_index=True, column_config=formats, width="stretch")
-    noise = f"Noise floor: {max(forth.gap.noise, back.gap.noise):.1e} logits."
+    floors = " and ".join(dict.fromkeys(name_of(patched.noise_floor) for patched in patches))
+    noise = f"“Within”: no further than rounding moves it, the noise floor ({floors} logits)."
     frames = pd.concat([patched.to_frame() for patched in patches], ignore_index=True)
     below("head_patches", f"Donor → recipient, all positions. {noise}", definitions.HEAD_PATCHES, frames)
 

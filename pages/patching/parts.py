@@ -11,6 +11,7 @@ from cache.job import Job
 from core.charts.attribution import layer_bars
 from core.charts.grid import Panel
 from core.charts.heatmap import head_heatmaps
+from core.patching.floor import name_of
 from core.patching.plan import unit
 from core.patching.results import Estimate, Sweep, agreement
 from pages.patching.board import Board, known, troubles, watch
@@ -102,7 +103,7 @@ def _line(plan: Plan, job: Job | None, estimate: Estimate | None, stopping: bool
     state_ = job.state if job is not None else "not computed,"
     if state_ == "done":
         parts = [f":green[:material/check_circle:] all {sweep.total} exact in {job.seconds:.1f} s"]
-        parts.append(f"noise floor {_floor(sweep)}")
+        parts.append(f"noise floor up to {name_of(sweep.gap.floor.highest)} logits")
     elif stopping and state_ in ("queued", "running"):
         why = "running on for another viewer" if job.wanted else "stopping after this chunk"
         parts = [f":orange[:material/hourglass_top:] {count} exact, {why}"]
@@ -118,10 +119,6 @@ def _line(plan: Plan, job: Job | None, estimate: Estimate | None, stopping: bool
     return " · ".join(parts)
 
 
-def _floor(sweep: Sweep) -> str:
-    return f"{sweep.gap.noise:.0e} logits" if sweep.gap.noise else "0"
-
-
 def score_map(board: Board, plan: Plan) -> None:
     """The map: estimates first, exact values as they arrive, deepest layers first."""
     preview, job = _asked(board, plan)
@@ -135,12 +132,12 @@ def _map(plan: Plan, sweep: Sweep, estimate: Estimate | None) -> None:
     values = np.where(estimated, plan.values(estimate.as_sweep()), exact) if estimate is not None else exact
     title = SITES[plan.site][0].upper() + SITES[plan.site][1:]
     kind, table = unit(plan.site), sweep.to_frame()
-    read = _read(plan, kind, bool(plan.faint(sweep).any()))
+    read = f"{_read(plan, kind)} {grey(sweep)}"
     if kind == "layer":
-        fig = _layers(plan, title, exact[:, 0], values[:, 0], estimated[:, 0])
+        fig = _layers(plan, title, exact[:, 0], values[:, 0], sweep.within_noise[:, 0])
         figure(fig, "patching", read, definitions.PATCHING + definitions.SITES, table)
         return
-    panel = Panel(DIRECTIONS[plan.direction], values, faint=plan.faint(sweep), estimated=estimated)
+    panel = Panel(DIRECTIONS[plan.direction], values, faint=sweep.within_noise, estimated=estimated)
     chosen = state.chosen_head(plan.overview.n_layers, plan.overview.n_heads)
     if chosen and kind == "group":
         chosen = (chosen[0], chosen[1] // plan.group_size)
@@ -149,22 +146,27 @@ def _map(plan: Plan, sweep: Sweep, estimate: Estimate | None) -> None:
     figure(fig, "patching", read, definitions.PATCHING + definitions.SITES, table, kind)
 
 
-def _read(plan: Plan, kind: str, faint: bool) -> str:
+def _read(plan: Plan, kind: str) -> str:
     end = "towards the answer" if plan.in_logits else "the recipient moves towards the donor"
     if kind == "layer":
         return f"Above 0: {end}."
-    grey = " Grey: no further than rounding moves it." if faint else ""
-    return f"Green: {end}.{grey} Click a cell to choose its head everywhere."
+    return f"Green: {end}. Click a cell to choose its head everywhere."
 
 
-def _layers(plan: Plan, title: str, exact: np.ndarray, values: np.ndarray, estimated: np.ndarray):
+def grey(result) -> str:
+    """What is grey in a figure of patches, with the floor of this prompt."""
+    return f"Grey: within the noise floor ({result.gap.floor.text()})."
+
+
+def _layers(plan: Plan, title: str, exact: np.ndarray, values: np.ndarray, faint: np.ndarray):
     """Bars, since a layer's site has one cell a layer; estimates in a series of their own."""
     row = f"patch of {plan.site}"
     if not plan.has_estimate:
-        return layer_bars({row: exact[None]}, title, plan.unit, series=("exact",))
-    series = np.stack([exact, np.where(estimated, values, np.nan)])
+        return layer_bars({row: exact[None]}, title, plan.unit, series=("exact",), faint=faint)
+    series = np.stack([exact, np.where(np.isfinite(exact), np.nan, values)])
     # A layer has one of the two, so they may stand in one place.
-    return layer_bars({row: series}, title, plan.unit, series=("exact", "estimate")).update_layout(barmode="overlay")
+    fig = layer_bars({row: series}, title, plan.unit, series=("exact", "estimate"), faint=faint)
+    return fig.update_layout(barmode="overlay")
 
 
 def _notes(plan: Plan, kind: str) -> list[list[str]]:

@@ -8,8 +8,9 @@ import numpy as np
 
 from cache.questions import Overview
 from core.charts import theme
+from core.patching.gap import Gap
 from core.patching.plan import unit
-from core.patching.results import Gap, Sweep
+from core.patching.results import Sweep
 
 SITES = {
     "z": "output patch of one head (z)",
@@ -86,11 +87,6 @@ class Plan:
     def values(self, result) -> np.ndarray:
         """Scores, or effects where those are shown or scores do not exist."""
         return result.effect if self.in_logits else result.score
-
-    def faint(self, result) -> np.ndarray:
-        """Cells that moved no more than the recipient's own activation does."""
-        with np.errstate(invalid="ignore"):
-            return np.abs(result.effect) <= result.gap.noise
 
     def head_of(self, site: str, column: int) -> int:
         """The query head that a click on a column chooses: of a KV group, its first."""

@@ -9,11 +9,13 @@ import pandas as pd
 import streamlit as st
 
 from core.charts.patching import exact_vs_estimate, layer_position_map, pair_matrix, recovery_curve
+from core.patching.floor import name_of
 from core.patching.plan import LAYER_SITES, unit
 from core.patching.results import agreement
 from core.results import head_name
 from pages.patching import values
 from pages.patching.board import Board, known, troubles
+from pages.patching.parts import grey
 from pages.patching.plan import SITES, Plan
 from pages.patching.table import numbers
 from pages.shared import definitions, state
@@ -82,7 +84,7 @@ def _groups(board: Board, plan: Plan) -> None:
 
     def draw(*sweeps) -> None:
         found = [sweep or plan.nothing_yet(site) for sweep, site in zip(sweeps, sites)]
-        table, groups = values.group_table(plan, *map(plan.values, found))
+        table, groups = values.group_table(plan, *found)
 
         def choose() -> None:
             rows = st.session_state.groups.selection.rows
@@ -93,6 +95,7 @@ def _groups(board: Board, plan: Plan) -> None:
         options = {"on_select": choose, "selection_mode": "single-row", "height": 35 * 13 + 3}
         st.dataframe(table, key="groups", hide_index=True, column_config=numbers(table), width="stretch", **options)
         read = f"In {plan.unit}; largest value patch first. Where the joint patch is not the sum, the heads interact."
+        read += " In brackets: within the noise floor."
         below("kv_groups", read, definitions.GROUPS, values.group_csv(plan, groups, *map(plan.values, found)))
 
     _filled(board, _sweeps(plan, *sites), draw)
@@ -120,9 +123,11 @@ def _pairs(board: Board, plan: Plan) -> None:
         found = np.full((len(members),) * 2, np.nan)
         if pairs is not None:
             found = pairs.interaction if plan.in_logits else pairs.score_interaction
-        fig = pair_matrix(found, [head_name(*member) for member in members], unit=plan.unit)
+        faint = None if pairs is None else pairs.interaction_within_noise
+        fig = pair_matrix(found, [head_name(*member) for member in members], unit=plan.unit, faint=faint)
         more, less = ("purple", "green") if plan.downwards else ("green", "purple")
         read = f"{more.capitalize()}: two heads do more together than the sum of both alone; {less}: they overlap."
+        read += "" if pairs is None else " Grey: within the noise of the three runs."
         table = pd.DataFrame() if pairs is None else pairs.to_frame()
         figure(fig, "pairs", read, definitions.PAIRS, table, heads=lambda cell: members[cell[0]])
 
@@ -144,6 +149,8 @@ def _greedy(board: Board, plan: Plan) -> None:
         )
         if greedy is not None and greedy.candidates < heads:
             read += f" Chosen from the {greedy.candidates} best single heads."
+        if greedy is not None and greedy.ended:
+            read += f" No other head brings it closer by more than the noise floor ({greedy.gap.floor.text()})."
         table = pd.DataFrame() if greedy is None else greedy.to_frame()
         figure(fig, "greedy", read, definitions.GREEDY, table, heads=(lambda at: members[at[0]]) if members else "")
 
@@ -170,7 +177,11 @@ def _set(board: Board, plan: Plan) -> None:
         for column, label, number in zip(st.columns(3), labels, numbers):
             column.metric(label, f"{number:+.3f}".replace("-", "−") if np.isfinite(number) else "–")
         table = pd.DataFrame() if sets is None else sets.to_frame()
-        below("set", "All chosen heads take the donor's output in one run.", definitions.PATCHING, table)
+        read = "All chosen heads take the donor's output in one run."
+        if sets is not None:
+            floor = f"the noise floor of {name_of(sets.noise_floor[0])} logits"
+            read += f" The effect is within {floor}." if sets.within_noise[0] else f" Beyond {floor}."
+        below("set", read, definitions.PATCHING, table)
 
     _filled(board, [("head_set", {"members": members, **plan.at("z")})], draw)
 
@@ -183,8 +194,10 @@ def _positions(board: Board, plan: Plan) -> None:
     def draw(found) -> None:
         shown = np.full((plan.overview.n_layers, len(prompt.ids)), np.nan) if found is None else plan.values(found)
         title = f"{SITES[site][0].upper()}{SITES[site][1:]}, one position at a time"
-        fig = layer_position_map(shown, prompt.tokens, title, plan.unit, prompt.roles)
+        faint = None if found is None else found.within_noise
+        fig = layer_position_map(shown, prompt.tokens, title, plan.unit, prompt.roles, faint=faint)
         read = "One patched run a cell: a whole layer's activation taken from the donor at a single token."
+        read += "" if found is None else f" {grey(found)}"
         table = pd.DataFrame() if found is None else found.to_frame()
         figure(fig, "position_map", read, definitions.POSITION_MAP, table)
 
@@ -204,9 +217,9 @@ def _agreement(board: Board, plan: Plan) -> None:
         layers, columns = exact.logit_diff.shape
         names = [exact.name(layer, column) for layer in range(layers) for column in range(columns)]
         measured = agreement(estimate, exact)
-        fig = exact_vs_estimate(estimate.effect, exact.effect, names, measured.correlation)
+        fig = exact_vs_estimate(estimate.effect, exact.effect, names, measured.correlation, faint=exact.within_noise)
         table = pd.DataFrame({"name": names, "estimate": estimate.effect.ravel(), "exact": exact.effect.ravel()})
-        read = f"{measured.cells} cells have run; on the dotted line estimate and exact effect agree."
+        read = f"{measured.cells} cells have run; on the dotted line estimate and exact effect agree. {grey(exact)}"
         kind = unit(plan.site)
         figure(fig, "estimate", read, definitions.AGREEMENT, table, heads="" if kind == "layer" else kind)
 

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 import streamlit as st
 
 from core.attention_results import Attention
+from core.charts import theme
+from core.models.dtype import HALVES
+from core.patching.floor import name_of
 from core.patching.plan import unit
-from core.patching.results import Sweep
+from core.patching.results import Sets, Sweep
 from core.results import MODELS, head_name
-from pages.patching.board import Board, known
+from pages.patching.board import Board, known, troubles
+from pages.patching.parts import grey
 from pages.patching.plan import Plan
 from pages.shared import definitions, state
 from pages.shared.figures import below
+from pages.shared.widgets import edited, mirror
 
 TOP = 8
 
@@ -22,14 +28,53 @@ def top_heads(board: Board, plan: Plan) -> None:
     if unit(plan.site) == "layer":
         return
     job, attention = board.follow("sweep", **plan.options), board.follow("attention")
-    st.markdown("**The components that move the recipient furthest**")
+    with st.container(horizontal=True, vertical_alignment="center", key="top_heading"):
+        st.markdown("**The components that move the recipient furthest**", width="stretch")
+        wanted = plan.overview.dtype in HALVES and _toggle()
 
     sweep = known(job) or plan.nothing_yet(plan.site)
     cells = _cells(plan, sweep)
     table = _table(plan, sweep, cells, known(attention))
-    _show(plan, table, cells)
     read = "Furthest towards the donor first. Select a row to choose its head; a chosen head is added below."
+    read += f" {grey(sweep)}"
+    if wanted:
+        fine = _recomputed(board, plan, cells) if job is not None and job.state == "done" else None
+        table = _beside(table, plan, fine)
+        read += _in_float32(plan, fine)
+    _show(plan, table, cells, [bool(sweep.within_noise[cell]) for cell in cells])
     below("top_patching_heads", read, definitions.PATCHING, flat(table))
+
+
+def _toggle() -> bool:
+    """Whether the table's cells are run once more in float32."""
+    mirror("input_recomputed", bool(state.view("recomputed")))
+    change = lambda: state.set_view("recomputed", "1" if st.session_state.input_recomputed else "")  # noqa: E731
+    st.toggle("Recompute in float32", key="input_recomputed", on_change=edited("input_recomputed", change))
+    return bool(state.view("recomputed"))
+
+
+def _recomputed(board: Board, plan: Plan, cells: list[tuple[int, int]]) -> Sets | None:
+    """The same cells in float32, the models in that dtype beside those on screen."""
+    job = board.follow("recomputed", members=tuple(cells), **plan.options)
+    troubles(job)
+    return job.result if job is not None and job.state == "done" else None
+
+
+def _beside(table: pd.DataFrame, plan: Plan, fine: Sets | None) -> pd.DataFrame:
+    """The table with effect and score in float32 behind those of the dtype that runs."""
+    place = table.columns.get_loc(("", "noise floor")) + 1
+    for name in ("effect", "score") if ("", "score") in table else ("effect",):
+        values = [float("nan")] * len(table) if fine is None else getattr(fine, name).tolist()
+        table.insert(place, ("float32", name), values)
+        place += 1
+    return table
+
+
+def _in_float32(plan: Plan, fine: Sets | None) -> str:
+    if fine is None:
+        return ""
+    gaps = [f"{gap.size:+.2f}".replace("-", "−") for gap in (fine.gap, plan.gap)]
+    return f" In float32 the gap is {gaps[0]}, in {plan.overview.dtype} {gaps[1]}."
 
 
 def _cells(plan: Plan, sweep: Sweep) -> list[tuple[int, int]]:
@@ -49,6 +94,7 @@ def _table(plan: Plan, sweep: Sweep, cells: list[tuple[int, int]], attention: At
     columns["", "effect"] = [float(sweep.effect[cell]) for cell in cells]
     if not plan.gap.reason:
         columns["", "score"] = [float(sweep.score[cell]) for cell in cells]
+    columns["", "noise floor"] = [float(sweep.noise_floor[cell]) for cell in cells]
     if unit(plan.site) == "head":
         columns |= _attention_columns(plan, cells, attention)
     return pd.DataFrame(columns)
@@ -71,17 +117,31 @@ def _attention_columns(plan: Plan, cells: list[tuple[int, int]], attention: Atte
     return columns
 
 
-def _show(plan: Plan, table: pd.DataFrame, cells: list[tuple[int, int]]) -> None:
+def _show(plan: Plan, table: pd.DataFrame, cells: list[tuple[int, int]], faint: list[bool]) -> None:
     def choose() -> None:
         rows = st.session_state.top_patching.selection.rows
         if rows and rows[0] < len(cells):
             layer, column = cells[rows[0]]
             state.set_view("head", head_name(layer, plan.head_of(plan.site, column)))
 
+    # As a number it would be 0.0000013 in one row and 8.7e-7 in the next.
+    floors = [name_of(value) if np.isfinite(value) else "…" for value in table["", "noise floor"]]
+    table = table.copy()
+    table["", "noise floor"] = floors
     st.dataframe(
-        table, key="top_patching", hide_index=True, column_config=numbers(table), on_select=choose,
+        greyed(table, faint), key="top_patching", hide_index=True, column_config=numbers(table), on_select=choose,
         selection_mode="single-row", width="stretch", height=35 * (TOP + 3) + 3,
     )  # fmt: skip
+
+
+def greyed(table: pd.DataFrame, faint: list[bool]):
+    """The table with effect and score in grey in the rows that are within the noise floor."""
+
+    def style(row: pd.Series) -> list[str]:
+        grey = [faint[row.name] and name in (("", "effect"), ("", "score")) for name in row.index]
+        return [f"color: {theme.FAINT}" if cell else "" for cell in grey]
+
+    return table.style.apply(style, axis=1) if any(faint) else table
 
 
 def numbers(table: pd.DataFrame) -> dict[int, object]:

@@ -17,6 +17,10 @@ def scatters(
 ) -> list[tuple[str, go.Figure, pd.DataFrame, str]]:
     """(key, figure, table, how to read it) of both versions."""
     outputs, size = plan.values(z), plan.group_size
+    # A point says something where at least one of its two patches does.
+    grouped, single = (
+        z.within_noise & within for within in (np.repeat(v.within_noise, size, 1), value_only.within_noise)
+    )
     versions = [
         (
             "as_in_the_post",
@@ -24,6 +28,7 @@ def scatters(
             np.repeat(plan.values(v), size, axis=1),
             "value patch of the KV group",
             _as_in_the_post(plan),
+            grouped,
         ),
         (
             "like_with_like",
@@ -31,11 +36,18 @@ def scatters(
             plan.values(value_only),
             "value only, one head",
             "Both patches change one query head. Lines join a KV group." if size > 1 else "Both change one head.",
+            single,
         ),
     ]
+    grey = " Grey: both within the noise floor."
     return [
-        (key, value_output_scatter(x, outputs, size, title, plan.unit, name, chosen), _points(plan, x, outputs), read)
-        for key, title, x, name, read in versions
+        (
+            key,
+            value_output_scatter(x, outputs, size, title, plan.unit, name, chosen, faint=faint),
+            _points(plan, x, outputs, faint),
+            read + grey,
+        )
+        for key, title, x, name, read, faint in versions
     ]
 
 
@@ -48,23 +60,26 @@ def _as_in_the_post(plan: Plan) -> str:
     return read
 
 
-def _points(plan: Plan, values: np.ndarray, outputs: np.ndarray) -> pd.DataFrame:
+def _points(plan: Plan, values: np.ndarray, outputs: np.ndarray, faint: np.ndarray) -> pd.DataFrame:
     """Numbers are effects or scores, as drawn; the columns say which."""
     layers, heads = np.indices(values.shape)
     names = [head_name(layer, head) for layer, head in zip(layers.ravel(), heads.ravel())]
     kind = "effect" if plan.in_logits else "score"
     columns = {"layer": layers.ravel(), "head": heads.ravel(), "positions": plan.positions}
     columns |= {f"value_{kind}": values.ravel(), f"output_{kind}": outputs.ravel()}
-    return pd.DataFrame({"name": names, **columns})
+    return pd.DataFrame({"name": names, **columns, "within_noise": faint.ravel()})
 
 
-def group_table(
-    plan: Plan, z: np.ndarray, v: np.ndarray, value_only: np.ndarray, joint: np.ndarray
-) -> tuple[pd.DataFrame, list[tuple[int, int]]]:
+def group_table(plan: Plan, *sweeps: Sweep) -> tuple[pd.DataFrame, list[tuple[int, int]]]:
     """One row a KV group, the joint patches beside the single heads' and their sums; and each row's (layer, group).
 
-    Columns in two rows: the patch, and whether of the group at once or of one head. Values of one head are value-only.
+    sweeps: output patches of single heads, value patches of groups, value-only ones of single heads, joint output
+    patches. Columns in two rows: the patch, and whether of the group at once or of one head. In brackets the single
+    heads that are within the noise floor.
     """
+    z, v, value_only, joint = map(plan.values, sweeps)
+    noise = {"value patch": sweeps[2].within_noise, "output patch": sweeps[0].within_noise}
+    within = {"value patch": sweeps[1].within_noise, "output patch": sweeps[3].within_noise}
     size = plan.group_size
     order = np.argsort(-np.abs(np.nan_to_num(v)), axis=None, kind="stable")
     groups = [(int(layer), int(group)) for layer, group in zip(*np.unravel_index(order, v.shape))]
@@ -75,8 +90,10 @@ def group_table(
         row["", "heads"] = f"{heads.start} to {heads.stop - 1}"
         for name, whole, single in (("value patch", v, value_only), ("output patch", joint, z)):
             row[name, "joint"] = float(whole[layer, group])
+            row[name, "noise"] = "within" if within[name][layer, group] else ""
             row[name, "sum of heads"] = float(single[layer, heads].sum())
-            row[name, "each head alone"] = "  ".join(_number(x) for x in single[layer, heads])
+            alone = zip(single[layer, heads], noise[name][layer, heads])
+            row[name, "each head alone"] = "  ".join(f"({_number(x)})" if grey else _number(x) for x, grey in alone)
         rows.append(row)
     table = pd.DataFrame(rows)
     table.columns = pd.MultiIndex.from_tuples(table.columns)

@@ -59,8 +59,14 @@ same tokens. **Effect** = logit difference of the patched recipient − that of 
 effect / (donor − recipient): 0 = no change, 1 = the whole gap moved. INSTRUCT → BASE asks what is sufficient to bring
 the rephrasing with it, BASE → INSTRUCT what is necessary; one is not the negative of the other.
 
-With a gap under 0.5 logits, or a negative one, a share of it would mislead: only effects are shown. The **noise
-floor** is the largest effect of patching the recipient's own activation; smaller scores are grey.
+With a gap under 0.5 logits, or a negative one, a share of it would mislead: only effects are shown.
+
+The **noise floor** is what rounding alone moves: the recipient's own activation is patched into it, each number × (1 +
+ulp·{−1, 0, +1}) with seeded signs, ulp being the step of the models' dtype, in 8 runs for each third of the depth; the
+floor is the 95th percentile of their |effect|. Early patches pass more layers and so have a higher floor. What lies
+within it is grey: in bfloat16 that can be a tenth of a logit, in float32 it is a few millionths. (Patching the
+unchanged activation back only checks the machinery; it repeats the same rounding and measures none.) For models in
+half precision the table's cells can be run once more in float32, on a second copy of both models.
 
 Dots mark a first-order **estimate** (attribution patching): (donor − recipient activation) · gradient of the
 recipient's logit difference. Exact scores replace it, deepest layers first.
@@ -89,14 +95,16 @@ sum; likewise the joint output patch. Where the joint score is not the sum, the 
 
 PAIRS = """
 **Interaction** = S(a, b) − S(a) − S(b), S the score (or effect) of patching those heads' outputs together. A score
-above 0: they do more together than apart; below 0: they overlap. Effects of a patch that moves the recipient down (the
+above 0: they do more together than apart; below 0: they overlap. Grey: no larger than the noise floors of its three
+runs, added in quadrature. Effects of a patch that moves the recipient down (the
 donor's logit difference being the lower one) read the other way round.
 """
 
 GREEDY = """
-At each step the head is added that moves the patched set furthest towards the donor, by exact scores; in models of more
-than 256 heads, of the 256 that move it furthest alone. The curve is what the first k heads together move; a greedy
-choice need not be the best set of its size.
+At each step the head is added with which the patched set comes closest to the donor (least |1 − score|), by exact
+scores; in models of more than 256 heads, of the 256 that move it furthest alone. It ends when no head brings it closer
+by more than the noise floor. The curve is what the first k heads together move; a greedy choice need not be the best
+set of its size.
 """
 
 POSITION_MAP = """

@@ -6,6 +6,7 @@ from contextlib import suppress
 
 import streamlit as st
 
+from cache.questions import Overview
 from core.experiment import (
     DEFAULT_INSTRUCTION,
     DEFAULT_SENTENCE,
@@ -18,15 +19,18 @@ from core.experiment import (
     prompt_text,
     words,
 )
+from core.models.dtype import is_below
 from core.models.pairs import lacking
 from pages.shared import state
-from pages.shared.jobs import service
+from pages.shared.jobs import Asking, service
 from pages.shared.text import plain, quoted
 from pages.shared.widgets import edited, mirror
 
 MOST_WORDS = 60
 OWN = "own models"
 _TEMPLATES = {"raw": "none: raw text", "chat": "INSTRUCT's own"}
+_AUTO = "auto: the pair's own; on a CPU float32 in place of bfloat16 and float16, which are slower there, where it fits"
+_WARNING = ":orange[:material/warning:] "
 
 
 def sidebar() -> dict[str, object]:
@@ -34,6 +38,7 @@ def sidebar() -> dict[str, object]:
     experiment, slots = state.experiment(), {}
     with st.sidebar:
         slots["pair"] = _pair(experiment)
+        slots["precision"] = st.empty()
         if experiment.is_free:
             slots |= _free_prompt(experiment)
         else:
@@ -56,6 +61,20 @@ def finish(slots: dict, errors: dict[str, str], suggested: tuple[str, ...]) -> N
             st.error(plain(message[:1].upper() + message[1:]))
             if field == "picked":
                 st.button("Follow no token", on_click=lambda: state.edit(picked=None), key="unpick_refused")
+
+
+def precision(slots: dict, asking: Asking) -> None:
+    """Where the dtype is below that of the stored weights: what that does to the gap on screen."""
+    current = asking.ask("overview")
+    if current is None or not current.fresh or not is_below(current.result.dtype, current.result.stored_dtype):
+        return
+    dtypes = f"{current.result.dtype} is below the stored {current.result.stored_dtype}"
+    answer = asking.ask("stored_gap")
+    with slots["precision"].container():
+        if answer is not None and answer.fresh:
+            st.caption(_WARNING + plain(answer.result.text))
+        else:
+            st.caption(f"{_WARNING}{dtypes}; what that does to the gap is being measured.")
 
 
 def _input(kind, label: str, name: str, **options) -> object:
@@ -210,7 +229,7 @@ def _advanced(experiment: Experiment) -> list[str]:
     dtypes = ["", *DTYPES]
     if experiment.dtype not in dtypes:
         dtypes.append(experiment.dtype)
-    _input(st.selectbox, "dtype", "dtype", options=dtypes, format_func=lambda name: name or "the pair's own")
+    _input(st.selectbox, "dtype", "dtype", options=dtypes, format_func=lambda name: name or "auto", help=_AUTO)
     fields = ["template", "colon", "picked", "dtype"]
     return fields if experiment.is_free else ["prompt", *fields]
 
@@ -269,11 +288,20 @@ def _colon(experiment: Experiment) -> None:
     )
 
 
-def on_screen(overview) -> str:
+def on_screen(overview: Overview | None) -> str:
     """The line of progress when nothing is under way: what the figures were computed with."""
     if overview is None:
         return "ready"
     seconds = overview.seconds
     took = f"{1000 * seconds['record']:.0f} ms for two forward passes" if seconds["record"] else "recorded before"
+    dtype = f"{overview.dtype} on {overview.device}{_instead(overview)}"
     template = "chat template · " if state.experiment().template == "chat" else ""
-    return plain(f"{overview.dtype} on {overview.device} · {template}{len(overview.prompt.ids)} tokens · {took}")
+    return plain(f"{dtype} · {template}{len(overview.prompt.ids)} tokens · {took}")
+
+
+def _instead(overview: Overview) -> str:
+    """That nobody asked for this dtype, and why it was taken."""
+    asked = state.experiment().dtype or service().settings.dtype
+    if asked or overview.dtype == overview.own_dtype:
+        return ""
+    return f" (the pair's own {overview.own_dtype} is slower there)"

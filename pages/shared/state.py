@@ -27,6 +27,7 @@ VIEW = {
     "direction": ("instruct_to_base", r"instruct_to_base|base_to_instruct"),
     "site": ("z", "|".join((*HEAD_SITES, *GROUP_SITES, *LAYER_SITES))),
     "positions": ("all", r"all|end|picked"),
+    "recomputed": ("", r"1"),
     "show": ("score", r"score|effect"),
     "part": ("scatter", r"scatter|groups|pairs|greedy|set|positions|estimate"),
     "pairs": ("6", r"\d{1,2}"),

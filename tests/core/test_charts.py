@@ -147,9 +147,9 @@ def test_noise_is_grey_and_estimates_are_marked_and_both_are_told_on_hovering():
     fig = head_heatmaps([Panel("score", v, faint, estimated)], title="t")
     assert list(colour_traces(fig)[0].z[0]) == [None, 0.5]
     first, second = click_layers(fig)[0].text
-    assert "+0.010" in first and "below the noise floor" in first and "estimate" not in first
+    assert "+0.010" in first and "within the noise floor" in first and "estimate" not in first
     assert "estimate" in second and "noise" not in second
-    assert {"below the noise floor", "estimate"} <= {trace.name for trace in fig.data}
+    assert {"within the noise floor", "estimate"} <= {trace.name for trace in fig.data}
 
 
 def test_the_chosen_head_is_outlined_in_every_panel():

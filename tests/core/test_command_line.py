@@ -43,7 +43,7 @@ def test_the_tables_hold_the_columns_that_others_rely_on(written):
         "summary": "model logit_answer logit_original logit_diff prob_answer prob_original rank_answer rank_original",
         "attribution": "model component layer head value",
         "attention": "model role layer head value",
-        "patching": "direction site layer head logit_diff effect score",
+        "patching": "direction site layer head logit_diff effect score noise_floor",
         "checks": "name residual",
     }
     for table, names in columns.items():
@@ -88,6 +88,17 @@ def test_the_written_components_sum_to_the_written_logit_difference(written):
         assert math.isclose(parts, row["logit_diff"], abs_tol=1e-4)
 
 
+def test_the_checks_hold_the_noise_floor_of_every_site_and_third_beside_the_no_op(written):
+    checks = {row["name"]: row["residual"] for row in written[0]["checks"]}
+    for site in ("z", "v", "mlp_out"):
+        assert checks[f"{site}: effect of the no-op patch"] is not None
+        for layers in ("layers 0–1", "layer 2", "layer 3"):
+            assert 0 < checks[f"{site}: noise floor, {layers}"] < 1e-4
+    cells = pd.DataFrame(written[0]["patching"])
+    of_z = cells[(cells.site == "z") & (cells.layer == 2)]
+    assert set(of_z.noise_floor) == {checks["z: noise floor, layer 2"]}
+
+
 def test_the_manifest_says_what_ran(written):
     manifest = written[0]["manifest"]
     assert len(manifest["base"]["weights_sha256"]) == 64
@@ -109,6 +120,25 @@ def test_float64_holds_the_identities_to_rounding(capsys, tmp_path):
     # Attention weights are a float32 softmax in transformers whatever the dtype, so only these reach float64.
     exact = [check["residual"] for check in checks if check["name"].endswith(("= logit_diff", "= attn_out"))]
     assert len(exact) == 4 and max(exact) <= 1e-10
+
+
+def test_a_dtype_below_the_stored_one_is_named_with_what_it_does_to_the_gap(capsys, tmp_path, written):
+    status, out, _ = run(capsys, *GIVEN, "--dtype", "bfloat16", "--json", tmp_path / "o.json")
+    assert status == 0 and "bfloat16 is below the stored float16: gap +" in out and "in float32" in out
+    result = json.loads((tmp_path / "o.json").read_text())
+    assert (result["manifest"]["dtype"], result["manifest"]["stored_dtype"]) == ("bfloat16", "float16")
+    (difference,) = [c["residual"] for c in result["checks"] if c["name"] == "gap in float32 − gap in bfloat16"]
+    gaps = [rows[1]["logit_diff"] - rows[0]["logit_diff"] for rows in (written[0]["summary"], result["summary"])]
+    assert difference == pytest.approx(gaps[0] - gaps[1], abs=1e-4) and difference != 0
+    # In a dtype that holds the weights there is nothing to say.
+    assert not [c for c in written[0]["checks"] if c["name"].startswith("gap in")]
+
+
+def test_a_gap_that_cannot_be_checked_for_lack_of_memory_is_said_to_be(capsys, tmp_path, monkeypatch):
+    monkeypatch.setenv("REPHRASE_MEMORY_GB", "0.31")
+    status, out, _ = run(capsys, *GIVEN, "--dtype", "bfloat16", "--json", tmp_path / "o.json")
+    assert status == 0 and "cannot be checked in float32" in out
+    assert not [c for c in json.loads((tmp_path / "o.json").read_text())["checks"] if c["name"].startswith("gap in")]
 
 
 def test_a_free_prompt_takes_exact_strings(capsys, tmp_path):

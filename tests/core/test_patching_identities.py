@@ -72,7 +72,7 @@ def test_the_recipients_own_activation_changes_nothing_at_any_site(pair_of, fami
         for positions in ("all", "end", 3):
             found = sweep((base, base), prompt, site, positions=positions)
             assert np.abs(found.effect).max() < ROUNDING, (site, positions)
-            assert found.gap.noise < ROUNDING
+            assert found.gap.no_op < ROUNDING
 
 
 @every_case
@@ -196,7 +196,7 @@ def test_a_set_of_one_is_the_sweeps_cell_and_a_pair_is_the_set_of_two(pair_of):
 
 @pytest.mark.parametrize("direction", DIRECTIONS)
 def test_the_greedy_curve_is_of_the_scores_of_its_sets_and_each_choice_is_the_best(pair_of, direction):
-    pair = pair_of()
+    pair = pair_of("mistral", 4)
     found = greedy(pair.recordings, pair.prompt, 3, direction=direction, candidates=None)
     assert found.complete and len(set(found.members)) == 3
     grown = [found.members[:n] for n in (1, 2, 3)]
@@ -204,16 +204,25 @@ def test_the_greedy_curve_is_of_the_scores_of_its_sets_and_each_choice_is_the_be
     np.testing.assert_allclose(found.logit_diff, sets.logit_diff, rtol=0, atol=ROUNDING)
     others = [(n, h) for n in range(2) for h in range(4) if (n, h) not in found.members[:2]]
     tried = patch_sets(pair.recordings, pair.prompt, [[*found.members[:2], o] for o in others], direction=direction)
-    assert others[int(np.argmax(tried.towards_donor))] == found.members[2]
+    assert others[int(np.argmin(np.abs(tried.gap.donor - tried.logit_diff)))] == found.members[2]
 
 
-def test_greedy_over_every_head_ends_at_all_of_them_patched_at_once(pair_of):
-    pair = pair_of()
+def test_greedy_ends_where_no_other_head_brings_the_set_closer_by_more_than_the_noise_floor(pair_of):
+    pair = pair_of("mistral", 4)
     found = greedy(pair.recordings, pair.prompt, 99, candidates=None)
-    heads = tuple(range(4))
-    everything = logit_diffs(pair.recordings, pair.prompt, [(Patch(0, "z", heads), Patch(1, "z", heads))])
-    assert len(found.members) == 8
-    assert found.logit_diff[-1] == pytest.approx(everything[0], abs=ROUNDING)
+    assert found.complete and found.ended and 0 < len(found.members) < 8
+    others = [(n, h) for n in range(2) for h in range(4) if (n, h) not in found.members]
+    tried = patch_sets(pair.recordings, pair.prompt, [[*found.members, other] for other in others])
+    distance = np.abs(found.gap.donor - found.logit_diff)
+    nearer = distance[-1] - np.abs(tried.gap.donor - tried.logit_diff)
+    assert (nearer <= tried.noise_floor).all()
+    assert (np.diff(distance) < 0).all()
+
+
+def test_greedy_between_a_model_and_itself_chooses_nobody(pair_of):
+    base, _ = pair_of().recordings
+    found = greedy((base, base), pair_of().prompt, 3)
+    assert found.complete and found.members == () and found.to_frame().empty
 
 
 def test_a_single_position_swept_equals_the_map_at_that_position(pair_of):

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from core.experiment import InputError
+from core.patching.gap import Gap
 from core.patching.plan import (
     LAYER_SITES,
     SITES,
@@ -21,11 +22,11 @@ from core.patching.plan import (
     set_row,
     sweep_rows,
 )
-from core.patching.results import Agreement, Estimate, Gap, Greedy, Pairs, PositionMap, Sets, Sweep, agreement
+from core.patching.results import Agreement, Estimate, Greedy, Pairs, PositionMap, Sets, Sweep, agreement
 
 SHAPE = Shape(layers=2, heads=4, groups=2, positions=5)
-COLUMNS = ["direction", "site", "layer", "head", "logit_diff", "effect", "score"]
-GAP = Gap("instruct_to_base", recipient=-1.0, donor=3.0, noise=0.1)
+COLUMNS = ["direction", "site", "layer", "head", "logit_diff", "effect", "score", "noise_floor"]
+GAP = Gap("instruct_to_base", recipient=-1.0, donor=3.0)
 
 
 def test_plans_and_results_do_not_import_torch():
