@@ -11,9 +11,12 @@ import hashlib
 import json
 import os
 import shutil
+import threading
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -21,6 +24,7 @@ from core.experiment import InputError, shorten
 from core.models.gguf_header import GgufHeader, read_header
 from core.models.memory import GB, free_bytes
 
+_LOADER = threading.Lock()
 _COMPLETE = "complete.json"
 # Raised when what is written changes, so that entries of an earlier version are made again.
 _VERSION = 1
@@ -132,8 +136,8 @@ def _write(header: GgufHeader, folder: Path) -> None:
     from safetensors.torch import save_file
 
     try:
-        model = _read_model(header)
-        tokenizer = _read_tokenizer(header)
+        with _header_parsed_once():
+            model, tokenizer = _read_model(header), _read_tokenizer(header)
     except InputError:
         raise
     except Exception as error:  # the loader raises anything; the cause stays in the chain for the log
@@ -159,15 +163,30 @@ def _write(header: GgufHeader, folder: Path) -> None:
     tokenizer.save_pretrained(folder)
 
 
+@contextmanager
+def _header_parsed_once() -> Iterator[None]:
+    """The loader parses the header for config, tokenizer and weights anew, and its table of names for every module:
+    half of its time. Its bar would stand beside the one line that an error gets."""
+    import gguf
+    from transformers import modeling_gguf_pytorch_utils as loader
+
+    with _LOADER, ExitStack() as undo:
+        for module, name, value in (
+            (gguf, "GGUFReader", lru_cache(1)(gguf.GGUFReader)),
+            (gguf, "get_tensor_name_map", lru_cache(1)(gguf.get_tensor_name_map)),
+            (loader, "tqdm", lambda items, **options: items),
+        ):
+            undo.callback(setattr, module, name, getattr(module, name))
+            setattr(module, name, value)
+        yield
+
+
 def _read_model(header: GgufHeader):
     """The dequantized model, in float32."""
     import torch
     import transformers
-    from transformers import modeling_gguf_pytorch_utils
 
     transformers.logging.disable_progress_bar()
-    # Its bar is no progress bar of transformers', and would stand beside the one line that an error gets.
-    modeling_gguf_pytorch_utils.tqdm = lambda items, **options: items
     # The loader overlooks it, and takes a family's usual size of a head; Qwen2 has no other.
     head = header.metadata.get(f"{header.architecture}.attention.key_length")
     model, found = transformers.AutoModelForCausalLM.from_pretrained(
