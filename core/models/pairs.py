@@ -56,12 +56,17 @@ class PairSpec:
     shape: Shape | None = None
 
     def bytes_needed(self, dtype: str = "") -> int | None:
-        """Memory of both models' weights, computed from the shape; None where there is none."""
+        """Memory of both models' weights, computed from the shape; None where there is none.
+
+        An adapter's model shares all that the adapter does not change; the rest is known only once its file is read.
+        """
         shape = self.shape
         if shape is None:
             return None
         embedding = shape.vocab * shape.d_model * (1 if shape.tied else 2)
-        return 2 * held_bytes(shape.parameters, embedding, dtype or self.dtype, self.quantization)
+        adapted = any(Path(name, "adapter_config.json").is_file() for name in (self.base, self.instruct))
+        whole = held_bytes(shape.parameters, embedding, dtype or self.dtype, self.quantization)
+        return whole if adapted else 2 * whole
 
 
 def held_bytes(parameters: int, embedding: int, dtype: str, quantization: str) -> int:

@@ -13,6 +13,7 @@ import torch
 import transformers
 from safetensors.torch import load_file, save_file
 
+from core.__main__ import main
 from core.experiment import Experiment, InputError
 from core.models.adapters import CONFIG, WEIGHTS
 from core.models.loading import bytes_needed, find_checkpoints, load_pair
@@ -260,3 +261,21 @@ def test_an_adapter_of_a_tied_unembedding_is_refused(tmp_path, base):
         weights=lambda _: {f"base_model.model.lm_head.lora_{side}.weight": half for side, half in halves.items()},
     )
     assert "embedding and unembedding in one" in refused(base, adapter)
+
+
+def test_the_command_line_takes_an_adapter_and_refuses_another_models_in_one_line(tmp_path, base, capsys):
+    out, given = tmp_path / "out.json", ["--sentence", "The quick fox jumps over the dog.", "--original", "quick"]
+    adapter = saved(tmp_path / "adapter")
+    models = ["analyze", "--base", str(base), "--instruct", str(adapter)]
+    assert main([*models, *given, "--answer", "swift", "--json", str(out)]) == 0
+    written = json.loads(out.read_text())
+    assert written["manifest"]["instruct"]["adapter_sha256"] == weights_hash(adapter)
+    before, after = (row["logit_diff"] for row in written["summary"])
+    assert before != after
+    out.unlink()
+    capsys.readouterr()
+    models[-1] = str(saved(tmp_path / "other", name="Someone/Another-Model"))
+    capsys.readouterr()
+    assert main([*models, *given, "--json", str(out)]) == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1 and "was made for 'Someone/Another-Model'" in said and not out.exists()

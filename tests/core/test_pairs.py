@@ -1,5 +1,7 @@
 """The registry of pairs and a user's own file."""
 
+from dataclasses import replace
+
 import pytest
 
 from core.experiment import Experiment, InputError
@@ -20,6 +22,12 @@ def test_the_memory_need_follows_from_the_published_number_of_parameters(pair):
     assert spec.shape.parameters / 1e9 == pytest.approx(PUBLISHED[pair], rel=0.01)
     assert spec.bytes_needed("float32") == 2 * 4 * spec.shape.parameters
     assert spec.bytes_needed("bfloat16") == 2 * 2 * spec.shape.parameters
+
+
+def test_a_pair_with_an_adapter_needs_the_memory_of_one_model(tmp_path):
+    (tmp_path / "adapter_config.json").write_text("{}")
+    whole = registry()["smollm2-135m"]
+    assert replace(whole, instruct=str(tmp_path)).bytes_needed() == whole.bytes_needed() / 2
 
 
 def test_a_shape_counts_every_matrix():
