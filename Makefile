@@ -5,12 +5,13 @@ VENV = .venv
 BIN = $(VENV)/bin
 ARGS =
 
-.PHONY: help app test bench setup-test chromium
+.PHONY: help app test bench bench-gpu setup-test chromium
 
 help:
 	@echo "make app    start the explorer on http://localhost:8501"
 	@echo "make test   run every test, in a real browser too      (ARGS='tests/core -x' narrows it)"
 	@echo "make bench  measure the figures of the README's table  (ARGS=… is passed on)"
+	@echo "make bench-gpu  measure a random pair of 8B on a GPU   (prints one JSON and a table)"
 
 app: $(VENV)/app.stamp
 	$(BIN)/python -m streamlit run app.py $(ARGS)
@@ -20,6 +21,9 @@ test: setup-test
 
 bench: setup-test
 	$(BIN)/python -m tests.bench $(ARGS)
+
+bench-gpu: setup-test
+	$(BIN)/python -m tests.bench.gpu
 
 setup-test: $(VENV)/test.stamp chromium
 
