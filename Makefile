@@ -5,13 +5,14 @@ VENV = .venv
 BIN = $(VENV)/bin
 ARGS =
 
-.PHONY: help app test bench models setup-test chromium
+.PHONY: help app test bench bench-gpu models setup-test chromium
 
 help:
-	@echo "make app    start the explorer on http://localhost:8501"
-	@echo "make test   run every test, in a real browser too      (ARGS='tests/core -x' narrows it)"
-	@echo "make bench  measure the figures of the README's table  (ARGS=… is passed on)"
-	@echo "make models fetch the real pair's weights now           (app and test try it themselves)"
+	@echo "make app        start the explorer on http://localhost:8501"
+	@echo "make test       run every test, in a real browser too      (ARGS='tests/core -x' narrows it)"
+	@echo "make bench      measure the figures of the README's table  (ARGS=… is passed on)"
+	@echo "make bench-gpu  measure a random pair of 8B on a GPU       (prints one JSON and a table)"
+	@echo "make models     fetch the real pair's weights now          (app and test try it themselves)"
 
 app: $(VENV)/app.stamp
 	@.ci/models "$(VENV)"
@@ -27,6 +28,9 @@ bench: setup-test
 
 models: $(VENV)/app.stamp
 	@.ci/models "$(VENV)" now
+
+bench-gpu: setup-test
+	$(BIN)/python -m tests.bench.gpu
 
 setup-test: $(VENV)/test.stamp chromium
 

@@ -55,11 +55,13 @@ def record(bridge: TransformerBridge, ids: Iterable[int]) -> Recording:
 
     def keeper(name: str):
         def keep(activation: Tensor, hook) -> None:
-            kept[name] = activation[:, -1:] if name == "unembed.hook_out" else activation
+            kept[name] = activation
 
         return name, keep
 
     hooks = [keeper(name) for name in bridge.hook_dict if _READ.fullmatch(name)]
+    # Of a vocabulary times a prompt of logits only END's are read.
+    hooks.append(("unembed.hook_in", lambda x, hook: x[:, -1:]))
     with torch.no_grad(), fast_linears(bridge):
         bridge.run_with_hooks(torch.tensor([ids], device=bridge.cfg.device), return_type=None, fwd_hooks=hooks)
     return Recording(bridge, ids, kept)

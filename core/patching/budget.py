@@ -13,8 +13,8 @@ from core.patching.plan import Row
 from core.recording import Recording
 
 SHARE = 0.5  # of the memory that is free; the other half is for whoever else is on the device
-# Enough to keep the device busy and the single row below a chunk cheap; more would only make progress coarser.
-TOKENS = {"cpu": 4096, "cuda": 16384, "mps": 4096}
+# Enough to keep the device busy. More only makes progress coarser, and on a CPU every tensor memory to be cleared.
+TOKENS = {"cpu": 2048, "cuda": 16384, "mps": 4096}
 _FLOAT32 = 4
 
 

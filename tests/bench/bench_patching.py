@@ -12,10 +12,12 @@ import io
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import redirect_stderr
+from itertools import product
 from pathlib import Path
 
+import pandas as pd
 import torch
 import transformers
 from transformer_lens import patching as reference
@@ -59,8 +61,10 @@ def row_layers(recordings: Recordings, site: str) -> int:
 
 def plain_forwards(model: transformers.PreTrainedModel, prompt: Prompt, row_layers: int) -> Callable[[], None]:
     """The decoder alone, without cache and in batches as large as the sweep's chunks."""
-    rows, size = round(row_layers / model.config.num_hidden_layers), TOKENS["cpu"] // len(prompt.ids)
-    batches = [torch.tensor([prompt.ids] * min(size, rows - start)) for start in range(0, rows, size)]
+    device = next(model.parameters()).device
+    rows, size = round(row_layers / model.config.num_hidden_layers), TOKENS[device.type] // len(prompt.ids)
+    sizes = [min(size, rows - start) for start in range(0, rows, size)]
+    batches = [torch.tensor([prompt.ids] * size, device=device) for size in sizes]
 
     @torch.no_grad()
     def work() -> None:
@@ -70,9 +74,14 @@ def plain_forwards(model: transformers.PreTrainedModel, prompt: Prompt, row_laye
     return work
 
 
-def transformer_lens(recordings: Recordings, prompt: Prompt, site: str) -> Callable[[], object]:
+def transformer_lens(
+    recordings: Recordings, prompt: Prompt, site: str, layers: Sequence[int] | None = None
+) -> Callable[[], object]:
+    """TransformerLens' own function over every head or group, or over those of some layers only."""
     recipient, donor = recordings
-    ids = torch.tensor([prompt.ids])
+    ids = torch.tensor([prompt.ids], device=recipient.bridge.cfg.device)
+    cells = product(layers or range(recipient.bridge.cfg.n_layers), range(shape_of(recipient).width(site)))
+    index = pd.DataFrame(list(cells), columns=["layer", "head"])
 
     def metric(logits: torch.Tensor) -> torch.Tensor:
         return logits[0, -1, prompt.answer_id] - logits[0, -1, prompt.original_id]
@@ -81,7 +90,8 @@ def transformer_lens(recordings: Recordings, prompt: Prompt, site: str) -> Calla
     def work() -> object:
         # It draws a progress bar.
         with redirect_stderr(io.StringIO()):
-            return REFERENCES[site](recipient.bridge, ids, donor.activations, metric)
+            activations = donor.activations
+            return REFERENCES[site](recipient.bridge, ids, activations, metric, index_axis_names=None, index_df=index)
 
     return work
 

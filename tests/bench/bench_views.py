@@ -102,16 +102,16 @@ def report(what: str, took: list[float]) -> None:
 
 
 def main() -> None:
-    with sync_playwright() as playwright, tempfile.TemporaryDirectory() as folder, timed_server() as (url, _):
+    with sync_playwright() as playwright, tempfile.TemporaryDirectory() as folder, timed_server() as (running, _):
         browser = playwright.chromium.launch(executable_path=find(), args=ARGS)
         page = browser.new_page(viewport={"width": 1280, "height": 900})
-        page.goto(url)
+        page.goto(running.url)
         page.wait_for_selector(USABLE, timeout=60_000)
         report("a page for the first time, tiny pair", switches(page))
         report("another page, tiny pair", [took for _ in range(ROUNDS) for took in switches(page)])
         report("another head, tiny pair", other_heads(page, [f"L1H{h}" for h in range(8)]))
         page = browser.new_page(viewport={"width": 1280, "height": 900})
-        page.goto(f"{url}?{urlencode(write_pair(Path(folder)) | {'answer': 'swift'})}")
+        page.goto(f"{running.url}?{urlencode(write_pair(Path(folder)) | {'answer': 'swift'})}")
         page.wait_for_selector(USABLE, timeout=120_000)
         tokens = re.search(r"\d+ tokens", page.locator(".st-key-status").inner_text())[0]
         heatmap, grid = large(page)

@@ -19,10 +19,11 @@ START = 60  # seconds a server may take to become healthy
 
 @dataclass(frozen=True)
 class Server:
-    """url: with the final slash; log: everything that it prints."""
+    """url: with the final slash; log: everything that it prints; pid: of its one process."""
 
     url: str
     log: Path
+    pid: int
 
 
 @contextmanager
@@ -36,7 +37,7 @@ def server(log: Path, module: str = "streamlit", **environment: str) -> Iterator
         )
         try:
             _wait(process, port, log)
-            yield Server(f"http://localhost:{port}/", log)
+            yield Server(f"http://localhost:{port}/", log, process.pid)
         finally:
             process.terminate()
             try:
