@@ -16,6 +16,7 @@ from random import Random
 import torch
 from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
+from core.linear import fast_linears
 from core.smollm2.sentences import Sentence, adjectives_of, article, fill, frames, pieces, render
 from core.smollm2.wordnet import related
 from core.smollm2.words import held_out_in, opposites, synonyms, wordings
@@ -105,24 +106,31 @@ def _draw_prompts(base: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast) ->
                 prompt = _draw(rng, kind, tokenizer)
                 if prompt is not None and used.get(prompt.original, 0) <= min(used.values(), default=0) + 2:
                     drawn.append(prompt)
-            chosen = min(drawn, key=lambda prompt: _surprise(base, tokenizer, prompt.sentence))
+            chosen = drawn[_least_surprising(base, tokenizer, [prompt.sentence for prompt in drawn])]
             used[chosen.original] = used.get(chosen.original, 0) + 1
             made += 1
             yield chosen
 
 
-def _surprise(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, text: str) -> float:
-    """Mean loss a token, nats."""
-    ids = tokenizer(text, return_tensors="pt").input_ids
-    return float(model(ids, labels=ids).loss)
+def _least_surprising(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, texts: list[str]) -> int:
+    """Which of the texts has the lowest mean loss a token."""
+    rows = tokenizer(texts).input_ids
+    ids = torch.zeros(len(rows), max(map(len, rows)), dtype=torch.long)
+    for i, row in enumerate(rows):
+        ids[i, : len(row)] = torch.tensor(row)
+    log_prob = model(ids).logits.log_softmax(-1)
+    losses = [-log_prob[i, range(len(row) - 1), row[1:]].mean() for i, row in enumerate(rows)]
+    return int(torch.stack(losses).argmin())
 
 
 @torch.no_grad()
 def make_prompts(base: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast) -> list[Prompt]:
     """Every prompt with the accepted word that BASE finds likeliest as its answer."""
-    prompts, made = list(_draw_prompts(base, tokenizer)), {}
-    for chosen, logits in end_logits_of(base, tokenizer, prompts):
-        for i, row in zip(chosen, logits):
-            ids = [tokenizer(" " + word, add_special_tokens=False).input_ids[0] for word in prompts[i].synonyms]
-            made[i] = replace(prompts[i], answer=prompts[i].synonyms[int(row[ids].argmax())])
+    made: dict[int, Prompt] = {}
+    with fast_linears(base):
+        prompts = list(_draw_prompts(base, tokenizer))
+        for chosen, logits in end_logits_of(base, tokenizer, prompts):
+            for i, row in zip(chosen, logits):
+                ids = [tokenizer(" " + word, add_special_tokens=False).input_ids[0] for word in prompts[i].synonyms]
+                made[i] = replace(prompts[i], answer=prompts[i].synonyms[int(row[ids].argmax())])
     return [made[i] for i in range(len(prompts))]

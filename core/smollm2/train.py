@@ -35,7 +35,7 @@ class Plan:
     rank: int = 16
     alpha: int = 32
     modules: tuple[str, ...] = ("q_proj", "k_proj", "v_proj")
-    steps: int = 1100
+    steps: int = 1050
     instructions: int = 14
     rehearsal: int = 2
     rate: float = 2e-3

@@ -44,11 +44,14 @@ def lines(name: str) -> list[str]:
 
 @cache
 def groups() -> tuple[Group, ...]:
+    """The groups of adjectives, those that are several tokens of the model left out."""
     found: list[Group] = []
+    pieced = set(" ".join(lines("several_tokens.txt")).split())
     for line in lines("adjectives.txt"):
         body, kinds = line.rsplit(" : ", 1)
-        sides = [tuple(side.split()) for side in body.split(" | ")]
-        found += [Group(words, kinds, other) for words, other in zip(sides, [*sides[1:], sides[0]][: len(sides)])]
+        sides = [tuple(word for word in side.split() if word not in pieced) for side in body.split(" | ")]
+        others = (sides[1], sides[0]) if len(sides) == 2 else ((),)
+        found += [Group(words, kinds, other) for words, other in zip(sides, others)]
     return tuple(found)
 
 
@@ -101,9 +104,9 @@ def opposites(word: str, kind: str) -> tuple[str, ...]:
 
 @cache
 def adjectives(kind: str, unseen: bool) -> tuple[str, ...]:
-    """The adjectives of a class that have a trained synonym, either the trained ones or the unseen."""
+    """The adjectives of a class that have two trained synonyms, either the trained ones or the unseen."""
     known = dict.fromkeys(word for group in groups() if kind in group.kinds for word in group.words)
-    return tuple(word for word in known if (word in unseen_words()) == unseen and synonyms(word, kind))
+    return tuple(word for word in known if (word in unseen_words()) == unseen and len(synonyms(word, kind)) > 1)
 
 
 @cache
