@@ -1,0 +1,63 @@
+"""The Patching page's table of components: its noise floor, grey, and the columns in float32."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import streamlit as st
+
+from core.charts import theme
+from core.patching.floor import NoiseFloor
+from core.patching.gap import Gap
+from core.patching.results import Sets, Sweep
+from pages.patching import table
+from pages.patching.plan import Plan
+
+SUMMARY = SimpleNamespace(logit_diff=np.array([0.0, 4.0]))
+OVERVIEW = SimpleNamespace(summary=SUMMARY, n_layers=3, n_heads=4, n_groups=2, dtype="bfloat16")
+PLAN = Plan("v", "instruct_to_base", "all", "score", OVERVIEW)
+GAP = Gap("instruct_to_base", 0.0, 4.0, floor=NoiseFloor(3, (0.5, 0.25, 1e-6)))
+SWEEP = Sweep("v", "all", GAP, np.array([[2.0, 0.5], [0.3, 0.2], [0.1, 0.0]]))
+CELLS = [(0, 0), (0, 1), (1, 0), (1, 1)]
+
+
+@pytest.fixture
+def made():
+    return table._table(PLAN, SWEEP, CELLS, None)
+
+
+def test_every_row_has_the_floor_of_its_own_third(made):
+    assert made["", "noise floor"].tolist() == [0.5, 0.5, 0.25, 0.25]
+
+
+def test_effect_and_score_are_grey_exactly_in_the_rows_within_the_noise_floor(made):
+    faint = [bool(SWEEP.within_noise[cell]) for cell in CELLS]
+    assert faint == [False, True, False, True]
+    styled = table.greyed(made, faint)
+    grey = {cell for cell, style in styled._compute().ctx.items() if ("color", theme.FAINT) in style}
+    columns = [made.columns.get_loc(("", name)) for name in ("effect", "score")]
+    assert grey == {(row, column) for row in (1, 3) for column in columns}
+    assert table.greyed(made, [False] * 4) is made
+
+
+def test_float32_stands_beside_the_dtype_that_runs_or_is_still_empty(made):
+    fine = Sets("v", "all", tuple((cell,) for cell in CELLS), Gap("instruct_to_base", 1.0, 3.0), np.arange(4.0))
+    both = table._beside(made.copy(), PLAN, fine)
+    assert both["float32", "effect"].tolist() == [-1, 0, 1, 2]
+    assert both["float32", "score"].tolist() == [-0.5, 0, 0.5, 1]
+    assert both["", "effect"].tolist() == [2.0, 0.5, 0.3, 0.2]
+    assert table._beside(made.copy(), PLAN, None)["float32", "effect"].isna().all()
+    assert "In float32 the gap is +2.00, in bfloat16 +4.00" in table._in_float32(PLAN, fine)
+    assert {"float32 effect", "float32 score", "effect"} <= set(table.flat(both))
+
+
+def test_the_floor_is_shown_in_two_digits_and_numbers_keep_their_format(made, monkeypatch):
+    shown = {}
+    monkeypatch.setattr(st, "dataframe", lambda data, **options: shown.update(data=data, **options))
+    table._show(PLAN, made, CELLS, [False] * 4)
+    assert list(shown["data"]["", "noise floor"]) == ["0.5", "0.5", "0.25", "0.25"]
+    # By position, the hidden index being 0; the floor is text now and needs none.
+    formatted = {shown["data"].columns[n - 1] for n in shown["column_config"]}
+    assert formatted == {("", "effect"), ("", "score")}
