@@ -99,7 +99,7 @@ def _grow(
     bridge = recipient.bridge
     ids = torch.tensor([recipient.ids], device=bridge.cfg.device)
     # Without use_cache=False the keys and values of every row in every layer would be kept to the end.
-    with fast_linears(bridge), replaced(_shortened(bridge, lowest(rows[0]))), suppress(_Read):
+    with fast_linears(bridge), replaced(_shortened(bridge, growth.first)), suppress(_Read):
         bridge.run_with_hooks(ids, return_type=None, fwd_hooks=list(growth.hooks()), use_cache=False)
     return growth.final[0]
 
@@ -133,6 +133,10 @@ class _Growth:
     final: list[Tensor] = field(default_factory=list)
 
     @property
+    def first(self) -> int:
+        return min(map(lowest, self.rows))
+
+    @property
     def last(self) -> int:
         return self.recipient.bridge.cfg.n_layers - 1
 
@@ -143,9 +147,8 @@ class _Growth:
     def hooks(self) -> Iterator[Hook]:
         """In the order in which hooks on one point must run: join, write by site, keep END only."""
         joining = Counter(lowest(row) for row in self.rows)
-        first = min(joining)
-        for layer in range(first, self.last + 1):
-            yield f"blocks.{layer}.hook_resid_pre", self._enter(layer, joining[layer], layer == first)
+        for layer in range(self.first, self.last + 1):
+            yield f"blocks.{layer}.hook_resid_pre", self._enter(layer, joining[layer])
         yield from self._values_in_attentions_dtype()
         own, taken = at.by_place([(0, self.rows[0])]), at.by_place(enumerate(self.rows, 1))
         for layer, site in sorted(taken, key=lambda place: _ORDER.index(place[1])):
@@ -158,13 +161,13 @@ class _Growth:
     def _source(self, name: str) -> Recording:
         return self.donor if name == DONOR else jittered(self.recipient, name)
 
-    def _enter(self, layer: int, joining: int, first: bool) -> Callable:
+    def _enter(self, layer: int, joining: int) -> Callable:
         def enter(x: Tensor, hook) -> Tensor | None:
             self.checkpoint()
             if not joining:
                 return None
             own = at.from_source(self.recipient, layer, "resid_pre", x)
-            if first:
+            if layer == self.first:
                 return own.repeat(1 + joining, 1, 1)
             return torch.cat([x, own.expand(joining, -1, -1)])
 

@@ -96,8 +96,10 @@ def random_models(size: Size, device: str, dtype: torch.dtype, seed: int = 0) ->
 
 def bridge(model: transformers.PreTrainedModel, device: str) -> TransformerBridge:
     """The raw bridge of a model where it is; any tokenizer will do, for the prompt is ids."""
-    dtype = next(model.parameters()).dtype
-    made = TransformerBridge.boot_transformers("random", hf_model=model, tokenizer=byte_level(), dtype=dtype)
+    dtype, tokenizer = next(model.parameters()).dtype, byte_level()
+    # Else the bridge looks for a tokenizer of this name.
+    tokenizer.init_kwargs |= {"name_or_path": "", "add_bos_token": True}
+    made = TransformerBridge.boot_transformers("random", hf_model=model, tokenizer=tokenizer, dtype=dtype)
     made.cfg.device = device
     return made
 
@@ -168,6 +170,7 @@ def _plain(size: Size, model: transformers.PreTrainedModel, prompt: Prompt, devi
         found = {"one": seconds(lambda: model(ids, use_cache=False), device, size.repeats)}
     for site, columns in (("z", size.heads), ("v", size.kv_heads)):
         found[site] = seconds(plain_forwards(model, prompt, columns * layers), device, size.repeats)
+    model.set_attn_implementation("eager")
     return found
 
 

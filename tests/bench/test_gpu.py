@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -82,7 +80,9 @@ def test_the_pair_for_the_app_can_be_read_back(tmp_path):
     assert larger.convert_ids_to_tokens(SMALL.vocab - 1) == f"<{SMALL.vocab - 1}>"
 
 
-@pytest.mark.skipif(torch.cuda.is_available(), reason="here it would measure")
-def test_without_a_gpu_it_says_so_in_one_line():
-    said = subprocess.run([sys.executable, "-m", "tests.bench.gpu"], capture_output=True, text=True, timeout=300)
-    assert said.returncode != 0 and said.stdout == "" and said.stderr.splitlines() == [gpu.REFUSAL]
+def test_without_a_gpu_it_says_so_in_one_line(monkeypatch, capsys):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(SystemExit) as refused:
+        gpu.main()
+    assert refused.value.code == gpu.REFUSAL and "\n" not in gpu.REFUSAL
+    assert capsys.readouterr().out == ""

@@ -185,3 +185,22 @@ def test_no_logits_are_formed_for_the_rows(pair_of):
     finally:
         handle.remove()
     assert shapes == []
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_layers_below_the_lowest_patch_are_not_run(pair_of, family):
+    pair, ran = pair_of(family, 4), []
+    bridge = pair.bridges[0]
+    handles = [
+        bridge.hook_dict[f"blocks.{layer}.hook_out"].register_forward_hook(lambda *args, layer=layer: ran.append(layer))
+        for layer in range(2)
+    ]
+    try:
+        found = patch_sets(pair.recordings, pair.prompt, [[(1, head)] for head in range(4)])
+    finally:
+        for handle in handles:
+            handle.remove()
+    assert ran == [1]
+    expected = sweep(pair.recordings, pair.prompt).logit_diff[1]
+    np.testing.assert_allclose(found.logit_diff, expected, rtol=0, atol=1e-5)
+    assert np.ptp(expected) > 1e-4
