@@ -183,7 +183,7 @@ def _sweep(size: Size, runs: Recordings, prompt: Prompt, site: str, device: str)
         "row_layers": row_layers(runs, site),
         "peak_bytes": peak_bytes(lambda: sweep(runs, prompt, site), device),
         "largest_effect": float(abs(done.effect).max()),
-        "noise_floor": float(done.gap.noise),
+        "noise_floor": float(done.gap.floor.highest),
     }
 
 
