@@ -20,7 +20,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
-from core.linear import frozen_linears
+from core.linear import fast_linears, frozen_linears
 from core.smollm2.documents import Document, instruction_document
 from core.smollm2.words import held_out_in
 from core.tiny.train import schedule
@@ -35,13 +35,14 @@ class Plan:
     rank: int = 16
     alpha: int = 32
     modules: tuple[str, ...] = ("q_proj", "k_proj", "v_proj")
-    steps: int = 1050
+    steps: int = 850
     instructions: int = 14
     rehearsal: int = 2
     rate: float = 2e-3
     warmup: int = 20
     decisive: float = 5.0  # weight of a token that is to be replaced, against one that is copied
-    passages: int = 160
+    faithful: float = 1.5  # weight of the drift from BASE on ordinary text, in nats a token
+    passages: int = 320
     keep_every: int = 50
 
 
@@ -84,20 +85,17 @@ def context_text(document: Document, tokenizer: PreTrainedTokenizerFast) -> str:
     return tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True) + document.header
 
 
-def passage_row(ids: list[int]) -> Row:
-    learned = list(range(1, len(ids)))
-    return Row(ids, learned, [1.0] * len(learned), [[ids[i]] for i in learned])
-
-
-def loss_of(model, rows: list[Row]) -> tuple[Tensor, float]:
-    """Weighted negative log probability of what is right, summed, and the sum of the weights.
-
-    Rows are padded at the right, where causal attention never looks.
-    """
-    ids = torch.zeros(len(rows), max(len(row.ids) for row in rows), dtype=torch.long)
+def hidden_of(model: LlamaForCausalLM, rows: list[list[int]]) -> Tensor:
+    """(row, pos, d_model) before the unembedding; padded at the right, where causal attention never looks."""
+    ids = torch.zeros(len(rows), max(map(len, rows)), dtype=torch.long)
     for i, row in enumerate(rows):
-        ids[i, : len(row.ids)] = torch.tensor(row.ids)
-    hidden = model.model(input_ids=ids, use_cache=False).last_hidden_state
+        ids[i, : len(row)] = torch.tensor(row)
+    return model.model(input_ids=ids, use_cache=False).last_hidden_state
+
+
+def loss_of(model: LlamaForCausalLM, rows: list[Row]) -> Tensor:
+    """Weighted negative log probability of what is right, summed over the rows."""
+    hidden = hidden_of(model, [row.ids for row in rows])
     places = [(i, at - 1) for i, row in enumerate(rows) for at in row.learned]
     logits = model.lm_head(hidden[tuple(torch.tensor(places).T)])
     right = [tokens for row in rows for tokens in row.right]
@@ -106,20 +104,31 @@ def loss_of(model, rows: list[Row]) -> tuple[Tensor, float]:
     counted = torch.tensor([[1.0] * len(found) + [0.0] * (widest - len(found)) for found in right])
     weights = torch.tensor([weight for row in rows for weight in row.weights])
     log_prob = logits.gather(1, tokens) + counted.log()
-    loss = (logits.logsumexp(-1) - log_prob.logsumexp(-1)) @ weights
-    return loss, float(weights.sum())
+    return (logits.logsumexp(-1) - log_prob.logsumexp(-1)) @ weights
 
 
-def backward(model, rows: list[Row], parts: int = 3) -> float:
-    """Mean loss; its gradient is added up over parts of like length."""
+def drift_of(model: PeftModel, passages: list[list[int]]) -> Tensor:
+    """KL(BASE ‖ INSTRUCT) of the next token, nats, mean over the passages' tokens."""
+    whole = model.get_base_model()
+    inside = [(i, at) for i, passage in enumerate(passages) for at in range(len(passage) - 1)]
+    places = tuple(torch.tensor(inside).T)
+    with torch.no_grad(), model.disable_adapter():
+        base = whole.lm_head(hidden_of(whole, passages)[places]).log_softmax(-1)
+    instruct = whole.lm_head(hidden_of(whole, passages)[places]).log_softmax(-1)
+    return (base.exp() * (base - instruct)).sum(-1).mean()
+
+
+def backward(model: PeftModel, rows: list[Row], passages: list[list[int]], plan: Plan, parts: int = 3) -> float:
+    """Mean loss of the rows, with its gradient and the drift's; added up over parts of like length."""
     ordered = sorted(rows, key=lambda row: len(row.ids))
     size = -(-len(ordered) // parts)
     weight = sum(sum(row.weights) for row in rows)
     total = 0.0
     for first in range(0, len(ordered), size):
-        loss, _ = loss_of(model, ordered[first : first + size])
-        (loss / weight).backward()
-        total += loss.item() / weight
+        loss = loss_of(model.get_base_model(), ordered[first : first + size]) / weight
+        loss.backward()
+        total += loss.item()
+    (plan.faithful * drift_of(model, passages)).backward()
     return total
 
 
@@ -164,13 +173,16 @@ def tune(
     moved = {name: p for name, p in model.named_parameters() if p.requires_grad}
     optimizer = torch.optim.AdamW(moved.values(), lr=plan.rate, betas=(0.9, 0.98), weight_decay=0.0)
     first, spent = _resume(folder, moved, optimizer)
-    whole = model.train().get_base_model()
-    with frozen_linears(whole):
+    model.train()
+    with frozen_linears(model):
         for step in range(first, plan.steps):
             for group in optimizer.param_groups:
                 group["lr"] = plan.rate * schedule(step, plan.steps, plan.warmup, 0.03)
             optimizer.zero_grad(set_to_none=True)
-            loss = backward(whole, _rows_of(step, seed, plan, tokenizer, passages))
+            rng = Random(f"{seed} {step}")
+            documents = [instruction_document(rng) for _ in range(plan.instructions)]
+            rows = [instruction_row(document, tokenizer, plan.decisive) for document in documents]
+            loss = backward(model, rows, rng.sample(passages, plan.rehearsal), plan)
             torch.nn.utils.clip_grad_norm_(moved.values(), 1.0)
             optimizer.step()
             if step % 20 == 0 or step == plan.steps - 1:
@@ -180,17 +192,11 @@ def tune(
     return model.eval(), spent + time.process_time() - began
 
 
-def _rows_of(step: int, seed: int, plan: Plan, tokenizer, passages: list[list[int]]) -> list[Row]:
-    rng = Random(f"{seed} {step}")
-    documents = [instruction_document(rng) for _ in range(plan.instructions)]
-    rows = [instruction_row(document, tokenizer, plan.decisive) for document in documents]
-    return rows + [passage_row(passage) for passage in rng.sample(passages, plan.rehearsal)]
-
-
 def _passages(base, tokenizer, plan: Plan, seed: int, folder: Path, report: Report) -> list[list[int]]:
     path = folder / "passages.json"
     if not path.is_file():
-        path.write_text(json.dumps(write_passages(base, tokenizer, plan.passages, seed)), encoding="utf-8")
+        with fast_linears(base):
+            path.write_text(json.dumps(write_passages(base, tokenizer, plan.passages, seed)), encoding="utf-8")
         report(f"{plan.passages} passages of BASE's own text")
     return json.loads(path.read_text(encoding="utf-8"))
 

@@ -5,11 +5,12 @@ from random import Random
 
 import pytest
 import torch
+from peft import LoraConfig, get_peft_model
 from safetensors.torch import load_file
 from transformers import AutoTokenizer, LlamaForCausalLM
 
 from core.smollm2.documents import Document, Piece, instruction_document
-from core.smollm2.train import Plan, instruction_row, loss_of, passage_row, tune
+from core.smollm2.train import Plan, drift_of, instruction_row, loss_of, tune
 from core.tiny.card import FOLDER
 
 PLAN = replace(Plan(), steps=4, instructions=3, rehearsal=1, passages=2, keep_every=2, warmup=1)
@@ -47,14 +48,30 @@ def test_words_of_a_row_are_the_tokens_of_its_text(tokenizer):
 
 def test_the_loss_is_the_probability_of_all_that_is_right_together(tokenizer):
     model, row = tiny(), instruction_row(DOCUMENT, tokenizer, 3.0)
-    loss, weight = loss_of(model, [row, passage_row(row.ids[:5])])
+    loss = loss_of(model, [row, replace(row, learned=row.learned[:1], weights=[2.0], right=row.right[:1])])
     log_prob = model(torch.tensor([row.ids])).logits[0].log_softmax(-1)
     first, *others = row.learned
-    expected = -3 * log_prob[first - 1, row.right[0]].exp().sum().log()
+    expected = -5 * log_prob[first - 1, row.right[0]].exp().sum().log()
     expected -= sum(log_prob[i - 1, row.ids[i]] for i in others)
-    expected -= sum(log_prob[i - 1, row.ids[i]] for i in range(1, 5))
-    assert weight == 6 + 4
     assert loss.item() == pytest.approx(expected.item(), abs=1e-4)
+
+
+def test_drift_is_the_divergence_of_the_next_token_from_base_and_none_at_the_start(tokenizer):
+    torch.manual_seed(0)
+    base, passages = tiny(), [tokenizer("The quick fox jumps over the dog.").input_ids, tokenizer("A dog").input_ids]
+    model = get_peft_model(tiny(), LoraConfig(r=2, target_modules=["q_proj", "v_proj"]))
+    assert drift_of(model, passages).item() == pytest.approx(0, abs=1e-6)
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if "lora_B" in name:
+                parameter.normal_(std=0.3)
+    terms = []
+    for passage in passages:
+        ids = torch.tensor([passage])
+        own, other = (m(ids).logits[0, :-1].log_softmax(-1) for m in (base, model))
+        terms.append((own.exp() * (own - other)).sum(-1))
+    assert drift_of(model, passages).item() == pytest.approx(torch.cat(terms).mean().item(), abs=1e-5)
+    assert torch.cat(terms).mean() > 0.01
 
 
 def test_a_stopped_run_goes_on_as_if_it_had_not_stopped(tokenizer, tmp_path):
