@@ -56,9 +56,10 @@ class Checkpoint:
 
     @property
     def tokenizer_folder(self) -> Path:
-        """The adapter's own tokenizer, where it has one."""
+        """The adapter's own tokenizer, where it has a whole one."""
         own = self.adapter and self.adapter.folder
-        return own if own and (own / "tokenizer.json").is_file() else self.folder
+        parts = ("tokenizer.json", "tokenizer_config.json")
+        return own if own and all((own / part).is_file() for part in parts) else self.folder
 
     def identity(self) -> dict[str, str]:
         """What names these numbers for good: the hub's commit, or hashes; an adapter's beside its model's."""

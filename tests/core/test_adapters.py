@@ -139,6 +139,8 @@ def test_the_adapters_own_tokenizer_is_taken_where_it_has_one(tmp_path, base):
     adapter = saved(tmp_path / "adapter")
     assert find_checkpoints(find_pair(experiment(base, adapter)))[1].tokenizer_folder == base
     shutil.copy(base / "tokenizer.json", adapter)
+    # Without its config it would read texts in another way, and put no BOS before them.
+    assert find_checkpoints(find_pair(experiment(base, adapter)))[1].tokenizer_folder == base
     shutil.copy(base / "tokenizer_config.json", adapter)
     assert find_checkpoints(find_pair(experiment(base, adapter)))[1].tokenizer_folder == adapter
     assert load(base, adapter).instruct.tokenizer("a dog").input_ids
