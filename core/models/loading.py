@@ -128,7 +128,7 @@ def check_memory(title: str, need: int, dtype: str, device: str, limit: int | No
     if need > free:
         raise InputError(
             f"{title} in {dtype} needs {need / GB:.1f} GB, {device} has {free / GB:.1f} GB "
-            f"{'free' if limit is None else 'set aside by REPHRASE_MEMORY_GB'}; choose a smaller pair or dtype",
+            f"{'free' if limit is None else 'left of REPHRASE_MEMORY_GB'}; choose a smaller pair or dtype",
             "pair",
         )
 

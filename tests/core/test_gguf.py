@@ -226,7 +226,7 @@ def test_too_large_a_file_is_refused_by_its_header(tmp_path, file, monkeypatch):
 def test_what_no_pair_of_it_could_be_loaded_into_is_refused_before_it_is_read(tmp_path, file):
     spec = find_pair(Experiment(pair="", base=str(file), instruct=str(file)))
     weights = sum(weight.numel() for weight in small().parameters())
-    with pytest.raises(InputError, match="set aside by REPHRASE_MEMORY_GB"):
+    with pytest.raises(InputError, match="left of REPHRASE_MEMORY_GB"):
         load_pair(spec, "float32", "cpu", limit=2 * 4 * weights - 1, cache=tmp_path / "cache")
     service = Service(Settings(memory_gb=(2 * 4 * weights - 1) / 1e9, cache=tmp_path / "cache", device="cpu"))
     try:
