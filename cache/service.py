@@ -142,7 +142,7 @@ class Service:
         ctx.progress(0, 0, "starting torch")
         if "torch" not in sys.modules:
             wait_for_quiet()
-        from core.models.loading import bytes_needed, find_checkpoints, fit_threads, load_pair
+        from core.models.loading import bytes_known, bytes_needed, fit_threads, load_pair
 
         spec = self.spec(experiment)
         say = lambda message: ctx.progress(0, 0, message)  # noqa: E731
@@ -157,9 +157,10 @@ class Service:
 
         need = 0
         if not any(entry.key == key for entry in self.residents.snapshot()):
-            # Before a download of many gigabytes.
-            self.residents.check(key, spec.bytes_needed(dtype) or 0)
-            checkpoints = checkpoints or find_checkpoints(spec, self.settings.cache, say)
+            if checkpoints is None:
+                # Before a download of many gigabytes, or a dequantization of minutes.
+                self.residents.check(key, bytes_known(spec, dtype))
+                checkpoints = self._checkpoints(spec, say)
             need = bytes_needed(checkpoints, dtype, spec.quantization)
             if beside is not None:
                 self.residents.check_beside(key, need, _resident(beside.pair.spec, beside.pair.dtype))
@@ -175,13 +176,18 @@ class Service:
         if dtype:
             return dtype, None
         from core.models.dtype import fitting_dtype
-        from core.models.loading import bytes_needed, find_checkpoints
+        from core.models.loading import bytes_known, bytes_needed
 
-        self.residents.check(_resident(spec, spec.dtype), spec.bytes_needed() or 0)
-        checkpoints, room = find_checkpoints(spec, self.settings.cache, say), self.residents.budget_bytes
-        need = bytes_needed(checkpoints, "float32")
+        self.residents.check(_resident(spec, spec.dtype), bytes_known(spec, spec.dtype))
+        checkpoints, room = self._checkpoints(spec, say), self.residents.budget_bytes
+        need = bytes_needed(checkpoints, "float32", spec.quantization)
         dtype = self._fitting[spec] = fitting_dtype(spec.dtype, self._device(), need, room)
         return dtype, checkpoints
+
+    def _checkpoints(self, spec: PairSpec, say: Callable[[str], None]) -> Checkpoints:
+        from core.models.loading import find_checkpoints
+
+        return find_checkpoints(spec, self.settings.cache, say, self._device())
 
     def _bound(self, stage: _Stage) -> None:
         """Drop the oldest recordings past their share of the memory; the one in use always stays."""

@@ -193,7 +193,7 @@ def _stored_gap(pair, runs, tables: dict[str, pd.DataFrame], limit: int | None, 
         return ""
     gap = summarize(runs.recordings, runs.prompt).gap
     measured = StoredGap(pair.dtype, pair.stored_dtype, reference_dtype(pair.stored_dtype), gap)
-    left = None if limit is None else limit - bytes_needed(pair.checkpoints, pair.dtype)
+    left = None if limit is None else limit - bytes_needed(pair.checkpoints, pair.dtype, pair.spec.quantization)
     try:
         with clock.stage("stored gap"):
             fine = load_pair(pair.spec, measured.reference, pair.device, pair.checkpoints, limit=left)

@@ -5,7 +5,7 @@ from pathlib import Path
 import streamlit as st
 
 from cache.courtesy import busy
-from pages.shared import sidebar, state
+from pages.shared import pair, sidebar, state
 from pages.shared.jobs import Asking, service, show_status
 from pages.shared.text import plain
 
@@ -39,7 +39,7 @@ status = st.container(key="status")
 st.session_state.asking = asking = Asking()
 page.run()
 overview = st.session_state.get("last", {}).get("overview")
-sidebar.precision(slots, asking)
+pair.precision(slots, asking)
 sidebar.finish(slots, asking.errors, overview.summary.suggestions if overview else ())
 with status:
     show_status(asking, sidebar.on_screen(overview))

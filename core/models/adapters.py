@@ -103,8 +103,10 @@ def check_fits(
 ) -> None:
     """Refuse an adapter of another model. base: the model's name; folder: its files; shapes: of its weights by name."""
     if not _is_named(adapter, base, folder, file_sha256, config):
+        name = adapter.trained_on
+        made_for = repr(shorten(name)) if name else f"a model of the hash {shorten(adapter.base_sha256)!r}"
         raise InputError(
-            f"the adapter {adapter.source!r} was made for {shorten(adapter.trained_on)!r}, not for {shorten(base)!r}; "
+            f"the adapter {adapter.source!r} was made for {made_for}, not for {shorten(base)!r}; "
             f"name that model, or where it is the same, its base_model_name_or_path in {CONFIG}",
             "pair",
         )
@@ -152,6 +154,14 @@ def _check_plain(config: dict, source: str) -> None:
         )
     if not isinstance(config.get("r"), int):
         raise InputError(f"the {CONFIG} of {source!r} states no rank r; fetch or save it again", "pair")
+    try:
+        _stated_rank(config, "")
+    except (AttributeError, TypeError, re.error):
+        raise InputError(
+            f"the {CONFIG} of {source!r} has rank_pattern = {shorten(str(config['rank_pattern']))!r}, which gives no "
+            "ranks by pattern; fetch or save it again",
+            "pair",
+        ) from None
 
 
 def _stated_rank(config: dict, module: str) -> int:
@@ -163,7 +173,7 @@ def _stated_rank(config: dict, module: str) -> int:
 
 
 def _is_named(adapter: Adapter, base: str, folder: Path, file_sha256: str, config: dict) -> bool:
-    if not adapter.trained_on:
+    if not (adapter.trained_on or adapter.base_sha256):
         return True
     names = {base, str(folder), str(config.get("_name_or_path", "")), str(config.get("_model_name_or_path", ""))}
     # A folder of the hub's cache: models--account--name/snapshots/commit.

@@ -16,7 +16,7 @@ from core.experiment import InputError
 from core.models.adapters import Adapter, check_fits, is_adapter, read_adapter
 from core.models.gguf import dequantized
 from core.models.hub import download
-from core.models.places import is_gguf, is_path, local_path
+from core.models.places import gguf_file, is_path, local_path
 from core.models.weight_files import read_json, weight_shapes, weights_hash
 from core.settings import DEFAULT_CACHE
 
@@ -56,9 +56,10 @@ class Checkpoint:
 
     @property
     def tokenizer_folder(self) -> Path:
-        """The adapter's own tokenizer, where it has one."""
+        """The adapter's own tokenizer, where it has a whole one."""
         own = self.adapter and self.adapter.folder
-        return own if own and (own / "tokenizer.json").is_file() else self.folder
+        parts = ("tokenizer.json", "tokenizer_config.json")
+        return own if own and all((own / part).is_file() for part in parts) else self.folder
 
     def identity(self) -> dict[str, str]:
         """What names these numbers for good: the hub's commit, or hashes; an adapter's beside its model's."""
@@ -123,11 +124,10 @@ def _bring(source: str, revision: str, cache: Path, progress: Callable[[str], No
     if not is_path(source):
         folder = download(source, revision)
         return folder, folder.name, ""
-    path = local_path(source)
-    if is_gguf(source) and not path.is_dir():
-        folder, sha256 = dequantized(path, cache, progress)
+    if (file := gguf_file(source)) is not None:
+        folder, sha256 = dequantized(file, cache, progress)
         return folder, "", sha256
-    return path, "", ""
+    return local_path(source), "", ""
 
 
 def _adapted(whole: Checkpoint, source: str, folder: Path, commit: str) -> Checkpoint:

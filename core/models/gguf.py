@@ -38,9 +38,7 @@ _AS_GPT2 = ("default", "gpt-2", "olmo")
 
 def dequantized(path: Path, cache: Path, progress: Callable[[str], None] = lambda message: None) -> tuple[Path, str]:
     """The folder of the cache that holds this file's model, made now if it is not there, and the file's sha256."""
-    if find_spec("gguf") is None:
-        raise InputError("reading a GGUF file needs the Python package gguf; pip install -r requirements.txt", "pair")
-    header = read_header(path)
+    header = _header(path)
     try:
         entries = cache.expanduser() / "gguf"
         entries.mkdir(parents=True, exist_ok=True)
@@ -57,6 +55,17 @@ def dequantized(path: Path, cache: Path, progress: Callable[[str], None] = lambd
             "name another in REPHRASE_CACHE",
             "pair",
         ) from error
+
+
+def weights_in(path: Path) -> int:
+    """How many weights a GGUF file holds, from its checked header."""
+    return _header(path).elements
+
+
+def _header(path: Path) -> GgufHeader:
+    if find_spec("gguf") is None:
+        raise InputError("reading a GGUF file needs the Python package gguf; pip install -r requirements.txt", "pair")
+    return read_header(path)
 
 
 def _file_hash(path: Path, entries: Path) -> str:

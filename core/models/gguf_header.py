@@ -85,7 +85,7 @@ def _parse(path: Path, data: mmap.mmap) -> tuple[GgufHeader, int]:
         at += 16 + 8 * n_axes
         tensors[name] = shape[::-1]
         ends.append(offset + _bytes(path, name, kind, prod(shape)))
-    alignment = int(metadata.get("general.alignment", 32)) or 32
+    alignment = _count(path, metadata, "general.alignment", 32) or 32
     start = -(-at // alignment) * alignment
     return GgufHeader(path, metadata, tensors, len(data)), start + max(ends)
 
@@ -133,6 +133,13 @@ def _bytes(path: Path, name: str, kind: int, elements: int) -> int:
     return elements // block * size
 
 
+def _count(path: Path, metadata: dict, key: str, default: int) -> int:
+    found = metadata.get(key, default)
+    if not isinstance(found, int):
+        raise InputError(f"{str(path)!r} is damaged in its header: {key} is no number; fetch it again", "pair")
+    return found
+
+
 def _check_supported(header: GgufHeader) -> None:
     name, architecture = str(header.path), header.architecture
     if architecture not in ARCHITECTURES:
@@ -141,7 +148,7 @@ def _check_supported(header: GgufHeader) -> None:
             "be read: take this model's safetensors instead",
             "pair",
         )
-    parts = header.metadata.get("split.count", 1)
+    parts = _count(header.path, header.metadata, "split.count", 1)
     if parts > 1 or re.search(r"-\d{5}-of-(?!00001)\d{5}\.gguf$", header.path.name):
         raise InputError(f"{name!r} is one part of a split model; join the parts (llama-gguf-split --merge)", "pair")
     scaling = header.metadata.get(f"{architecture}.rope.scaling.type", "none")

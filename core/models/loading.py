@@ -18,8 +18,10 @@ from transformer_lens.model_bridge import TransformerBridge
 from core.experiment import InputError, shorten
 from core.models.checkpoint import Checkpoint, check_same_sizes, find_both
 from core.models.dtype import fitting_dtype, stored_dtype
+from core.models.gguf import weights_in
 from core.models.memory import GB, free_bytes
 from core.models.pairs import BYTES, PairSpec, held_bytes
+from core.models.places import gguf_file
 from core.models.quantized import check_quantizable
 from core.settings import DEFAULT_CACHE
 
@@ -65,11 +67,17 @@ class LoadedPair:
 
 
 def find_checkpoints(
-    spec: PairSpec, cache: Path | None = None, progress: Callable[[str], None] = lambda message: None
+    spec: PairSpec,
+    cache: Path | None = None,
+    progress: Callable[[str], None] = lambda message: None,
+    device: str = "auto",
 ) -> tuple[Checkpoint, Checkpoint]:
-    """Both models' checked files, comparable with each other; cache: where GGUF files are dequantized to."""
+    """Both models' checked files, comparable with each other; cache: where GGUF files are dequantized to.
+
+    device: where they shall run, for a quantization that not every device can have.
+    """
     # Before a download of many gigabytes.
-    check_quantizable(spec.title, spec.quantization, pick_device())
+    check_quantizable(spec.title, spec.quantization, pick_device(device))
     revisions = (spec.base_revision, spec.instruct_revision)
     found = find_both((spec.base, spec.instruct), revisions, cache or DEFAULT_CACHE, progress)
     if spec.quantization and any(checkpoint.adapter for checkpoint in found):
@@ -79,6 +87,15 @@ def find_checkpoints(
             "pair",
         )
     return found
+
+
+def bytes_known(spec: PairSpec, dtype: str) -> int:
+    """What a pair takes at least, as far as that is known before a download or a dequantization; 0 where it is not."""
+    need = spec.bytes_needed(dtype)
+    if need is not None:
+        return need
+    files = [file for name in (spec.base, spec.instruct) if (file := gguf_file(name)) is not None]
+    return held_bytes(sum(map(weights_in, files)), 0, dtype, spec.quantization)
 
 
 def bytes_needed(checkpoints: tuple[Checkpoint, Checkpoint], dtype: str, quantization: str = "") -> int:
@@ -111,7 +128,7 @@ def check_memory(title: str, need: int, dtype: str, device: str, limit: int | No
     if need > free:
         raise InputError(
             f"{title} in {dtype} needs {need / GB:.1f} GB, {device} has {free / GB:.1f} GB "
-            f"{'free' if limit is None else 'set aside by REPHRASE_MEMORY_GB'}; choose a smaller pair or dtype",
+            f"{'free' if limit is None else 'left of REPHRASE_MEMORY_GB'}; choose a smaller pair or dtype",
             "pair",
         )
 
@@ -134,9 +151,9 @@ def load_pair(
     check_quantizable(spec.title, spec.quantization, device)
     progress(f"looking for {spec.title}")
     if checkpoints is None:
-        # Before a download of many gigabytes.
-        check_memory(spec.title, spec.bytes_needed(least) or 0, least, device, limit)
-        checkpoints = find_checkpoints(spec, cache, progress)
+        # Before a download of many gigabytes, or a dequantization of minutes.
+        check_memory(spec.title, bytes_known(spec, least), least, device, limit)
+        checkpoints = find_checkpoints(spec, cache, progress, device)
     room = int(_SHARE * free_bytes(device)) if limit is None else limit
     dtype = dtype or fitting_dtype(spec.dtype, device, bytes_needed(checkpoints, "float32"), room)
     check_memory(spec.title, bytes_needed(checkpoints, dtype, spec.quantization), dtype, device, limit)

@@ -136,7 +136,7 @@ def lacking(spec: PairSpec) -> str:
     for name in (spec.base, spec.instruct):
         try:
             if is_path(name) and not local_path(name).exists():
-                return f"{name!r} is not there"
+                return f"{name!r} is not there; fetch it, or correct its place in the pairs file"
         except InputError as error:
             return str(error)
     return ""

@@ -27,6 +27,14 @@ def is_gguf(name: str) -> bool:
     return name.lower().endswith(".gguf")
 
 
+def gguf_file(name: str) -> Path | None:
+    """The .gguf file that a model's name stands for, there or not; None for all else, a folder of such a name too."""
+    if not is_gguf(name):
+        return None
+    path = local_path(name)
+    return None if path.is_dir() else path
+
+
 def absolute(name: str, folder: Path) -> str:
     """A model's name with its path made absolute, from `folder`; hub names and files of packages stay as they are."""
     if name.startswith(PACKAGE) or not is_path(name):

@@ -76,7 +76,7 @@ def header(path: Path) -> dict[str, dict]:
             if name != "__metadata__"
         }
         end = 8 + length + max((t["data_offsets"][1] for t in tensors.values()), default=0)
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, LookupError, TypeError, AttributeError):
         raise InputError(
             f"{str(path)!r} is no whole safetensors file ({size:,} bytes); fetch it again", "pair"
         ) from None

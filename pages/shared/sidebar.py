@@ -19,25 +19,21 @@ from core.experiment import (
     prompt_text,
     words,
 )
-from core.models.dtype import is_below
-from core.models.pairs import lacking
-from pages.shared import state
-from pages.shared.jobs import Asking, service
+from pages.shared import pair, state
+from pages.shared.jobs import service
 from pages.shared.text import plain, quoted
 from pages.shared.widgets import edited, mirror
 
 MOST_WORDS = 60
-OWN = "own models"
 _TEMPLATES = {"raw": "none: raw text", "chat": "INSTRUCT's own"}
 _AUTO = "auto: the pair's own; on a CPU float32 in place of bfloat16 and float16, which are slower there, where it fits"
-_WARNING = ":orange[:material/warning:] "
 
 
 def sidebar() -> dict[str, object]:
     """Draw the inputs; returns for each field the slot beside it where an error is shown."""
     experiment, slots = state.experiment(), {}
     with st.sidebar:
-        slots["pair"] = _pair(experiment)
+        slots["pair"] = pair.choice(experiment)
         slots["precision"] = st.empty()
         if experiment.is_free:
             slots |= _free_prompt(experiment)
@@ -63,20 +59,6 @@ def finish(slots: dict, errors: dict[str, str], suggested: tuple[str, ...]) -> N
                 st.button("Follow no token", on_click=lambda: state.edit(picked=None), key="unpick_refused")
 
 
-def precision(slots: dict, asking: Asking) -> None:
-    """Where the dtype is below that of the stored weights: what that does to the gap on screen."""
-    current = asking.ask("overview")
-    if current is None or not current.fresh or not is_below(current.result.dtype, current.result.stored_dtype):
-        return
-    dtypes = f"{current.result.dtype} is below the stored {current.result.stored_dtype}"
-    answer = asking.ask("stored_gap")
-    with slots["precision"].container():
-        if answer is not None and answer.fresh:
-            st.caption(_WARNING + plain(answer.result.text))
-        else:
-            st.caption(f"{_WARNING}{dtypes}; what that does to the gap is being measured.")
-
-
 def _input(kind, label: str, name: str, **options) -> object:
     """A widget on one field of the experiment, and the slot below it."""
     key = f"input_{name}"
@@ -84,42 +66,6 @@ def _input(kind, label: str, name: str, **options) -> object:
     change = lambda: state.edit(**{name: st.session_state[key]})  # noqa: E731
     kind(label, key=key, on_change=edited(key, change), **options)
     return st.empty()
-
-
-def _pair(experiment: Experiment) -> object:
-    try:
-        pairs = service().pairs()
-    except InputError as error:
-        st.error(plain(str(error)))
-        pairs = {}
-    ids = list(pairs)
-    own = bool(experiment.base or experiment.instruct)
-    if own or experiment.pair not in pairs:
-        ids.append(OWN if own else experiment.pair)
-    current = OWN if own else experiment.pair
-    mirror("input_pair", current)
-
-    def choose() -> None:
-        if st.session_state.input_pair != OWN:
-            state.edit(pair=st.session_state.input_pair, base="", instruct="")
-
-    def title(name: str) -> str:
-        if name == OWN:
-            return f"{experiment.base} → {experiment.instruct}"
-        if name not in pairs:
-            return f"{name} (unknown)"
-        return pairs[name].title + (" (not installed)" if lacking(pairs[name]) else "")
-
-    st.selectbox("Pair of models", ids, key="input_pair", on_change=edited("input_pair", choose), format_func=title)
-    if current in pairs:
-        st.caption(plain(_pair_line(pairs[current])))
-    return st.empty()
-
-
-def _pair_line(spec) -> str:
-    need = spec.bytes_needed()
-    memory = f"needs {need / 1e9:.0f} GB in {spec.dtype}. " if need else ""
-    return (memory + spec.note).strip()
 
 
 def _parts(experiment: Experiment) -> dict[str, object]:

@@ -139,6 +139,8 @@ def test_the_adapters_own_tokenizer_is_taken_where_it_has_one(tmp_path, base):
     adapter = saved(tmp_path / "adapter")
     assert find_checkpoints(find_pair(experiment(base, adapter)))[1].tokenizer_folder == base
     shutil.copy(base / "tokenizer.json", adapter)
+    # Without its config it would read texts in another way, and put no BOS before them.
+    assert find_checkpoints(find_pair(experiment(base, adapter)))[1].tokenizer_folder == base
     shutil.copy(base / "tokenizer_config.json", adapter)
     assert find_checkpoints(find_pair(experiment(base, adapter)))[1].tokenizer_folder == adapter
     assert load(base, adapter).instruct.tokenizer("a dog").input_ids
@@ -223,6 +225,9 @@ def broken(value: float):
         (dict(change={"something_new": True}), "something_new"),
         (dict(change={"peft_type": "IA3"}), "of the kind IA3"),
         (dict(change={"r": None}), "states no rank r"),
+        (dict(change={"rank_pattern": ["q_proj"]}), "rank_pattern.*no ranks by pattern"),
+        (dict(change={"rank_pattern": {"(": 4}}), "rank_pattern.*no ranks by pattern"),
+        (dict(change={"base_model_name_or_path": None, "base_sha256": "0" * 64}), "made for a model of the hash '0000"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )

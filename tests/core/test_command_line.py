@@ -137,7 +137,7 @@ def test_a_dtype_below_the_stored_one_is_named_with_what_it_does_to_the_gap(caps
 def test_a_gap_that_cannot_be_checked_for_lack_of_memory_is_said_to_be(capsys, tmp_path, monkeypatch):
     monkeypatch.setenv("REPHRASE_MEMORY_GB", "0.31")
     status, out, _ = run(capsys, *GIVEN, "--dtype", "bfloat16", "--json", tmp_path / "o.json")
-    assert status == 0 and "cannot be checked in float32" in out
+    assert status == 0 and "cannot be checked in float32" in out and "left of REPHRASE_MEMORY_GB" in out
     assert not [c for c in json.loads((tmp_path / "o.json").read_text())["checks"] if c["name"].startswith("gap in")]
 
 

@@ -16,6 +16,7 @@ import pytest
 import torch
 import transformers
 
+from cache.service import Service
 from core.__main__ import main
 from core.experiment import Experiment, InputError
 from core.models import gguf as reading
@@ -26,6 +27,7 @@ from core.models.loading import load_pair
 from core.models.pairs import PairSpec, find_pair, read_pairs
 from core.models.places import local_path
 from core.runs import run
+from core.settings import Settings
 from tests.gguf_files import CHAT, rounded, write_gguf
 from tests.random_llama import random_llama
 from tests.random_models import fine_tuned, random_model
@@ -190,6 +192,8 @@ def test_a_file_cut_short_is_refused_wherever_the_cut_is(tmp_path, file):
     [
         (dict(architecture="mamba"), "'mamba'.*llama, qwen2, qwen3"),
         (dict(more={"split.count": 2}), "one part of a split model"),
+        (dict(more={"split.count": "two"}), "damaged in its header: split.count is no number"),
+        (dict(more={"general.alignment": "wide"}), "damaged in its header: general.alignment is no number"),
         (dict(more={"llama.rope.scaling.type": "yarn"}), "rope.scaling.type yarn"),
         (dict(more={"llama.expert_count": 8}), "mixture of experts"),
         (dict(extra_tensors=("rope_freqs.weight",)), "rope_freqs.weight.*safetensors"),
@@ -217,6 +221,20 @@ def test_too_large_a_file_is_refused_by_its_header(tmp_path, file, monkeypatch):
     monkeypatch.setattr(reading, "_read_model", lambda header: pytest.fail("weights were read"))
     message = refused(str(file), tmp_path / "cache")
     assert "GB of memory" in message and "choose a smaller model" in message
+
+
+def test_what_no_pair_of_it_could_be_loaded_into_is_refused_before_it_is_read(tmp_path, file):
+    spec = find_pair(Experiment(pair="", base=str(file), instruct=str(file)))
+    weights = sum(weight.numel() for weight in small().parameters())
+    with pytest.raises(InputError, match="left of REPHRASE_MEMORY_GB"):
+        load_pair(spec, "float32", "cpu", limit=2 * 4 * weights - 1, cache=tmp_path / "cache")
+    service = Service(Settings(memory_gb=(2 * 4 * weights - 1) / 1e9, cache=tmp_path / "cache", device="cpu"))
+    try:
+        job = service.ask("overview", Experiment(pair="", base=str(file), instruct=str(file)), "me")
+        assert job.wait(60) and "memory budget" in str(job.error)
+    finally:
+        assert service.worker.stop()
+    assert not (tmp_path / "cache").exists()
 
 
 def test_a_cache_that_cannot_be_written_is_refused(tmp_path, file):

@@ -1,0 +1,78 @@
+"""The pair of models in the sidebar: its choice, what is lacking for others, and what its dtype does to the gap."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from core.experiment import Experiment, InputError
+from core.models.dtype import is_below
+from core.models.pairs import PairSpec, lacking
+from pages.shared import state
+from pages.shared.jobs import Asking, service
+from pages.shared.text import plain
+from pages.shared.widgets import edited, mirror
+
+OWN = "own models"
+_WARNING = ":orange[:material/warning:] "
+
+
+def choice(experiment: Experiment) -> object:
+    """Draw the choice of a pair; returns the slot below it."""
+    try:
+        pairs = service().pairs()
+    except InputError as error:
+        st.error(plain(str(error)))
+        pairs = {}
+    ids = list(pairs)
+    own = bool(experiment.base or experiment.instruct)
+    if own or experiment.pair not in pairs:
+        ids.append(OWN if own else experiment.pair)
+    current = OWN if own else experiment.pair
+    mirror("input_pair", current)
+
+    def choose() -> None:
+        if st.session_state.input_pair != OWN:
+            state.edit(pair=st.session_state.input_pair, base="", instruct="")
+
+    def title(name: str) -> str:
+        if name == OWN:
+            return f"{experiment.base} → {experiment.instruct}"
+        if name not in pairs:
+            return f"{name} (unknown)"
+        return pairs[name].title + (" (not installed)" if lacking(pairs[name]) else "")
+
+    st.selectbox("Pair of models", ids, key="input_pair", on_change=edited("input_pair", choose), format_func=title)
+    if current in pairs:
+        st.caption(plain(_line(pairs[current])))
+    slot = st.empty()
+    _absent([spec for name, spec in pairs.items() if name != current])
+    return slot
+
+
+def _line(spec: PairSpec) -> str:
+    need = spec.bytes_needed()
+    memory = f"needs {need / 1e9:.0f} GB in {spec.dtype}. " if need else ""
+    return (memory + spec.note).strip()
+
+
+def _absent(specs: list[PairSpec]) -> None:
+    """What other pairs lack on this machine, with the remedy: for its owner, not for a public demo's visitors."""
+    if service().settings.hosted:
+        return
+    for spec in specs:
+        if why := lacking(spec):
+            st.caption(plain(f"{spec.title}: {why}"))
+
+
+def precision(slots: dict, asking: Asking) -> None:
+    """Where the dtype is below that of the stored weights: what that does to the gap on screen."""
+    current = asking.ask("overview")
+    if current is None or not current.fresh or not is_below(current.result.dtype, current.result.stored_dtype):
+        return
+    dtypes = f"{current.result.dtype} is below the stored {current.result.stored_dtype}"
+    answer = asking.ask("stored_gap")
+    with slots["precision"].container():
+        if answer is not None and answer.fresh:
+            st.caption(_WARNING + plain(answer.result.text))
+        else:
+            st.caption(f"{_WARNING}{dtypes}; what that does to the gap is being measured.")

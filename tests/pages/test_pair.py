@@ -1,0 +1,48 @@
+"""The choice of a pair in the sidebar, the app run without a browser."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from pages.shared import jobs
+
+FRAME = Path(__file__).parents[2] / "pages/frame.py"
+LISTED = """
+[[pair]]
+id = "absent"
+title = "Absent pair"
+base = "package:llm_no_such_package/x.gguf"
+instruct = "./adapter"
+"""
+
+
+@pytest.fixture
+def captions(tmp_path, monkeypatch):
+    """settings → what the sidebar says below its inputs at first sight, with a listed pair that is not installed."""
+    (tmp_path / "pairs.toml").write_text(LISTED)
+
+    def shown(**settings: str) -> str:
+        for name, value in {"PAIRS": str(tmp_path / "pairs.toml"), "PAIR": "tiny", **settings}.items():
+            monkeypatch.setenv(f"REPHRASE_{name}", value)
+        forget()
+        return "\n".join(caption.value for caption in AppTest.from_file(str(FRAME), default_timeout=60).run().caption)
+
+    def forget() -> None:
+        if jobs.service.cache_info().currsize:
+            jobs.service().worker.stop()
+        jobs.service.cache_clear()
+
+    yield shown
+    forget()
+
+
+def test_what_a_pair_lacks_is_said_with_its_remedy_before_anybody_chooses_it(captions):
+    said = captions().replace("\\", "")
+    assert "Absent pair: the Python package 'llm_no_such_package' is not installed; install it" in said
+
+
+def test_visitors_of_a_public_demo_are_not_told_what_to_install(captions):
+    assert "Absent pair" not in captions(HOSTED="1")
