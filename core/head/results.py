@@ -207,6 +207,7 @@ class HeadPatches:
     """One head's patches in one direction. logit_diff: (patch,) of the patched recipient, in the order of HEAD_PATCHES.
 
     group: its KV group; group_heads: the query heads that the joint patches and the group's value patch move.
+    floors: (patch,) what rounding alone moves when that is patched, in logits.
     """
 
     layer: int
@@ -215,6 +216,7 @@ class HeadPatches:
     group_heads: tuple[int, ...]
     gap: Gap
     logit_diff: np.ndarray
+    floors: np.ndarray
 
     @property
     def effect(self) -> dict[str, float]:
@@ -227,14 +229,14 @@ class HeadPatches:
         return dict(zip(HEAD_PATCHES, self.gap.score(self.logit_diff).tolist()))
 
     @property
-    def noise_floor(self) -> float:
-        """What rounding alone moves when this layer is patched, in logits."""
-        return float(self.gap.floor.at(self.layer))
+    def noise_floor(self) -> dict[str, float]:
+        """patch → its noise floor, in logits."""
+        return dict(zip(HEAD_PATCHES, self.floors.tolist()))
 
     @property
     def within_noise(self) -> dict[str, bool]:
-        """patch → whether its effect is no larger than the noise floor."""
-        return {patch: abs(effect) <= self.noise_floor for patch, effect in self.effect.items()}
+        """patch → whether its effect is no larger than its noise floor."""
+        return {patch: abs(effect) <= self.noise_floor[patch] for patch, effect in self.effect.items()}
 
     def to_frame(self) -> pd.DataFrame:
         """direction, patch, of (a head or a KV group), logit_diff, effect, score, noise_floor."""
@@ -248,6 +250,6 @@ class HeadPatches:
                 "logit_diff": self.logit_diff,
                 "effect": list(self.effect.values()),
                 "score": list(self.score.values()),
-                "noise_floor": self.noise_floor,
+                "noise_floor": list(self.noise_floor.values()),
             }
         )

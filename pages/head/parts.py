@@ -69,7 +69,7 @@ def sentence(report: Answer, patches: Answer | None, scores: Answer | None, firs
     evidence, kinds = None, None
     if patches is not None and patches.fresh and _same(patches.result[0], found):
         patched: HeadPatches = patches.result[0]
-        evidence = PatchEvidence(patched.effect["z"], patched.score["z"], patched.noise_floor)
+        evidence = PatchEvidence(patched.effect["z"], patched.score["z"], patched.noise_floor["z"])
     if scores is not None and scores.fresh:
         kinds = scores.result.of(found.layer, found.head)
     with st.container(border=True, key="sentence"):
@@ -158,8 +158,9 @@ def patch_table(answer: Answer | None, report: HeadReport) -> None:
     number = st.column_config.NumberColumn(format="%+.3f")
     formats = {n: number for n, name in enumerate(table, 1) if table[name].dtype == float}
     st.dataframe(table, hide_index=True, column_config=formats, width="stretch")
-    floors = " and ".join(dict.fromkeys(name_of(patched.noise_floor) for patched in patches))
-    noise = f"“Within”: no further than rounding moves it, the noise floor ({floors} logits)."
+    floors = [value for patched in patches for value in patched.floors]
+    span = " to ".join(dict.fromkeys(map(name_of, (min(floors), max(floors)))))
+    noise = f"“Within”: no further than rounding moves it, each patch's own noise floor ({span} logits)."
     frames = pd.concat([patched.to_frame() for patched in patches], ignore_index=True)
     below("head_patches", f"Donor → recipient, all positions. {noise}", definitions.HEAD_PATCHES, frames)
 

@@ -16,7 +16,7 @@ from core.patching.floor import ROWS, NoiseFloor, jittered_rows, noise_floor, th
 from core.patching.gap import Gap
 from core.patching.growing_pass import shape_of
 from core.patching.jitter import jittered
-from core.patching.plan import DONOR, SITES, Patch, Shape, jitter, position_rows, set_row, sweep_rows
+from core.patching.plan import DONOR, SITES, Patch, Shape, jitter, position_rows, set_row, sweep_rows, unit
 from core.patching.results import Pairs, Sweep
 from core.patching.sweeps import patch_pairs, patch_sets, position_map, run_plan, sweep
 from core.runs import run
@@ -170,4 +170,12 @@ def test_every_kind_of_plan_measures_its_floor(coarse):
         assert found.gap.floor.layers == layers
         assert np.isfinite(found.noise_floor).all() and (found.noise_floor > 0).all()
         assert found.gap.no_op < found.noise_floor.max()
-    assert patch_head(*given, 2, 1).noise_floor > 0
+
+
+def test_each_patch_of_a_head_has_the_floor_of_that_patch_alone(coarse):
+    given = (coarse.recordings, coarse.prompt)
+    found = patch_head(*given, 2, 5)
+    assert found.gap.floor == NoiseFloor() and len(set(found.floors)) > 3
+    for patch, floor in found.noise_floor.items():
+        column = 5 if unit(patch) == "head" else found.group
+        assert floor == patch_sets(*given, [[(2, column)]], patch).noise_floor[0] > 0
