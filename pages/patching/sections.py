@@ -96,7 +96,7 @@ def _groups(board: Board, plan: Plan) -> None:
         st.dataframe(table, key="groups", hide_index=True, column_config=numbers(table), width="stretch", **options)
         read = f"In {plan.unit}; largest value patch first. Where the joint patch is not the sum, the heads interact."
         read += " In brackets: within the noise floor."
-        below("kv_groups", read, definitions.GROUPS, values.group_csv(plan, groups, *map(plan.values, found)))
+        below("kv_groups", read, definitions.GROUPS, values.group_csv(plan, groups, *found))
 
     _filled(board, _sweeps(plan, *sites), draw)
 
@@ -218,7 +218,8 @@ def _agreement(board: Board, plan: Plan) -> None:
         names = [exact.name(layer, column) for layer in range(layers) for column in range(columns)]
         measured = agreement(estimate, exact)
         fig = exact_vs_estimate(estimate.effect, exact.effect, names, measured.correlation, faint=exact.within_noise)
-        table = pd.DataFrame({"name": names, "estimate": estimate.effect.ravel(), "exact": exact.effect.ravel()})
+        columns = {"estimate": estimate.effect, "exact": exact.effect, "noise_floor": exact.noise_floor}
+        table = pd.DataFrame({"name": names} | {name: values.ravel() for name, values in columns.items()})
         read = f"{measured.cells} cells have run; on the dotted line estimate and exact effect agree. {grey(exact)}"
         kind = unit(plan.site)
         figure(fig, "estimate", read, definitions.AGREEMENT, table, heads="" if kind == "layer" else kind)
