@@ -54,6 +54,13 @@ def test_float32_stands_beside_the_dtype_that_runs_or_is_still_empty(made):
     assert {"float32 effect", "float32 score", "effect"} <= set(table.flat(both))
 
 
+@pytest.mark.parametrize(
+    "dtype, packed, offered", [("bfloat16", "", True), ("float32", "", False), ("float16", "8bit", False)]
+)
+def test_float32_is_offered_for_halves_whose_weights_are_not_packed(dtype, packed, offered):
+    assert table.recomputable(SimpleNamespace(dtype=dtype, quantization=packed)) == offered
+
+
 def test_the_floor_is_shown_in_two_digits_and_numbers_keep_their_format(made, monkeypatch):
     shown = {}
     monkeypatch.setattr(st, "dataframe", lambda data, **options: shown.update(data=data, **options))
