@@ -15,7 +15,9 @@ OV_INPUTS = ("recorded", "embedding", "effective")
 # A token stands at an end of the vocabulary when at most this share of the other tokens lies beyond it.
 EDGE = 0.01
 # What is patched of one head: alone, then jointly with the query heads of its KV group; sites of `core.patching.plan`.
-HEAD_PATCHES = ("z", "value_only", "pattern_only", "joint_z", "joint_value_only", "joint_pattern_only", "v")
+ALONE = ("z", "value_only", "pattern_only")
+TOGETHER = ("joint_z", "joint_value_only", "joint_pattern_only", "v")
+HEAD_PATCHES = ALONE + TOGETHER
 
 
 @dataclass(frozen=True)
@@ -207,7 +209,7 @@ class HeadPatches:
     """One head's patches in one direction. logit_diff: (patch,) of the patched recipient, in the order of HEAD_PATCHES.
 
     group: its KV group; group_heads: the query heads that the joint patches and the group's value patch move.
-    floors: (patch,) what rounding alone moves when that is patched, in logits.
+    floors: (patch,) what rounding alone moves, in logits: one floor for those of ALONE, one for those of TOGETHER.
     """
 
     layer: int
@@ -240,13 +242,12 @@ class HeadPatches:
 
     def to_frame(self) -> pd.DataFrame:
         """direction, patch, of (a head or a KV group), logit_diff, effect, score, noise_floor."""
-        alone = ("z", "value_only", "pattern_only")
         names = (head_name(self.layer, self.head), group_name(self.layer, self.group))
         return pd.DataFrame(
             {
                 "direction": self.gap.direction,
                 "patch": HEAD_PATCHES,
-                "of": [names[patch not in alone] for patch in HEAD_PATCHES],
+                "of": [names[patch in TOGETHER] for patch in HEAD_PATCHES],
                 "logit_diff": self.logit_diff,
                 "effect": list(self.effect.values()),
                 "score": list(self.score.values()),

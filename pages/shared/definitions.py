@@ -142,7 +142,7 @@ One activation of the donor put into the recipient at all positions. **Output**:
 values; **value only**: the recipient's pattern over the donor's values; **pattern only**: the donor's pattern over the
 recipient's values. Below, the same for all query heads that read the same values, and that value vector itself: it
 moves all of them at once and equals their joint value-only patch. Score, effect and noise floor as on the Patching
-page; each patch has a floor of its own, from 8 jittered runs of that very patch.
+page; the patches of the head alone have one floor, those of the group another, each from 8 jittered runs of this layer.
 """
 
 OV = """
