@@ -178,7 +178,7 @@ def _set(board: Board, plan: Plan) -> None:
             column.metric(label, f"{number:+.3f}".replace("-", "−") if np.isfinite(number) else "–")
         table = pd.DataFrame() if sets is None else sets.to_frame()
         read = "All chosen heads take the donor's output in one run."
-        if sets is not None:
+        if sets is not None and sets.complete and np.isfinite(sets.noise_floor[0]):
             floor = f"the noise floor of {name_of(sets.noise_floor[0])} logits"
             read += f" The effect is within {floor}." if sets.within_noise[0] else f" Beyond {floor}."
         below("set", read, definitions.PATCHING, table)
