@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable, Hashable
@@ -53,11 +54,17 @@ class Job:
         self._nests = True
         self._began: float | None = None
         self._ran = 0.0
+        self._good_until = math.inf
         self._ended = threading.Event()
 
     @property
     def finished(self) -> bool:
         return self._ended.is_set()
+
+    @property
+    def outdated(self) -> bool:
+        """Whether its answer may be another one by now, as the job itself has said."""
+        return time.monotonic() > self._good_until
 
     @property
     def wanted(self) -> bool:

@@ -100,7 +100,8 @@ class Residents:
         taken = self._entries[other].bytes
         if need + taken > self.budget_bytes:
             raise TooLarge(
-                f"{key!r} needs {_gb(need)} beside {_gb(taken)} and the memory budget is {_gb(self.budget_bytes)}"
+                f"{key!r} needs {_gb(need)} beside {_gb(taken)} and the memory budget is {_gb(self.budget_bytes)}: "
+                "raise REPHRASE_MEMORY_GB"
             )
 
     def _unused(self) -> list[Hashable]:

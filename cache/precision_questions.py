@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from core.runs import Runs
 
 FINE = "float32"
+RETRY = 30.0  # seconds after which memory that was short is asked for again
 
 
 def stored_gap(work: Work) -> StoredGap:
@@ -27,7 +28,11 @@ def stored_gap(work: Work) -> StoredGap:
     try:
         with work.beside(gap.reference) as other:
             return replace(gap, stored_gap=summarize(*_read(other)).gap)
-    except (TooLarge, InputError) as error:
+    except TooLarge as error:
+        return replace(gap, reason=str(error))
+    except InputError as error:
+        # Memory that others hold now may be free later; the budget above stays what it is.
+        work.ctx.keep_for(RETRY)
         return replace(gap, reason=str(error))
 
 

@@ -55,6 +55,10 @@ class Context:
         version = self._job.partial.version if self._job.partial else 0
         self._job.partial = Partial(version + 1, partial)
 
+    def keep_for(self, seconds: float) -> None:
+        """The answer holds no longer than that from now: whoever asks later has it computed again."""
+        self._job._good_until = time.monotonic() + seconds
+
     def checkpoint(self) -> None:
         """Call between two forwards, with no hook in place: other jobs may use the same model before this returns.
 
@@ -117,7 +121,7 @@ class Worker:
                 raise RuntimeError("the worker has ended and takes no more jobs")
             self._queue.look_at(owner, group, key)
             job = self._kept.get(key) or self._held.get(key)
-            if job is None:
+            if job is None or job.outdated:
                 job = self._queue.ask(key, run, owner, group, priority, self._place)
                 self._lock.notify()
             return job

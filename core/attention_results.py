@@ -44,11 +44,6 @@ class Attention:
         """(model, layer, head) the mass on position 0, the attention sink whether or not it is a BOS."""
         return self.at(0)
 
-    @property
-    def bos(self) -> np.ndarray:
-        """(model, layer, head) the mass on BOS; NaN where the tokenizer has none."""
-        return self.at("bos") if "bos" in self.roles else np.full(self.weight.shape[:3], np.nan, np.float32)
-
     def position(self, source: str | int) -> int:
         """The position of a role, or the position itself."""
         return self.roles[source] if isinstance(source, str) else source

@@ -18,17 +18,11 @@ from core.results import Summary, TopTokens
 TOP = 10
 
 
-@torch.no_grad()
-def next_token_logits(recording: Recording) -> Tensor:
-    """(vocab,) logits at END before a soft cap."""
-    return readout(recording.bridge).logits(recording.final_residual[-1])
-
-
 def suggest(recording: Recording, original: str, count: int = 8) -> list[tuple[int, str]]:
     """The model's top next tokens at END that are not the original in any casing or spacing: (id, string)."""
     tokenizer = recording.bridge.tokenizer
     special = special_ids(tokenizer)
-    order = next_token_logits(recording).argsort(descending=True).tolist()
+    order = recording.next_token_logits.argsort(descending=True).tolist()
     word = original.strip().casefold()
     found: list[tuple[int, str]] = []
     for start in range(0, len(order), 4 * count):
@@ -50,9 +44,8 @@ def summarize(recordings: tuple[Recording, Recording], prompt: Prompt) -> Summar
 
 
 def _one_model(recording: Recording, prompt: Prompt) -> dict:
-    head = readout(recording.bridge)
-    logits = head.logits(recording.final_residual[-1])
-    capped = head.capped(logits)
+    logits = recording.next_token_logits
+    capped = readout(recording.bridge).capped(logits)
     prob = capped.softmax(-1)
     row: dict = {}
     for name, i in (("answer", prompt.answer_id), ("original", prompt.original_id)):

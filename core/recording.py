@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from jaxtyping import Float
@@ -16,6 +17,7 @@ from torch import Tensor
 from transformer_lens.model_bridge import TransformerBridge
 
 from core.linear import fast_linears
+from core.readout import readout
 
 # Per layer: the residual stream, what each sublayer adds to it, and what attention is made of.
 _LAYER_HOOKS = (
@@ -46,6 +48,12 @@ class Recording:
     def final_residual(self) -> Float[Tensor, "pos d_model"]:
         """The residual stream after the last layer, before the final norm."""
         return self.activations["ln_final.hook_in"][0]
+
+    @cached_property
+    def next_token_logits(self) -> Float[Tensor, " vocab"]:
+        """Every token's logit at END before a soft cap, by `core.readout`, formed once for all who ask."""
+        with torch.no_grad():
+            return readout(self.bridge).logits(self.final_residual[-1])
 
 
 def record(bridge: TransformerBridge, ids: Iterable[int]) -> Recording:

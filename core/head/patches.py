@@ -3,7 +3,8 @@
 Alone: z (A_donor·v_donor), value_only (A_recipient·v_donor), pattern_only (A_donor·v_recipient), each written into this
 head's z at all positions. Group: the same for all query heads that read the same values, and the group's value vector
 itself (v), which equals the joint value-only patch. Effects and scores as in `core.patching.gap`.
-Where every head has values of its own, the group is the head.
+Where every head has values of its own, the group is the head. Patches of the head alone all write its z and share a
+noise floor; those of the group share another.
 """
 
 from __future__ import annotations
@@ -12,11 +13,11 @@ from collections.abc import Callable
 
 import numpy as np
 
-from core.head.results import HEAD_PATCHES, HeadPatches
+from core.head.results import ALONE, TOGETHER, HeadPatches
 from core.patching.gap import Gap
 from core.patching.growing_pass import shape_of
-from core.patching.plan import JOINT_SITES, Direction, set_row
-from core.patching.sweeps import Recordings, no_checkpoint, roles, run_plan
+from core.patching.plan import Direction, set_row
+from core.patching.sweeps import Recordings, gap_of, no_checkpoint, roles, run_plan
 from core.prompt import Prompt
 
 
@@ -28,13 +29,19 @@ def patch_head(
     direction: Direction = "instruct_to_base",
     checkpoint: Callable[[], None] = no_checkpoint,
 ) -> HeadPatches:
-    """All of `HEAD_PATCHES` for one (layer, head) in one growing pass."""
+    """All of `HEAD_PATCHES` for one (layer, head), in two growing passes."""
     shape = shape_of(roles(recordings, direction)[0])
     group = shape.group_of(head)
-    of_group = {*JOINT_SITES, "v"}
-    rows = [set_row([(layer, group if site in of_group else head)], site, (), shape) for site in HEAD_PATCHES]
+    plans = [
+        [set_row([(layer, column)], site, (), shape) for site in sites]
+        for sites, column in ((ALONE, head), (TOGETHER, group))
+    ]
 
-    def result(gap: Gap, logit_diff: np.ndarray) -> HeadPatches:
-        return HeadPatches(layer, head, group, tuple(shape.heads_of(group)), gap, logit_diff)
+    def measured(gap: Gap, logit_diff: np.ndarray) -> tuple[Gap, np.ndarray]:
+        return gap, logit_diff
 
-    return run_plan(recordings, prompt, rows, direction, result, checkpoint=checkpoint)
+    found = [run_plan(recordings, prompt, rows, direction, measured, checkpoint=checkpoint) for rows in plans]
+    logit_diff = np.concatenate([values for _, values in found])
+    floors = np.concatenate([np.full(len(values), gap.floor.at(layer)) for gap, values in found])
+    gap = gap_of(recordings, prompt, direction)
+    return HeadPatches(layer, head, group, tuple(shape.heads_of(group)), gap, logit_diff, floors)

@@ -15,7 +15,9 @@ OV_INPUTS = ("recorded", "embedding", "effective")
 # A token stands at an end of the vocabulary when at most this share of the other tokens lies beyond it.
 EDGE = 0.01
 # What is patched of one head: alone, then jointly with the query heads of its KV group; sites of `core.patching.plan`.
-HEAD_PATCHES = ("z", "value_only", "pattern_only", "joint_z", "joint_value_only", "joint_pattern_only", "v")
+ALONE = ("z", "value_only", "pattern_only")
+TOGETHER = ("joint_z", "joint_value_only", "joint_pattern_only", "v")
+HEAD_PATCHES = ALONE + TOGETHER
 
 
 @dataclass(frozen=True)
@@ -207,6 +209,7 @@ class HeadPatches:
     """One head's patches in one direction. logit_diff: (patch,) of the patched recipient, in the order of HEAD_PATCHES.
 
     group: its KV group; group_heads: the query heads that the joint patches and the group's value patch move.
+    floors: (patch,) what rounding alone moves, in logits: one floor for those of ALONE, one for those of TOGETHER.
     """
 
     layer: int
@@ -215,6 +218,7 @@ class HeadPatches:
     group_heads: tuple[int, ...]
     gap: Gap
     logit_diff: np.ndarray
+    floors: np.ndarray
 
     @property
     def effect(self) -> dict[str, float]:
@@ -227,27 +231,26 @@ class HeadPatches:
         return dict(zip(HEAD_PATCHES, self.gap.score(self.logit_diff).tolist()))
 
     @property
-    def noise_floor(self) -> float:
-        """What rounding alone moves when this layer is patched, in logits."""
-        return float(self.gap.floor.at(self.layer))
+    def noise_floor(self) -> dict[str, float]:
+        """patch → its noise floor, in logits."""
+        return dict(zip(HEAD_PATCHES, self.floors.tolist()))
 
     @property
     def within_noise(self) -> dict[str, bool]:
-        """patch → whether its effect is no larger than the noise floor."""
-        return {patch: abs(effect) <= self.noise_floor for patch, effect in self.effect.items()}
+        """patch → whether its effect is no larger than its noise floor."""
+        return {patch: abs(effect) <= self.noise_floor[patch] for patch, effect in self.effect.items()}
 
     def to_frame(self) -> pd.DataFrame:
         """direction, patch, of (a head or a KV group), logit_diff, effect, score, noise_floor."""
-        alone = ("z", "value_only", "pattern_only")
         names = (head_name(self.layer, self.head), group_name(self.layer, self.group))
         return pd.DataFrame(
             {
                 "direction": self.gap.direction,
                 "patch": HEAD_PATCHES,
-                "of": [names[patch not in alone] for patch in HEAD_PATCHES],
+                "of": [names[patch in TOGETHER] for patch in HEAD_PATCHES],
                 "logit_diff": self.logit_diff,
                 "effect": list(self.effect.values()),
                 "score": list(self.score.values()),
-                "noise_floor": self.noise_floor,
+                "noise_floor": list(self.noise_floor.values()),
             }
         )

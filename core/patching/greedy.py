@@ -1,9 +1,9 @@
 """Greedy build-up of a circuit: one head at a time, each time the one with which the set comes closest to the donor.
 
-Each step minimises |1 − score|, in logits |logit_diff(donor) − logit_diff(patched recipient)|, and the build-up ends
-when no head lessens that by more than the noise floor. Every step patches the set so far with each candidate in turn,
-so its curve is of exact set scores, in which heads that repeat one another's work do not count twice. Greedy choice is
-no search: a better set of the same size may exist.
+Each step minimises |1 − score|, in logits |logit_diff(donor) − logit_diff(patched recipient)|, among the heads that
+lessen it by more than their own noise floor, and the build-up ends when there is none. Every step patches the set so
+far with each candidate in turn, so its curve is of exact set scores, in which heads that repeat one another's work do
+not count twice. Greedy choice is no search: a better set of the same size may exist.
 """
 
 from __future__ import annotations
@@ -59,10 +59,9 @@ def greedy(
 
     while True:
         logit_diff, floor = tried
-        distance = np.abs(gap.donor - logit_diff)
-        best = int(np.argmin(distance))
-        ended = bool(abs(gap.donor - (curve or [gap.recipient])[-1]) - distance[best] <= floor[best])
-        if not ended:
+        best = _nearest(gap.donor, (curve or [gap.recipient])[-1], logit_diff, floor)
+        ended = best is None
+        if best is not None:
             chosen.append(left[best])
             curve.append(float(logit_diff[best]))
         progress(done, total, result())
@@ -74,6 +73,13 @@ def greedy(
         tried, done = (sets.logit_diff, sets.noise_floor), done + len(left)
         no_op = float(np.fmax(gap.no_op, sets.gap.no_op))
         gap = replace(gap, no_op=no_op, floor=gap.floor.joined(sets.gap.floor))
+
+
+def _nearest(donor: float, now: float, logit_diff: np.ndarray, floor: np.ndarray) -> int | None:
+    """Of the candidates that bring the set closer by more than their own floor, the one that ends nearest; or None."""
+    closer = abs(donor - now) - np.abs(donor - logit_diff)
+    beyond = np.flatnonzero(closer > floor)
+    return int(beyond[np.argmax(closer[beyond])]) if beyond.size else None
 
 
 def _of(cells: np.ndarray, members: list[Member]) -> np.ndarray:

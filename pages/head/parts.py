@@ -11,7 +11,7 @@ from core.attention_results import Attention
 from core.charts import theme
 from core.charts.attention import attention_bars
 from core.charts.labels import visible
-from core.head.results import HEAD_PATCHES, HeadPatches, HeadReport, HeadScores
+from core.head.results import ALONE, HEAD_PATCHES, HeadPatches, HeadReport, HeadScores
 from core.head.sentence import PatchEvidence, head_sentence
 from core.patching.floor import name_of
 from core.prompt import neighbours
@@ -69,7 +69,7 @@ def sentence(report: Answer, patches: Answer | None, scores: Answer | None, firs
     evidence, kinds = None, None
     if patches is not None and patches.fresh and _same(patches.result[0], found):
         patched: HeadPatches = patches.result[0]
-        evidence = PatchEvidence(patched.effect["z"], patched.score["z"], patched.noise_floor)
+        evidence = PatchEvidence(patched.effect["z"], patched.score["z"], patched.noise_floor["z"])
     if scores is not None and scores.fresh:
         kinds = scores.result.of(found.layer, found.head)
     with st.container(border=True, key="sentence"):
@@ -158,14 +158,16 @@ def patch_table(answer: Answer | None, report: HeadReport) -> None:
     number = st.column_config.NumberColumn(format="%+.3f")
     formats = {n: number for n, name in enumerate(table, 1) if table[name].dtype == float}
     st.dataframe(table, hide_index=True, column_config=formats, width="stretch")
-    floors = " and ".join(dict.fromkeys(name_of(patched.noise_floor) for patched in patches))
-    noise = f"“Within”: no further than rounding moves it, the noise floor ({floors} logits)."
+    floors = " and ".join(
+        " / ".join(name_of(patched.noise_floor[patch]) for patch in ("z", "v")) for patched in patches
+    )
+    noise = f"“Within”: no further than rounding moves it, the noise floor ({floors} logits, head / group)."
     frames = pd.concat([patched.to_frame() for patched in patches], ignore_index=True)
     below("head_patches", f"Donor → recipient, all positions. {noise}", definitions.HEAD_PATCHES, frames)
 
 
 def _patched(patches: HeadPatches, patch: str) -> str:
-    if patch in ("z", "value_only", "pattern_only"):
+    if patch in ALONE:
         return f"{head_name(patches.layer, patches.head)}: {_PATCHES[patch]}"
     return f"{group_name(patches.layer, patches.group)} ({len(patches.group_heads)} heads): {_PATCHES[patch]}"
 

@@ -96,7 +96,7 @@ def _groups(board: Board, plan: Plan) -> None:
         st.dataframe(table, key="groups", hide_index=True, column_config=numbers(table), width="stretch", **options)
         read = f"In {plan.unit}; largest value patch first. Where the joint patch is not the sum, the heads interact."
         read += " In brackets: within the noise floor."
-        below("kv_groups", read, definitions.GROUPS, values.group_csv(plan, groups, *map(plan.values, found)))
+        below("kv_groups", read, definitions.GROUPS, values.group_csv(plan, groups, *found))
 
     _filled(board, _sweeps(plan, *sites), draw)
 
@@ -178,7 +178,7 @@ def _set(board: Board, plan: Plan) -> None:
             column.metric(label, f"{number:+.3f}".replace("-", "−") if np.isfinite(number) else "–")
         table = pd.DataFrame() if sets is None else sets.to_frame()
         read = "All chosen heads take the donor's output in one run."
-        if sets is not None:
+        if sets is not None and sets.complete and np.isfinite(sets.noise_floor[0]):
             floor = f"the noise floor of {name_of(sets.noise_floor[0])} logits"
             read += f" The effect is within {floor}." if sets.within_noise[0] else f" Beyond {floor}."
         below("set", read, definitions.PATCHING, table)
@@ -218,7 +218,8 @@ def _agreement(board: Board, plan: Plan) -> None:
         names = [exact.name(layer, column) for layer in range(layers) for column in range(columns)]
         measured = agreement(estimate, exact)
         fig = exact_vs_estimate(estimate.effect, exact.effect, names, measured.correlation, faint=exact.within_noise)
-        table = pd.DataFrame({"name": names, "estimate": estimate.effect.ravel(), "exact": exact.effect.ravel()})
+        columns = {"estimate": estimate.effect, "exact": exact.effect, "noise_floor": exact.noise_floor}
+        table = pd.DataFrame({"name": names} | {name: values.ravel() for name, values in columns.items()})
         read = f"{measured.cells} cells have run; on the dotted line estimate and exact effect agree. {grey(exact)}"
         kind = unit(plan.site)
         figure(fig, "estimate", read, definitions.AGREEMENT, table, heads="" if kind == "layer" else kind)

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+from cache.questions import Overview
 from core.attention_results import Attention
 from core.charts import theme
 from core.models.dtype import HALVES
@@ -30,7 +31,7 @@ def top_heads(board: Board, plan: Plan) -> None:
     job, attention = board.follow("sweep", **plan.options), board.follow("attention")
     with st.container(horizontal=True, vertical_alignment="center", key="top_heading"):
         st.markdown("**The components that move the recipient furthest**", width="stretch")
-        wanted = plan.overview.dtype in HALVES and _toggle()
+        wanted = recomputable(plan.overview) and _toggle()
 
     sweep = known(job) or plan.nothing_yet(plan.site)
     cells = _cells(plan, sweep)
@@ -43,6 +44,11 @@ def top_heads(board: Board, plan: Plan) -> None:
         read += _in_float32(plan, fine)
     _show(plan, table, cells, [bool(sweep.within_noise[cell]) for cell in cells])
     below("top_patching_heads", read, definitions.PATCHING, flat(table))
+
+
+def recomputable(overview: Overview) -> bool:
+    """Whether float32 would say more; packed weights stay what they are, and 8-bit ones compute in halves anyway."""
+    return overview.dtype in HALVES and not overview.quantization
 
 
 def _toggle() -> bool:

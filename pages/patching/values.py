@@ -101,18 +101,19 @@ def group_table(plan: Plan, *sweeps: Sweep) -> tuple[pd.DataFrame, list[tuple[in
 
 
 def group_csv(
-    plan: Plan, groups: list[tuple[int, int]], z: np.ndarray, v: np.ndarray, value_only: np.ndarray, joint: np.ndarray
+    plan: Plan, groups: list[tuple[int, int]], z: Sweep, v: Sweep, value_only: Sweep, joint: Sweep
 ) -> pd.DataFrame:
-    """The same in tidy columns: one row a query head, with its group's joint patches beside its own."""
+    """The same in tidy columns: one row a query head, its group's joint patches beside its own; floors in logits."""
     kind, size = "effect" if plan.in_logits else "score", plan.group_size
-    rows = [
-        (group_name(layer, group), layer, group, h, plan.positions, v[layer, group], value_only[layer, h],
-         joint[layer, group], z[layer, h])
-        for layer, group in groups
-        for h in range(group * size, (group + 1) * size)
-    ]  # fmt: skip
-    measured = [f"{name}_{kind}" for name in ("joint_value", "head_value", "joint_output", "head_output")]
-    return pd.DataFrame(rows, columns=["group", "layer", "kv_group", "head", "positions", *measured])
+    cells = [(layer, group, h) for layer, group in groups for h in range(group * size, (group + 1) * size)]
+    layer, group, head = np.array(cells).T
+    columns = {"group": [group_name(*cell[:2]) for cell in cells], "layer": layer, "kv_group": group, "head": head}
+    columns["positions"] = plan.positions
+    sweeps = {"joint_value": (v, group), "head_value": (value_only, head)}
+    sweeps |= {"joint_output": (joint, group), "head_output": (z, head)}
+    columns |= {f"{name}_{kind}": plan.values(sweep)[layer, column] for name, (sweep, column) in sweeps.items()}
+    floors = {f"{name}_noise_floor": sweep.noise_floor[layer, column] for name, (sweep, column) in sweeps.items()}
+    return pd.DataFrame(columns | floors)
 
 
 def _number(value: float) -> str:

@@ -96,8 +96,8 @@ sum; likewise the joint output patch. Where the joint score is not the sum, the 
 PAIRS = """
 **Interaction** = S(a, b) − S(a) − S(b), S the score (or effect) of patching those heads' outputs together. A score
 above 0: they do more together than apart; below 0: they overlap. Grey: no larger than the noise floors of its three
-runs, added in quadrature. Effects of a patch that moves the recipient down (the
-donor's logit difference being the lower one) read the other way round.
+runs, added in quadrature. Effects of a patch that moves the recipient down (the donor's logit difference being the
+lower one) read the other way round.
 """
 
 GREEDY = """
@@ -141,7 +141,8 @@ HEAD_PATCHES = """
 One activation of the donor put into the recipient at all positions. **Output**: the donor's pattern over the donor's
 values; **value only**: the recipient's pattern over the donor's values; **pattern only**: the donor's pattern over the
 recipient's values. Below, the same for all query heads that read the same values, and that value vector itself: it
-moves all of them at once and equals their joint value-only patch. Score and effect as on the Patching page.
+moves all of them at once and equals their joint value-only patch. Score, effect and noise floor as on the Patching
+page; the patches of the head alone have one floor, those of the group another, each from 8 jittered runs of this layer.
 """
 
 OV = """

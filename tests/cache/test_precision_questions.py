@@ -7,9 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from cache import precision_questions
 from cache.models import Residents, TooLarge
 from cache.service import Service
 from core.experiment import Experiment
+from core.models import loading, memory
 from core.models.loading import bytes_needed, find_checkpoints
 from core.models.pairs import registry
 from core.settings import Settings
@@ -89,6 +91,20 @@ def test_where_both_do_not_fit_the_gap_is_shown_alone_with_the_reason_and_cells_
         with pytest.raises(ValueError, match="beside"):
             result(service.ask("recomputed", COARSE, "me", members=MEMBERS, **PLAN))
         assert keys(service) == {"tiny in bfloat16"}
+    finally:
+        assert service.worker.stop()
+
+
+def test_memory_that_is_short_for_a_moment_is_asked_for_again(monkeypatch):
+    free = memory.free_bytes
+    service = Service(Settings(memory_gb=10.0))
+    monkeypatch.setattr(precision_questions, "RETRY", -1.0)
+    try:
+        result(service.ask("overview", COARSE, "me"))
+        monkeypatch.setattr(loading, "free_bytes", lambda device: 0)
+        assert "free" in result(service.ask("stored_gap", COARSE, "me")).reason
+        monkeypatch.setattr(loading, "free_bytes", free)
+        assert np.isfinite(result(service.ask("stored_gap", COARSE, "me")).stored_gap)
     finally:
         assert service.worker.stop()
 

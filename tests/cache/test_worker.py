@@ -515,6 +515,22 @@ def test_a_result_too_large_to_keep_is_shared_while_somebody_holds_it():
     assert worker.stop(SOON)
 
 
+def test_an_answer_that_holds_for_a_time_is_given_within_it_and_computed_again_after_it(worker):
+    for seconds, again in ((SOON * 10, ["first"]), (-1.0, ["first", "second"])):
+        runs, key = [], f"holds for {seconds}"
+
+        def run(ctx):
+            ctx.keep_for(seconds)
+            runs.append(("first", "second")[len(runs)])
+            return runs[-1]
+
+        jobs = []
+        for _ in range(2):
+            jobs.append(ask(worker, key, run))
+            assert ended(jobs[-1]) == "done"
+        assert runs == again and jobs[-1].result == again[-1]
+
+
 def test_forgotten_results_are_computed_again_and_others_stay(worker):
     first = [ask(worker, key) for key in (("a", 1), ("a", 2), ("b", 1))]
     assert {ended(job) for job in first} == {"done"}

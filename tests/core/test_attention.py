@@ -109,7 +109,6 @@ def test_the_table_has_a_row_for_every_model_role_and_head(pair, attention):
     assert len(frame) == 2 * len(roles) * 2 * 4
     row = frame.query("model == 'instruct' and role == 'colon_2' and layer == 1 and head == 2")
     assert row["value"].item() == attention.weight[1, 1, 2, pair.prompt.colons[1]]
-    np.testing.assert_array_equal(attention.bos, attention.weight[..., 0])
     np.testing.assert_array_equal(attention.first, attention.weight[..., 0])
 
 
@@ -193,9 +192,9 @@ def test_the_other_colon_keeps_its_number_whichever_is_chosen():
     assert table_roles(roles | {"colon": None, "original": None}, ()) == {"end": 9}
 
 
-def test_without_bos_the_mass_on_it_is_absent():
+def test_without_bos_position_0_is_the_sink_all_the_same():
     attention = synthetic(random_weights(0), random_weights(1), end=5)
-    assert np.isnan(attention.bos).all()
+    assert "bos" not in attention.roles
     np.testing.assert_array_equal(attention.first, attention.weight[..., 0])
 
 

@@ -10,10 +10,10 @@ import pytest
 import torch
 
 from core.experiment import Experiment
-from core.logit_difference import TOP, next_token_logits, suggest, summarize
+from core.logit_difference import TOP, suggest, summarize
 from core.prompt import tokenize
-from core.readout import readout
-from core.recording import record
+from core.readout import Readout, readout
+from core.recording import Recording, record
 from core.results import MODELS
 
 
@@ -51,7 +51,7 @@ def test_differences_of_a_bfloat16_model_are_finer_than_its_logits(booted, pair_
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16, torch.float16])
 def test_the_readout_computes_in_float32_or_better(booted, dtype):
     bridge = booted(dtype=dtype)
-    logits = next_token_logits(record(bridge, [1, 30, 40]))
+    logits = record(bridge, [1, 30, 40]).next_token_logits
     assert logits.dtype == (torch.float64 if dtype == torch.float64 else torch.float32)
 
 
@@ -61,7 +61,7 @@ def test_the_final_norms_epsilon_is_the_models_own(booted, family, name):
     setattr(bridge.ln_final.original_component, name, 0.5)
     recording = record(bridge, [1, 30, 40])
     own = recording.activations["unembed.hook_out"][0, 0]
-    torch.testing.assert_close(next_token_logits(recording), own, atol=1e-4, rtol=0)
+    torch.testing.assert_close(recording.next_token_logits, own, atol=1e-4, rtol=0)
 
 
 def test_the_difference_is_its_logits_difference_for_both_models(pair_of):
@@ -69,7 +69,7 @@ def test_the_difference_is_its_logits_difference_for_both_models(pair_of):
     summary = summarize(pair.recordings, pair.prompt)
     np.testing.assert_allclose(summary.logit_diff, summary.logit_answer - summary.logit_original, atol=1e-6)
     for m, recording in enumerate(pair.recordings):
-        logits = next_token_logits(recording)
+        logits = recording.next_token_logits
         assert summary.logit_answer[m] == float(logits[pair.prompt.answer_id])
         assert summary.logit_original[m] == float(logits[pair.prompt.original_id])
         reader = readout(recording.bridge)
@@ -134,8 +134,17 @@ def test_a_suggestion_is_found_however_many_forms_of_the_original_lead(booted, t
     assert len(blank) > 4
     logits = torch.zeros(bridge.W_U.shape[1])
     logits[blank], logits[dog] = 9.0, 5.0
-    monkeypatch.setattr("core.logit_difference.next_token_logits", lambda recording: logits)
+    monkeypatch.setattr(Recording, "next_token_logits", logits)
     assert suggest(recording, " the", 1) == [(dog, " dog")]
+
+
+def test_the_logits_of_a_recording_are_formed_once_however_often_they_are_read(pair_of, monkeypatch):
+    pair, formed, logits = pair_of(), [], Readout.logits
+    recordings = tuple(record(bridge, pair.prompt.ids) for bridge in pair.bridges)
+    monkeypatch.setattr(Readout, "logits", lambda self, x: formed.append(self) or logits(self, x))
+    suggest(recordings[1], " the", 1)
+    once, again = (summarize(recordings, pair.prompt) for _ in range(2))
+    assert len(formed) == 2 and once.to_frame().equals(again.to_frame())
 
 
 def test_the_table_has_a_row_for_each_model(pair_of):

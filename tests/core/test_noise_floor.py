@@ -10,6 +10,7 @@ import torch
 
 from core.experiment import Experiment
 from core.head.patches import patch_head
+from core.head.results import ALONE, HEAD_PATCHES, TOGETHER, HeadPatches
 from core.models.loading import load_pair
 from core.models.pairs import registry
 from core.patching.floor import ROWS, NoiseFloor, jittered_rows, noise_floor, third_of
@@ -170,4 +171,21 @@ def test_every_kind_of_plan_measures_its_floor(coarse):
         assert found.gap.floor.layers == layers
         assert np.isfinite(found.noise_floor).all() and (found.noise_floor > 0).all()
         assert found.gap.no_op < found.noise_floor.max()
-    assert patch_head(*given, 2, 1).noise_floor > 0
+
+
+def test_a_heads_own_patches_share_a_floor_and_its_groups_patches_another(coarse):
+    given = (coarse.recordings, coarse.prompt)
+    found = patch_head(*given, 2, 5)
+    floors = [{found.noise_floor[patch] for patch in patches} for patches in (ALONE, TOGETHER)]
+    assert [len(floor) for floor in floors] == [1, 1] and floors[0] != floors[1] and min(found.floors) > 0
+    # Of the order of what each patch on its own would say.
+    for patch, floor in found.noise_floor.items():
+        column = 5 if patch in ALONE else found.group
+        assert 1 / 4 < floor / patch_sets(*given, [[(2, column)]], patch).noise_floor[0] < 4
+
+
+def test_a_heads_effects_are_held_against_the_floor_of_their_own_kind():
+    gap = Gap("instruct_to_base", 0.0, 4.0)
+    found = HeadPatches(2, 5, 1, (4, 5), gap, np.full(7, 0.3), np.array([0.2] * 3 + [0.4] * 4))
+    assert found.within_noise == {patch: patch in TOGETHER for patch in HEAD_PATCHES}
+    assert list(found.to_frame()["noise_floor"]) == [0.2] * 3 + [0.4] * 4

@@ -7,9 +7,12 @@ import pytest
 import torch
 
 from core.patching.budget import Budget
+from core.patching.floor import NoiseFloor
+from core.patching.gap import Gap
 from core.patching.greedy import greedy
 from core.patching.growing_pass import shape_of
 from core.patching.plan import DIRECTIONS, SITES, Patch
+from core.patching.results import Sweep
 from core.patching.sweeps import gap_of, patch_pairs, patch_sets, position_map, run_plan, sweep
 from core.readout import readout
 from tests.random_models import CASE_NAMES, CASES, FAMILIES
@@ -217,6 +220,15 @@ def test_greedy_ends_where_no_other_head_brings_the_set_closer_by_more_than_the_
     nearer = distance[-1] - np.abs(tried.gap.donor - tried.logit_diff)
     assert (nearer <= tried.noise_floor).all()
     assert (np.diff(distance) < 0).all()
+
+
+def test_greedy_takes_what_is_beyond_its_own_floor_where_the_nearest_head_is_not(pair_of):
+    pair = pair_of()
+    gap = Gap("instruct_to_base", 0.0, 4.0, floor=NoiseFloor(3, (1.0, 0.1, 0.1)))
+    for early, chosen in ((0.9, ((2, 0),)), (1.1, ((0, 0),))):
+        singles = Sweep("z", "all", gap, np.array([[early], [0.05], [0.8]]))
+        found = greedy(pair.recordings, pair.prompt, 1, singles=singles)
+        assert (found.members, found.ended) == (chosen, False)
 
 
 def test_greedy_between_a_model_and_itself_chooses_nobody(pair_of):

@@ -10,7 +10,6 @@ import torch
 from torch.profiler import ProfilerActivity, profile
 
 from core.experiment import InputError
-from core.logit_difference import next_token_logits
 from core.patching.budget import Budget, default_budget, row_bytes
 from core.patching.growing_pass import chunks, lowest, shape_of
 from core.patching.plan import Patch, sweep_rows
@@ -153,7 +152,7 @@ def test_cancelling_at_any_checkpoint_leaves_the_bridge_as_it_was(pair_of, famil
     assert not any(point.has_hooks() for point in bridge.hook_dict.values())
     assert not any("forward" in vars(module) for module in bridge.modules())
     again = record(bridge, pair.prompt.ids)
-    torch.testing.assert_close(next_token_logits(again), next_token_logits(pair.recordings[0]), rtol=0, atol=0)
+    torch.testing.assert_close(again.next_token_logits, pair.recordings[0].next_token_logits, rtol=0, atol=0)
 
 
 @pytest.mark.parametrize("family", FAMILIES)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -12,7 +13,7 @@ from core.charts import theme
 from core.patching.floor import NoiseFloor
 from core.patching.gap import Gap
 from core.patching.results import Sets, Sweep
-from pages.patching import table
+from pages.patching import table, values
 from pages.patching.plan import Plan
 
 SUMMARY = SimpleNamespace(logit_diff=np.array([0.0, 4.0]))
@@ -53,6 +54,13 @@ def test_float32_stands_beside_the_dtype_that_runs_or_is_still_empty(made):
     assert {"float32 effect", "float32 score", "effect"} <= set(table.flat(both))
 
 
+@pytest.mark.parametrize(
+    "dtype, packed, offered", [("bfloat16", "", True), ("float32", "", False), ("float16", "8bit", False)]
+)
+def test_float32_is_offered_for_halves_whose_weights_are_not_packed(dtype, packed, offered):
+    assert table.recomputable(SimpleNamespace(dtype=dtype, quantization=packed)) == offered
+
+
 def test_the_floor_is_shown_in_two_digits_and_numbers_keep_their_format(made, monkeypatch):
     shown = {}
     monkeypatch.setattr(st, "dataframe", lambda data, **options: shown.update(data=data, **options))
@@ -61,3 +69,14 @@ def test_the_floor_is_shown_in_two_digits_and_numbers_keep_their_format(made, mo
     # By position, the hidden index being 0; the floor is text now and needs none.
     formatted = {shown["data"].columns[n - 1] for n in shown["column_config"]}
     assert formatted == {("", "effect"), ("", "score")}
+
+
+def test_the_file_of_groups_has_each_heads_own_numbers_and_floors_beside_its_groups():
+    single = Sweep("z", "all", GAP, np.arange(12.0).reshape(3, 4))
+    other = Sweep("value_only", "all", replace(GAP, floor=NoiseFloor(3, (3.0, 2.0, 1.0))), single.logit_diff + 20)
+    found = values.group_csv(PLAN, [(2, 1), (0, 0)], single, SWEEP, other, SWEEP)
+    assert list(found["group"]) == ["L2KV1"] * 2 + ["L0KV0"] * 2 and list(found["head"]) == [2, 3, 0, 1]
+    assert list(found["head_output_score"]) == [10 / 4, 11 / 4, 0, 1 / 4]
+    assert list(found["joint_value_score"]) == list(found["joint_output_score"]) == [0, 0, 0.5, 0.5]
+    assert list(found["head_value_noise_floor"]) == [1, 1, 3, 3]
+    assert list(found["joint_value_noise_floor"]) == [1e-6, 1e-6, 0.5, 0.5]
