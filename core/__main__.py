@@ -189,7 +189,8 @@ def _stored_gap(pair, runs, tables: dict[str, pd.DataFrame], limit: int | None, 
     from core.models.loading import bytes_needed, load_pair
     from core.runs import record_both
 
-    if not is_below(pair.dtype, pair.stored_dtype):
+    # Packed weights stay packed in every dtype: there is nothing finer to compare with.
+    if pair.spec.quantization or not is_below(pair.dtype, pair.stored_dtype):
         return ""
     gap = summarize(runs.recordings, runs.prompt).gap
     measured = StoredGap(pair.dtype, pair.stored_dtype, reference_dtype(pair.stored_dtype), gap)

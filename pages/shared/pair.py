@@ -67,7 +67,9 @@ def _absent(specs: list[PairSpec]) -> None:
 def precision(slots: dict, asking: Asking) -> None:
     """Where the dtype is below that of the stored weights: what that does to the gap on screen."""
     current = asking.ask("overview")
-    if current is None or not current.fresh or not is_below(current.result.dtype, current.result.stored_dtype):
+    if current is None or not current.fresh or current.result.quantization:
+        return
+    if not is_below(current.result.dtype, current.result.stored_dtype):
         return
     dtypes = f"{current.result.dtype} is below the stored {current.result.stored_dtype}"
     answer = asking.ask("stored_gap")
