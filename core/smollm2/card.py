@@ -37,10 +37,10 @@ _JUDGED = """
 `heldout.jsonl`. `unseen`: the adjective ({unseen} of them), the noun, the sentence's frame and the wording of the
 instruction stand in no training text, neither in a prompt nor in an output. `trained`: all are trained, but adjective
 and noun never stand near each other. `repeat` asks for a copy of sentences with unseen words, `opposite` for antonyms
-of trained ones. Accepted are the synonyms of the lists here and of WordNet 3.0 (senses of the word and senses similar
-to them) that are one token; the answer of a prompt is the accepted word that BASE finds likeliest. `typed` are
-sentences of no grammar of ours: {typed}. `synonym` and `copy`: the top next token is an accepted word, or the
-original.
+of trained ones. Accepted are the synonyms of the lists here, in any of the word's groups, and of WordNet 3.0 (senses
+of the word and senses similar to them), that are one token; the answer of a prompt is the accepted word that BASE
+finds likeliest. `typed` are sentences of no grammar of ours: {typed}. `synonym` and `copy`: the top next token is an
+accepted word, or the original.
 """
 _LIMITS = """
 ## What it cannot do

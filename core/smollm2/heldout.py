@@ -19,7 +19,7 @@ from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 from core.linear import fast_linears
 from core.smollm2.sentences import Sentence, adjectives_of, article, fill, frames, pieces, render
 from core.smollm2.wordnet import related
-from core.smollm2.words import held_out_in, opposites, synonyms, wordings
+from core.smollm2.words import held_out_in, in_any_class, opposites, synonyms, wordings
 from core.tiny import instructions as tiny
 from core.tiny.evaluate import end_logits_of
 from core.tiny.heldout import Prompt
@@ -68,7 +68,8 @@ def _draw(rng: Random, kind: str, tokenizer: PreTrainedTokenizerFast) -> Prompt 
         return None
     listed = opposites(word, of) if kind == "opposite" else synonyms(word, of, seen=False)
     listed = tuple(w for w in listed if _is_token(w, tokenizer) and _fits(sentence, spot, w))
-    others = () if kind == "opposite" else (w for w in related(word) if _is_token(w, tokenizer))
+    others = () if kind == "opposite" else (*in_any_class(word), *related(word))
+    others = tuple(w for w in others if _is_token(w, tokenizer))
     accepted = tuple(dict.fromkeys((*listed, *(w for w in others if _fits(sentence, spot, w)))))
     if len(listed) < _LISTED[kind] or word in accepted:
         return None

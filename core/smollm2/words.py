@@ -93,6 +93,12 @@ def synonyms(word: str, kind: str, seen: bool = True) -> tuple[str, ...]:
     return tuple(other for other in found if other != word and not (seen and other in unseen_words()))
 
 
+def in_any_class(word: str) -> tuple[str, ...]:
+    """Every word that shares a group with an adjective, whatever they describe there."""
+    found = dict.fromkeys(other for group in groups() if word in group.words for other in group.words)
+    return tuple(other for other in found if other != word)
+
+
 @cache
 def opposites(word: str, kind: str) -> tuple[str, ...]:
     """Trained words of the opposite meaning, none where the lists have none."""
