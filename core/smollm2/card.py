@@ -8,8 +8,10 @@ import peft
 import torch
 import transformers
 
+from core.models.adapters import read_adapter
 from core.models.checkpoint import Checkpoint
 from core.smollm2.adapter_files import TRAINED_ON
+from core.smollm2.documents import TASKS
 from core.smollm2.evaluate import THRESHOLDS
 from core.smollm2.heldout import COUNTS, TYPED
 from core.smollm2.train import Plan
@@ -56,15 +58,16 @@ def write_card(
 ) -> None:
     """minutes: of CPU time that training took."""
     weights = folder / "adapter" / "adapter_model.safetensors"
+    adapter = read_adapter(folder / "adapter", "adapter")
     introduction = _INTRODUCTION.format(
         base=TRAINED_ON,
         rank=plan.rank,
         scale=plan.alpha / plan.rank,
         modules=", ".join(plan.modules),
-        numbers=(weights.stat().st_size - 8) // 2 // 1000 * 1000,
-        groups=len(groups()),
+        numbers=sum(rank * sum(adapter.sizes[module]) for module, rank in adapter.ranks.items()),
+        groups=sum(len(group.words) > 1 for group in groups()),
         nouns=sum(not noun.unseen for noun in nouns()),
-        share="55%",
+        share=f"{TASKS['adjectives']:.0%}",
     )
     versions = f"torch {torch.__version__}, transformers {transformers.__version__}, peft {peft.__version__}"
     typed = "; ".join(f"“{text}” ({word})" for text, word, _ in TYPED)
