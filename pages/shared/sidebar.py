@@ -196,8 +196,9 @@ def _no_template(experiment: Experiment) -> str:
     """Why no chat template can be chosen, as far as that is known; else ""."""
     if experiment.is_free:
         return "A free prompt is read as it stands: write a chat's special tokens into it."
-    overview = st.session_state.get("last", {}).get("overview")
     with suppress(InputError):
+        # In a new tab, what another one has asked already.
+        overview = st.session_state.get("last", {}).get("overview") or service().known("overview", experiment)
         if overview and not overview.has_template and overview.pair == service().spec(experiment).id:
             return "This pair's INSTRUCT has no chat template."
     return ""
