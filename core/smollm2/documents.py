@@ -2,8 +2,7 @@
 
 An instruction, a sentence, and an output that obeys: only the output is learned. Where a word is replaced, every
 replacement of one token that fits is right: the loss asks for their probability together, so that the model keeps its
-own favourite. Sentences come from the frames here, those with verbs to rephrase from the embedded pair's grammar, and
-ordinary text that BASE itself has written is rehearsed.
+own favourite. Sentences come from the frames here, those with verbs to rephrase from the embedded pair's grammar.
 """
 
 from __future__ import annotations
