@@ -2,8 +2,9 @@
 
 unseen: adjective, noun, frame and wording stand in no training text. trained: all of them do, but the adjective and its
 noun never near each other. repeat and opposite ask something else of unseen and of trained words. Accepted are the
-synonyms of the lists here, in any of the word's groups, and of WordNet, each one token; the answer is the one that BASE itself finds likeliest,
-so that no prompt is decided by a rare word. Of six sentences drawn, the one that BASE finds least surprising is taken.
+synonyms of the lists here, in any of the word's groups, and of WordNet, each one token; the answer is the one that BASE
+itself finds likeliest, so that no prompt is decided by a rare word. Of six sentences drawn, the one that BASE finds
+least surprising is taken.
 """
 
 from __future__ import annotations
