@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING
 from cache.courtesy import wait_for_quiet
 from cache.job import Job
 from cache.models import Residents, memory_budget
-from cache.questions import QUESTIONS, Work
+from cache.questions.catalogue import QUESTIONS
+from cache.questions.work import Work
 from cache.worker import Context, Worker
 from core.experiment import Experiment, InputError
 from core.models.pairs import PairSpec, default_pair, find_pair, registry
@@ -77,15 +78,15 @@ class Service:
         return find_pair(experiment, self._pairs_file, only_listed=self.settings.hosted)
 
     def ask(self, question: str, experiment: Experiment, owner: Hashable, **options) -> Job:
-        """The job that answers a question of `cache.questions`; its options are part of what is asked."""
-        priority, answer = QUESTIONS[question]
+        """The job that answers a question of `cache.questions.catalogue`; its options are part of what is asked."""
+        asked = QUESTIONS[question]
 
         def run(ctx: Context):
             with self._work(experiment, ctx) as work:
-                return answer(work, **options)
+                return asked.answer(work, **options)
 
         key = _key(question, experiment, options)
-        return self.worker.submit(key, run, owner=owner, group=experiment, priority=priority)
+        return self.worker.submit(key, run, owner=owner, group=experiment, priority=asked.priority)
 
     def known(self, question: str, experiment: Experiment, **options):
         """What was answered before and is still kept, or None; asks nothing."""

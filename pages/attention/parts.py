@@ -10,7 +10,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from cache.questions import Overview
+from cache.questions.overview import Overview
 from core.attention_results import Attention
 from core.charts import theme
 from core.charts.attention import layer_difference_lines

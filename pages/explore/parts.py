@@ -7,7 +7,7 @@ from contextlib import suppress
 import pandas as pd
 import streamlit as st
 
-from cache.questions import Overview
+from cache.questions.overview import Overview
 from core.experiment import HEADER, InputError, prompt_text
 from core.prompt import Prompt, neighbours, role_names
 from core.results import MODELS, Summary

@@ -13,7 +13,7 @@ from typing import Any
 import streamlit as st
 
 from cache.job import Job
-from cache.questions import Overview
+from cache.questions.overview import Overview
 from core.experiment import Experiment
 from pages.shared import state
 from pages.shared.answers import follow

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cache.questions import Overview
+from cache.questions.overview import Overview
 from core.charts import theme
 from core.patching.gap import Gap
 from core.patching.plan import unit

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from cache.questions import Overview
+from cache.questions.overview import Overview
 from core.attention_results import Attention
 from core.charts import theme
 from core.models.dtype import HALVES

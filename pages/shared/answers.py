@@ -14,7 +14,7 @@ _STYLE = "<style>.st-key-figures {{ opacity: {opacity}; transition: opacity 0.15
 
 
 def ask(question: str, **options) -> Answer | None:
-    """The answer to a question of `cache.questions`, fresh or the last good one; None while there is none."""
+    """The answer to a question of `cache.questions.catalogue`, fresh or the last good one; None while there is none."""
     return st.session_state.asking.ask(question, **options)
 
 

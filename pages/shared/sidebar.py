@@ -6,7 +6,7 @@ from contextlib import suppress
 
 import streamlit as st
 
-from cache.questions import Overview
+from cache.questions.overview import Overview
 from core.experiment import (
     DEFAULT_INSTRUCTION,
     DEFAULT_SENTENCE,

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from streamlit.web import cli
 
-from cache import patching_questions
+from cache.questions import patching as patching_questions
 
 HOLD = Path(os.environ["HOLD"])
 _watched = patching_questions._watched

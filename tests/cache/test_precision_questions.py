@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from cache import precision_questions
+from cache.questions import precision as precision_questions
 from cache.models import Residents, TooLarge
 from cache.service import Service
 from core.experiment import Experiment

@@ -12,7 +12,7 @@ from core.patching.results import Sets
 from core.precision import StoredGap
 
 if TYPE_CHECKING:
-    from cache.questions import Work
+    from cache.questions.work import Work
     from core.runs import Runs
 
 FINE = "float32"

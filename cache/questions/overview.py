@@ -1,47 +1,14 @@
-"""What can be asked about an experiment: one function a question, run in the worker's thread.
-
-A question gets the recorded runs and its own options and returns a frozen, torch-free result. The core is imported
-inside the functions: pages import this module, and it must not import torch.
-"""
+"""The first questions: both models' logit difference, who writes it directly, and what each goes on to write."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
 
-from cache import attention_questions as heads
-from cache import patching_questions as patching
-from cache import precision_questions as precision
-from cache.worker import Context
+from cache.questions.work import Work
 from core.prompt import Prompt
 from core.results import MODELS, Attribution, Summary
 
-if TYPE_CHECKING:
-    from core.models.loading import LoadedPair
-    from core.runs import Runs
-
-# A viewer's first figures go before anybody's text, and that before anybody's sweep.
-FIRST, NEXT, TEXT, SWEEP = 3, 2, 1, 0
 CONTINUATION_TOKENS = 24
-
-
-@dataclass(frozen=True, eq=False)
-class Work:
-    """What a question works on: the recorded runs of a resident pair, and its line to the worker.
-
-    seconds: wall-clock of the stages `load` and `record`, 0 where nothing had to be done.
-    known: (question, **options) → what was answered before about this experiment and is still kept, or None.
-    beside: dtype → a context with the same prompt's runs in that dtype, beside these; raises TooLarge at entry.
-    """
-
-    runs: Runs
-    pair: LoadedPair
-    ctx: Context
-    seconds: dict[str, float]
-    known: Callable[..., Any] = lambda question, **options: None
-    beside: Callable[[str], AbstractContextManager[Runs]] | None = None
 
 
 @dataclass(frozen=True)
@@ -109,26 +76,3 @@ def continuation(work: Work, model: str) -> str:
         work.ctx.publish(text)
         work.ctx.checkpoint()
     return text
-
-
-# question → (priority, function)
-QUESTIONS: dict[str, tuple[int, Callable]] = {
-    "overview": (FIRST, overview),
-    "attribution": (NEXT, attribution),
-    "attention": (NEXT, heads.attention),
-    "pattern": (NEXT, heads.pattern),
-    "patterns": (NEXT, heads.patterns),
-    "layer_patterns": (NEXT, heads.layer_patterns),
-    "head": (NEXT, heads.head),
-    "head_scores": (NEXT, heads.head_scores),
-    "head_patches": (NEXT, heads.head_patches),
-    "continuation": (TEXT, continuation),
-    "estimate": (NEXT, patching.estimate),
-    "sweep": (SWEEP, patching.sweep),
-    "position_map": (SWEEP, patching.position_map),
-    "pairs": (SWEEP, patching.pairs),
-    "head_set": (SWEEP, patching.head_set),
-    "greedy": (SWEEP, patching.greedy),
-    "stored_gap": (TEXT, precision.stored_gap),
-    "recomputed": (SWEEP, precision.recomputed),
-}

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from core.patching.results import Estimate, Greedy, Pairs, PositionMap, Sets, Sweep
 
 if TYPE_CHECKING:
-    from cache.questions import Work
+    from cache.questions.work import Work
 
 Positions = str | int
 NAMES = {"instruct_to_base": "INSTRUCT → BASE", "base_to_instruct": "BASE → INSTRUCT"}

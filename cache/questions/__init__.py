@@ -1,0 +1,1 @@
+"""What can be asked about an experiment: one function a question, run in the worker's thread."""
