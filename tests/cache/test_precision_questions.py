@@ -46,7 +46,7 @@ def own_half(tmp_path):
 
 
 def keys(service) -> set:
-    return {entry.key for entry in service.residents.snapshot()}
+    return {entry.key for entry in service.stages.residents.snapshot()}
 
 
 def test_the_gap_of_a_half_is_shown_beside_that_of_the_stored_dtype(service):
@@ -71,7 +71,7 @@ def test_recomputed_cells_are_those_of_a_float32_sweep(service):
 def test_the_answer_compared_is_the_one_of_the_dtype_on_screen(service):
     """Left open, each dtype could suggest an answer of its own."""
     seen = []
-    with service._work(COARSE, _Quiet()) as work, work.beside("float32") as runs:
+    with service.stages.work(COARSE, service.spec(COARSE), _Quiet(), None) as work, work.beside("float32") as runs:
         seen.append(runs.prompt == work.runs.prompt)
     assert seen == [True]
 
