@@ -46,6 +46,13 @@ def _above_zero(kind: type) -> Callable[[str], Any]:
     return parse
 
 
+def _count(text: str) -> int:
+    number = int(text)
+    if number < 0:
+        raise ValueError(text)
+    return number
+
+
 def _boolean(text: str) -> bool:
     if text.lower() not in YES + NO:
         raise ValueError(text)
@@ -91,7 +98,7 @@ class Settings:
     cache: Path = _setting(
         DEFAULT_CACHE,
         "CACHE",
-        "The folder in which GGUF files are dequantized once.",
+        "The folder of answers kept on disk and of dequantized GGUF files.",
         "the path of a folder, there or not",
         _folder,
     )
@@ -123,6 +130,20 @@ class Settings:
         "a whole number above 0",
         _above_zero(int),
     )
+    store_mb: int = _setting(
+        512,
+        "STORE_MB",
+        "Disk space for answers in the cache folder, in MB; 0 keeps none.",
+        "a whole number, 0 or above",
+        _count,
+    )
+    gallery: Path | None = _setting(
+        None,
+        "GALLERY",
+        "A bundle of answers to show without computing them, as `python -m cache export` writes it; it is only read.",
+        "the path of a file that exists",
+        _file,
+    )
     threads: int | None = _setting(
         None,
         "THREADS",
@@ -148,6 +169,14 @@ class Settings:
     @property
     def results_bytes(self) -> int:
         return self.results_mb * MB
+
+    @property
+    def store_bytes(self) -> int:
+        return self.store_mb * MB
+
+    @property
+    def store_file(self) -> Path:
+        return self.cache.expanduser() / "answers.sqlite"
 
 
 def variables() -> tuple[Variable, ...]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
+from cache.questions.work import Work
 from core.attention_results import Attention, Patterns
 from core.head.results import HeadPatches, HeadReport, HeadScores
 
 if TYPE_CHECKING:
-    from cache.questions.work import Work
     from core.models.loading import LoadedPair
 
 # Scores on random tokens depend on no prompt: once a resident pair. Read and written in the worker's thread only.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
+from typing import Any, get_type_hints
 
 from cache.questions import attention, overview, patching, precision
 from core.experiment import Experiment
@@ -25,6 +26,11 @@ class Question:
     priority: int
     answer: Callable
     ignores: frozenset[str] = frozenset()
+
+    @property
+    def kind(self) -> Any:
+        """The type that the function declares to return: what an answer is encoded as."""
+        return get_type_hints(self.answer)["return"]
 
     def matters(self, experiment: Experiment) -> Experiment:
         """The experiment with everything at its default that the question does not look at: two that are then equal

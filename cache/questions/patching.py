@@ -6,12 +6,8 @@ then, and another job would run through them. Between two chunks it also gives w
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from cache.questions.work import Work
 from core.patching.results import Estimate, Greedy, Pairs, PositionMap, Sets, Sweep
-
-if TYPE_CHECKING:
-    from cache.questions.work import Work
 
 Positions = str | int
 NAMES = {"instruct_to_base": "INSTRUCT → BASE", "base_to_instruct": "BASE → INSTRUCT"}

@@ -6,13 +6,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from cache.models import TooLarge
+from cache.questions.work import Work
 from core.experiment import InputError
 from core.models.dtype import reference_dtype
 from core.patching.results import Sets
 from core.precision import StoredGap
 
 if TYPE_CHECKING:
-    from cache.questions.work import Work
     from core.runs import Runs
 
 FINE = "float32"

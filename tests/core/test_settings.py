@@ -13,6 +13,8 @@ def test_nothing_set_gives_the_defaults():
 def test_every_setting_is_read_from_its_variable(tmp_path):
     pairs = tmp_path / "pairs.toml"
     pairs.touch()
+    bundle = tmp_path / "talk.sqlite"
+    bundle.touch()
     given = {
         "PAIRS": str(pairs),
         "PAIR": "mine",
@@ -21,6 +23,8 @@ def test_every_setting_is_read_from_its_variable(tmp_path):
         "DTYPE": "bfloat16",
         "MEMORY_GB": "15.5",
         "RESULTS_MB": "64",
+        "STORE_MB": "0",
+        "GALLERY": str(bundle),
         "THREADS": "3",
         "HOSTED": "Yes",
         "MAX_TOKENS": "100",
@@ -34,11 +38,14 @@ def test_every_setting_is_read_from_its_variable(tmp_path):
         dtype="bfloat16",
         memory_gb=15.5,
         results_mb=64,
+        store_mb=0,
+        gallery=bundle,
         threads=3,
         hosted=True,
         max_tokens=100,
     )
-    assert read.results_bytes == 64_000_000
+    assert (read.results_bytes, read.store_bytes) == (64_000_000, 0)
+    assert read.store_file == tmp_path / "not/there/yet/answers.sqlite"
     assert {f"REPHRASE_{name}" for name in given} == {variable.name for variable in variables()}
 
 
@@ -63,6 +70,9 @@ def test_the_environment_is_read_when_asked_not_on_import(monkeypatch):
         ("MEMORY_GB", "inf"),
         ("MEMORY_GB", "16 GB"),
         ("RESULTS_MB", "1.5"),
+        ("STORE_MB", "-1"),
+        ("STORE_MB", "0.5"),
+        ("GALLERY", "/no/such/talk.sqlite"),
         ("THREADS", "0"),
         ("HOSTED", "maybe"),
         ("MAX_TOKENS", "-1"),
