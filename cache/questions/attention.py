@@ -61,9 +61,8 @@ def head_patches(work: Work, layer: int, head: int) -> tuple[HeadPatches, HeadPa
     from core.patching.plan import DIRECTIONS
 
     found = []
-    for direction in DIRECTIONS:
-        work.ctx.progress(len(found), len(DIRECTIONS), f"patches of L{layer}H{head}")
-        work.ctx.checkpoint()
-        stop = work.ctx.stop_if_unwanted
-        found.append(patch_head(work.runs.recordings, work.runs.prompt, layer, head, direction, checkpoint=stop))
+    for n, direction in enumerate(DIRECTIONS):
+        work.ctx.progress(n, len(DIRECTIONS), f"patches of L{layer}H{head}")
+        calls = {"checkpoint": work.ctx.stop_if_unwanted, "between": work.ctx.checkpoint}
+        found.append(patch_head(work.runs.recordings, work.runs.prompt, layer, head, direction, **calls))
     return found[0], found[1]

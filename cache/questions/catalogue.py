@@ -13,7 +13,8 @@ from typing import Any, get_type_hints
 from cache.questions import attention, overview, patching, precision
 from core.experiment import Experiment
 
-# A viewer's first figures go before anybody's text, and that before anybody's sweep.
+# A viewer's first figures go before what follows them a second later (texts, one head's patches), and that before
+# anybody's sweep.
 FIRST, NEXT, TEXT, SWEEP = 3, 2, 1, 0
 
 _DEFAULT = {field.name: field.default for field in fields(Experiment)}
@@ -47,7 +48,7 @@ QUESTIONS: dict[str, Question] = {
     "layer_patterns": Question(NEXT, attention.layer_patterns),
     "head": Question(NEXT, attention.head),
     "head_scores": Question(NEXT, attention.head_scores),
-    "head_patches": Question(NEXT, attention.head_patches),
+    "head_patches": Question(TEXT, attention.head_patches),
     "continuation": Question(TEXT, overview.continuation),
     "estimate": Question(NEXT, patching.estimate),
     "sweep": Question(SWEEP, patching.sweep),

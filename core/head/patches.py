@@ -28,8 +28,12 @@ def patch_head(
     head: int,
     direction: Direction = "instruct_to_base",
     checkpoint: Callable[[], None] = no_checkpoint,
+    between: Callable[[], None] = no_checkpoint,
 ) -> HeadPatches:
-    """All of `HEAD_PATCHES` for one (layer, head), in two growing passes."""
+    """All of `HEAD_PATCHES` for one (layer, head), in two growing passes.
+
+    checkpoint: may raise to cancel, within a pass too; between: is called after each, with no hook in place.
+    """
     shape = shape_of(roles(recordings, direction)[0])
     group = shape.group_of(head)
     plans = [
@@ -40,7 +44,10 @@ def patch_head(
     def measured(gap: Gap, logit_diff: np.ndarray) -> tuple[Gap, np.ndarray]:
         return gap, logit_diff
 
-    found = [run_plan(recordings, prompt, rows, direction, measured, checkpoint=checkpoint) for rows in plans]
+    found = []
+    for rows in plans:
+        found.append(run_plan(recordings, prompt, rows, direction, measured, checkpoint=checkpoint))
+        between()
     logit_diff = np.concatenate([values for _, values in found])
     floors = np.concatenate([np.full(len(values), gap.floor.at(layer)) for gap, values in found])
     gap = gap_of(recordings, prompt, direction)

@@ -16,6 +16,7 @@ from streamlit.runtime import get_instance
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from cache.job import Job
+from cache.questions.catalogue import FIRST, QUESTIONS
 from cache.service import Service
 from core.experiment import InputError, check
 from core.settings import settings
@@ -23,6 +24,7 @@ from pages.shared import state
 from pages.shared.text import plain
 
 PATIENCE = 0.25  # seconds that one run of a script waits for jobs, all together
+FIRST_PATIENCE = 0.6  # the same for the first figures: two forwards of a small real pair
 POLL = 0.3
 
 
@@ -52,7 +54,8 @@ class Asking:
 
     def __init__(self) -> None:
         # A first page has nothing to keep on screen meanwhile: its frame comes at once.
-        self.deadline = time.monotonic() + (PATIENCE if st.session_state.get("last") else 0.05)
+        self.began = time.monotonic()
+        self.patient = bool(st.session_state.get("last"))
         self.pending: list[Job] = []
         self.errors: dict[str, str] = {}
 
@@ -60,7 +63,7 @@ class Asking:
         """The answer to a question about the current experiment, or the last good one, or None."""
         last = st.session_state.setdefault("last", {})
         job = None if self.errors else self._submit(question, options)
-        if job is not None and job.wait(max(0.0, self.deadline - time.monotonic())):
+        if job is not None and job.wait(self._patience(question)):
             if job.state == "done":
                 last[question] = job.result
                 return Answer(job.result, fresh=True)
@@ -78,9 +81,14 @@ class Asking:
             return job
         job = None if self.errors else self._submit(question, options)
         # What has begun to fill a figure is not waited for: the figure comes first.
-        if job is not None and not job.wait(0.0 if job.partial else max(0.0, self.deadline - time.monotonic())):
+        if job is not None and not job.wait(0.0 if job.partial else self._patience(question)):
             self.pending.append(job)
         return job
+
+    def _patience(self, question: str) -> float:
+        first = QUESTIONS[question].priority == FIRST
+        patience = (FIRST_PATIENCE if first else PATIENCE) if self.patient else 0.05
+        return max(0.0, self.began + patience - time.monotonic())
 
     def _submit(self, question: str, options: dict) -> Job | None:
         experiment = state.experiment()

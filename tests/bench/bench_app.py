@@ -40,18 +40,18 @@ WATCH = f"""() => {{
 
 
 @contextmanager
-def timed_server() -> Iterator[tuple[Server, float]]:
-    """A fresh server and the seconds until it was healthy."""
+def timed_server(pair: str) -> Iterator[tuple[Server, float]]:
+    """A fresh server that opens on the pair, and the seconds until it was healthy."""
     start = time.perf_counter()
-    with tempfile.TemporaryDirectory() as folder, server(Path(folder) / "log") as running:
+    with tempfile.TemporaryDirectory() as folder, server(Path(folder) / "log", REPHRASE_PAIR=pair) as running:
         yield running, time.perf_counter() - start
 
 
 def first_page(browser: Browser, pair: str) -> tuple[float, float, float]:
     """Seconds from the server's start to healthy, from the visit to the frame, from the server's start to figures."""
-    with timed_server() as (running, healthy):
+    with timed_server(pair) as (running, healthy):
         page, visit = browser.new_page(), time.perf_counter()
-        page.goto(f"{running.url}?pair={pair}", wait_until="commit")
+        page.goto(running.url, wait_until="commit")
         page.wait_for_selector("h3")
         frame = time.perf_counter() - visit
         page.wait_for_selector(USABLE, timeout=120_000)
@@ -85,9 +85,9 @@ def measure(browser: Browser, pair: str) -> None:
     for name, values in zip(("server start to healthy", "visit to frame", "server start to figures"), zip(*starts)):
         median, least, most = statistics.median(values), min(values), max(values)
         print(f"{pair}: {name}: median {median:.2f} s of {STARTS} ({least:.2f} to {most:.2f})")
-    with timed_server() as (running, _):
+    with timed_server(pair) as (running, _):
         page = browser.new_page()
-        page.goto(f"{running.url}?pair={pair}")
+        page.goto(running.url)
         page.wait_for_selector(USABLE, timeout=120_000)
         page.wait_for_timeout(2000)
         took = enter_to_figure(page)

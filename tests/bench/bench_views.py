@@ -1,7 +1,7 @@
 """What a viewer waits for on a recorded prompt: another page, another head, and large figures.
 
-Milliseconds from the click to the new figures, seen by the page itself. Tiny pair; and for size a random pair of 32
-layers × 32 heads on a prompt of some 40 tokens.
+Milliseconds from the click to the new figures, seen by the page itself. Tiny pair, and the real one where it is
+installed; and for size a random pair of 32 layers × 32 heads on a prompt of some 40 tokens.
 """
 
 from __future__ import annotations
@@ -13,15 +13,17 @@ from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlencode
 
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests.bench.bench_app import USABLE, timed_server
+from tests.bench.real_pair import REAL, installed
 from tests.browser.chromium import ARGS, find
 from tests.random_llama import random_llama
 from tests.random_models import fine_tuned
 from tests.random_tokenizers import byte_level
 
 ROUNDS = 5
+SIZE = {"width": 1280, "height": 900}
 # A page's figures: its plots are drawn and name what they should. Arguments: the page's first plot, a text in it.
 DRAWN = """([key, text]) => {
   const plot = document.querySelector(`.st-key-${key} .js-plotly-plot`);
@@ -101,21 +103,33 @@ def report(what: str, took: list[float]) -> None:
     print(f"{what}: median {statistics.median(took):.0f} ms of {len(took)} (max {max(took):.0f})")
 
 
-def main() -> None:
-    with sync_playwright() as playwright, tempfile.TemporaryDirectory() as folder, timed_server() as (running, _):
-        browser = playwright.chromium.launch(executable_path=find(), args=ARGS)
-        page = browser.new_page(viewport={"width": 1280, "height": 900})
+def views(browser: Browser, pair: str, layer: int) -> None:
+    with timed_server(pair) as (running, _):
+        page = browser.new_page(viewport=SIZE)
         page.goto(running.url)
-        page.wait_for_selector(USABLE, timeout=60_000)
-        report("a page for the first time, tiny pair", switches(page))
-        report("another page, tiny pair", [took for _ in range(ROUNDS) for took in switches(page)])
-        report("another head, tiny pair", other_heads(page, [f"L1H{h}" for h in range(8)]))
-        page = browser.new_page(viewport={"width": 1280, "height": 900})
+        page.wait_for_selector(USABLE, timeout=120_000)
+        report(f"{pair}: a page for the first time", switches(page))
+        report(f"{pair}: another page", [took for _ in range(ROUNDS) for took in switches(page)])
+        report(f"{pair}: another head", other_heads(page, [f"L{layer}H{h}" for h in range(8)]))
+
+
+def large_views(browser: Browser) -> None:
+    with tempfile.TemporaryDirectory() as folder, timed_server("tiny") as (running, _):
+        page = browser.new_page(viewport=SIZE)
         page.goto(f"{running.url}?{urlencode(write_pair(Path(folder)) | {'answer': 'swift'})}")
         page.wait_for_selector(USABLE, timeout=120_000)
         tokens = re.search(r"\d+ tokens", page.locator(".st-key-status").inner_text())[0]
         heatmap, grid = large(page)
         print(f"Attention of 32 × 32 heads, {tokens}: first map {heatmap:.0f} ms, every head of a layer {grid:.0f} ms")
+
+
+def main() -> None:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=find(), args=ARGS)
+        views(browser, "tiny", layer=1)
+        if installed():
+            views(browser, REAL, layer=20)
+        large_views(browser)
         browser.close()
 
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from cache.questions import patching as patching_questions
 from cache.job import Cancelled
+from cache.questions import patching as patching_questions
 from cache.questions.work import Work
 from core.patching.budget import Budget
 from core.patching.sweeps import sweep

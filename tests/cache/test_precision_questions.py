@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from cache.questions import precision as precision_questions
 from cache.models import Residents, TooLarge
+from cache.questions import precision as precision_questions
 from cache.service import Service
 from core.experiment import Experiment
 from core.models import loading, memory
