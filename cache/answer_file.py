@@ -106,8 +106,10 @@ class AnswerFile:
 
     def mended(self, error: Exception) -> str | None:
         """What was done about an error, in one line, where the same can now be tried once more."""
-        code = getattr(error, "sqlite_errorcode", -1) & 0xFF
-        if self.read_only or not (isinstance(error, Foreign) or code in DAMAGE):
+        code = getattr(error, "sqlite_errorcode", -1)
+        # SQLite takes a file whose header it does not understand for a newer one, and does not write to it.
+        misread = code == sqlite3.SQLITE_READONLY and os.access(self.path, os.W_OK)
+        if self.read_only or not (isinstance(error, Foreign) or misread or code & 0xFF in DAMAGE):
             return None
         return self._set_aside(error)
 
@@ -194,31 +196,37 @@ def _alone(folder: Path) -> Iterator[None]:
 
 def _writable(path: Path) -> sqlite3.Connection:
     """The file, made where it is not there; where it cannot be written it can still be read."""
+    if path.is_file() and path.stat().st_size:
+        # A foreign file is not even touched: put into write-ahead mode, it would be another one.
+        _finished(path).close()
+    db = sqlite3.connect(path, timeout=BUSY, isolation_level=None, check_same_thread=False)
     try:
-        return _checked(sqlite3.connect(path, timeout=BUSY, isolation_level=None, check_same_thread=False), path)
+        if path.stat().st_size == 0:
+            _create(db)
+        db.execute("PRAGMA journal_mode = WAL").fetchone()
+        db.execute("PRAGMA synchronous = NORMAL")
+        return _checked(db)
     except sqlite3.OperationalError as error:
+        db.close()
         if getattr(error, "sqlite_errorcode", -1) & 0xFF not in UNWRITABLE or not path.is_file():
             raise
         return _finished(path)
+    except BaseException:
+        db.close()
+        raise
 
 
 def _finished(path: Path) -> sqlite3.Connection:
     source = f"{path.resolve().as_uri()}?mode=ro&immutable=1"
-    return _checked(sqlite3.connect(source, uri=True, isolation_level=None, check_same_thread=False), None)
+    return _checked(sqlite3.connect(source, uri=True, isolation_level=None, check_same_thread=False))
 
 
-def _checked(db: sqlite3.Connection, path: Path | None) -> sqlite3.Connection:
-    """path: of a file that may be written, and is given its tables where it is empty."""
+def _checked(db: sqlite3.Connection) -> sqlite3.Connection:
     try:
         # Text of a damaged row need not be text.
         db.text_factory = lambda data: data.decode(errors="replace")
         db.execute("PRAGMA trusted_schema = OFF")
         db.execute("PRAGMA cell_size_check = ON")
-        if path is not None:
-            if path.stat().st_size == 0:
-                _create(db)
-            db.execute("PRAGMA journal_mode = WAL").fetchone()
-            db.execute("PRAGMA synchronous = NORMAL")
         found = [db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version")]
         if found != [APPLICATION_ID, SCHEMA]:
             raise Foreign("not a file of answers")
