@@ -133,6 +133,11 @@ class Store:
         query = "SELECT key FROM answers WHERE format = ? ORDER BY rowid"
         return tuple(key for (key,) in self._read(lambda db: db.execute(query, (FORMAT,)).fetchall()) or [])
 
+    def labels(self) -> dict[str, int]:
+        """How many answers there are under each label."""
+        query = "SELECT label, count(*) FROM answers WHERE format = ? GROUP BY label"
+        return dict(self._read(lambda db: db.execute(query, (FORMAT,)).fetchall()) or [])
+
     def stats(self) -> StoreStats:
         count = "SELECT count(*) FROM answers"
         entries, used = self._read(lambda db: (db.execute(count).fetchone()[0], _bytes_used(db))) or (0, 0)

@@ -1,0 +1,85 @@
+"""Bundles: some answers of a store in a file of their own, to be carried to another machine.
+
+A bundle is a store's file that is finished: no log beside it, opened read-only by whoever has it. What comes from
+elsewhere is taken row by row, and only rows whose checksum and format are right.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sqlite3
+import tempfile
+from collections.abc import Iterable, Mapping
+from contextlib import closing
+from pathlib import Path
+from typing import NamedTuple
+
+from cache.store import Store
+
+ENDLESS = 2**62  # bytes: what goes into a bundle is chosen, not bounded
+KEY = re.compile("[0-9a-f]{64}")
+
+
+class NotABundle(ValueError):
+    """A file that cannot be read as a bundle."""
+
+
+class Imported(NamedTuple):
+    """taken: answers that are now in the store; refused: damaged, or of another format; no_room: beyond its bound."""
+
+    taken: int
+    refused: int
+    no_room: int
+
+
+def write_bundle(places: Iterable[Store], keys: Iterable[str], facts: Mapping[str, str], path: Path) -> int:
+    """Write the answers under these keys, each from the first place that has it; how many there were.
+
+    The file is there as a whole in the end, in place of an earlier one, or not at all. Raises OSError.
+    """
+    places = tuple(places)
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".rephrase-") as folder:
+        made = Store(Path(folder) / "bundle.sqlite", ENDLESS)
+        count = sum(_copy(key, places, made) for key in keys)
+        for name, value in facts.items():
+            made.remember(name, value)
+        trouble = made.stats().trouble
+        made.close()
+        if trouble:
+            raise OSError(trouble)
+        _finish(made.path)
+        os.replace(made.path, path)
+    return count
+
+
+def read_bundle(path: Path, store: Store) -> Imported:
+    """Take over a bundle's answers, and the facts that the store does not know better. Raises NotABundle, OSError."""
+    bundle = Store(path, 0, read_only=True)
+    held = bundle.stats()
+    if held.trouble:
+        raise NotABundle(f"{path} is no bundle of answers")
+    taken = [key for key in bundle.keys() if KEY.fullmatch(key) and _copy(key, (bundle,), store)]
+    known = store.facts()
+    for name, value in bundle.facts().items():
+        if name not in known:
+            store.remember(name, value)
+    bundle.close()
+    kept = len(set(taken) & set(store.keys()))
+    if kept < len(taken) and (trouble := store.stats().trouble):
+        raise OSError(trouble)
+    return Imported(kept, held.entries - len(taken), len(taken) - kept)
+
+
+def _copy(key: str, places: tuple[Store, ...], into: Store) -> bool:
+    found = next((answer for place in places if (answer := place.get(key)) is not None), None)
+    if found is not None:
+        into.put(key, found.value, found.complete, found.label)
+    return found is not None
+
+
+def _finish(path: Path) -> None:
+    """One file without a log, as small as it can be."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        db.execute("PRAGMA journal_mode = DELETE").fetchone()
+        db.execute("VACUUM")
