@@ -12,12 +12,14 @@ import sqlite3
 import tempfile
 from collections.abc import Iterable, Mapping
 from contextlib import closing
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
 from cache.store import Store
 
 ENDLESS = 2**62  # bytes: what goes into a bundle is chosen, not bounded
+AT_ONCE = 100  # answers in memory, and in one transaction, for which others wait
 KEY = re.compile("[0-9a-f]{64}")
 
 
@@ -38,10 +40,9 @@ def write_bundle(places: Iterable[Store], keys: Iterable[str], facts: Mapping[st
 
     The file is there as a whole in the end, in place of an earlier one, or not at all. Raises OSError.
     """
-    places = tuple(places)
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".rephrase-") as folder:
         made = Store(Path(folder) / "bundle.sqlite", ENDLESS)
-        count = sum(_copy(key, places, made) for key in keys)
+        count = len(_copy(keys, tuple(places), made))
         for name, value in facts.items():
             made.remember(name, value)
         trouble = made.stats().trouble
@@ -59,7 +60,7 @@ def read_bundle(path: Path, store: Store) -> Imported:
     held = bundle.stats()
     if held.trouble:
         raise NotABundle(f"{path} is no bundle of answers")
-    taken = [key for key in bundle.keys() if KEY.fullmatch(key) and _copy(key, (bundle,), store)]
+    taken = _copy(filter(KEY.fullmatch, bundle.keys()), (bundle,), store)
     known = store.facts()
     for name, value in bundle.facts().items():
         if name not in known:
@@ -71,11 +72,15 @@ def read_bundle(path: Path, store: Store) -> Imported:
     return Imported(kept, held.entries - len(taken), len(taken) - kept)
 
 
-def _copy(key: str, places: tuple[Store, ...], into: Store) -> bool:
-    found = next((answer for place in places if (answer := place.get(key)) is not None), None)
-    if found is not None:
-        into.put(key, found.value, found.complete, found.label)
-    return found is not None
+def _copy(keys: Iterable[str], places: tuple[Store, ...], into: Store) -> list[str]:
+    """The keys that were found."""
+    copied, waiting = [], iter(keys)
+    while some := tuple(islice(waiting, AT_ONCE)):
+        found = {key: next((answer for place in places if (answer := place.get(key))), None) for key in some}
+        answers = [(key, answer) for key, answer in found.items() if answer]
+        into.put_all(answers)
+        copied += [key for key, _ in answers]
+    return copied
 
 
 def _finish(path: Path) -> None:

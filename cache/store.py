@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
@@ -93,22 +93,24 @@ class Store:
 
         A value of more than half the bound is not kept, so that one of them cannot push out everything else.
         """
-        size = len(value) + ROW
-        if size > self.limit // 2:
-            return
-        written = checksum(key, int(complete), FORMAT, label, value)
-        row = (key, int(complete), FORMAT, label, written, size, time.time(), value)
+        self.put_all([(key, Stored(value, complete, label))])
+
+    def put_all(self, answers: Iterable[tuple[str, Stored]]) -> None:
+        """The same for many, in one transaction: all of them or none."""
+        rows = [_row(key, answer) for key, answer in answers if len(answer.value) + ROW <= self.limit // 2]
 
         def keep(db: sqlite3.Connection) -> None:
             with self._lock:
                 used, self._used = self._used, {}
             with writing(db):
                 db.executemany(USED, [(when, name, when) for name, when in used.items()])
-                db.execute(PUT, row)
-                _make_room(db, self.limit)
+                for row in rows:
+                    db.execute(PUT, row)
+                    _make_room(db, self.limit)
             _cut_down(db, self.limit)
 
-        self._write(keep)
+        if rows:
+            self._write(keep)
 
     def fact(self, name: str) -> str | None:
         """A fact remembered beside the answers."""
@@ -194,6 +196,13 @@ class Store:
         if line != self._unkept:
             log.warning(line)
         self._unkept = line
+
+
+def _row(key: str, answer: Stored) -> tuple:
+    """In the order of `PUT`."""
+    complete = int(answer.complete)
+    written = checksum(key, complete, FORMAT, answer.label, answer.value)
+    return key, complete, FORMAT, answer.label, written, len(answer.value) + ROW, time.time(), answer.value
 
 
 def _bytes_used(db: sqlite3.Connection) -> int:

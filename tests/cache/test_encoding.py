@@ -17,7 +17,33 @@ from safetensors.numpy import load, save
 
 from cache.encoding import LARGEST, PLAIN, Undecodable, decode, encode
 from cache.questions.catalogue import QUESTIONS
+from cache.service import Service
+from core.experiment import Experiment
+from core.settings import Settings
 
+PATIENCE = 120
+PLAN = {"site": "z", "direction": "instruct_to_base", "positions": "all"}
+MEMBERS = {"members": ((0, 1), (1, 0))}
+OPTIONS: dict[str, dict] = {
+    "overview": {},
+    "attribution": {"direction": "base"},
+    "attention": {"direction": "own"},
+    "pattern": {"layer": 1, "head": 2},
+    "patterns": {"heads": ((0, 1), (1, 0))},
+    "layer_patterns": {"layer": 0},
+    "head": {"layer": 1, "head": 0, "source": "original", "ov_input": "recorded"},
+    "head_scores": {},
+    "head_patches": {"layer": 1, "head": 0},
+    "continuation": {"model": "instruct"},
+    "estimate": {"site": "v", "direction": "base_to_instruct"},
+    "sweep": PLAN | {"positions": 3},
+    "position_map": {"site": "mlp_out", "direction": "base_to_instruct"},
+    "pairs": PLAN | MEMBERS,
+    "head_set": PLAN | MEMBERS,
+    "greedy": PLAN | {"steps": 2},
+    "stored_gap": {},
+    "recomputed": PLAN | MEMBERS,
+}
 LEAVES = {np.ndarray, str, int, float, bool, type(None)}
 
 
@@ -71,6 +97,24 @@ def leaves(kind: Any) -> Iterator[Any]:
             yield from leaves(part)
     else:
         yield kind
+
+
+@pytest.fixture(scope="module")
+def service():
+    service = Service(Settings(store_mb=0))
+    yield service
+    assert service.worker.stop()
+
+
+@pytest.mark.parametrize("question", QUESTIONS)
+def test_every_answer_comes_back_equal_field_by_field(service, question):
+    # Precision is a question where the dtype is below the stored weights'.
+    dtype = "bfloat16" if question in ("stored_gap", "recomputed") else ""
+    job = service.ask(question, Experiment(dtype=dtype, picked=3), "me", **OPTIONS[question])
+    assert job.wait(PATIENCE) and job.error is None, job.error
+    kind = QUESTIONS[question].kind
+    back = decode(encode(job.result, kind), kind)
+    assert same(job.result, back)
 
 
 @pytest.mark.parametrize("question", QUESTIONS)

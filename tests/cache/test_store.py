@@ -9,6 +9,7 @@ import threading
 
 import pytest
 
+from cache import answer_file
 from cache import store as stores
 from cache.store import FACTS, OLDEST, ROW, Store, Stored
 
@@ -97,10 +98,12 @@ def test_a_hit_writes_nothing(store):
 def test_a_hundred_thousand_answers_stay_within_the_bound(tmp_path):
     bound, draw = 2_000_000, random.Random(0)
     store = Store(tmp_path / "answers.sqlite", bound)
-    for n in range(100_000):
-        store.put(f"{n:064x}", draw.randbytes(draw.randrange(64)))
+    for first in range(0, 100_000, 500):
+        numbers = range(first, first + 500)
+        store.put_all((f"{n:064x}", Stored(draw.randbytes(draw.randrange(64)), True)) for n in numbers)
+        assert store.stats().bytes <= bound
     stats = store.stats()
-    assert stats.trouble == "" and 0 < stats.bytes <= bound and stats.entries > 1000
+    assert stats.trouble == "" and stats.entries > 1000
     assert store.keys()[-1] == f"{99_999:064x}" and len(store.keys()) == stats.entries
     assert size_on_disk(store) <= bound
 
@@ -156,7 +159,8 @@ def test_a_finished_file_is_read_and_never_touched(store):
     assert finished.stats().trouble == ""
 
 
-def test_many_threads_read_and_write_at_once(store):
+def test_many_threads_read_and_write_at_once(store, monkeypatch):
+    monkeypatch.setattr(answer_file, "BUSY", 600.0)  # a slow disk is no trouble here
     failures = []
 
     def work(owner: int) -> None:

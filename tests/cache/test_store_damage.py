@@ -69,7 +69,7 @@ def test_a_flipped_byte_in_an_answer_loses_that_answer_alone(path, caplog):
 @pytest.mark.parametrize("where", ["anywhere", "in the header"])
 def test_a_flipped_byte_gives_no_wrong_answer_and_a_store_that_works(path, tmp_path, where):
     data, draw, lost = path.read_bytes(), random.Random(0), []
-    for n in range(100):
+    for n in range(50):
         at = draw.randrange(len(data) if where == "anywhere" else 100)
         copy = tmp_path / str(n) / "answers.sqlite"
         copy.parent.mkdir()
@@ -80,7 +80,7 @@ def test_a_flipped_byte_gives_no_wrong_answer_and_a_store_that_works(path, tmp_p
         assert found(store) == found(opened(copy))
         store.close()
     # Nearly every byte belongs to one answer.
-    assert sum(count <= 1 for count in lost) >= (90 if where == "anywhere" else 0), lost
+    assert sum(count <= 1 for count in lost) >= (45 if where == "anywhere" else 0), lost
 
 
 @pytest.mark.parametrize("length", [0.001, 0.1, 0.5, 0.9, 0.999])
@@ -156,8 +156,8 @@ def test_a_full_disk_is_told_and_what_was_kept_stays(path):
     with store._file.connection() as db:
         before = db.execute("PRAGMA max_page_count").fetchone()[0]
         db.execute("PRAGMA max_page_count = 1")
-    store.put("large", bytes(10**6))
-    assert store.get("large") is None and found(store) == set(VALUES)
+    store.put_all([("small", Stored(b"x", True)), ("large", Stored(bytes(10**6), True))])
+    assert store.get("small") is None and store.get("large") is None and found(store) == set(VALUES)
     assert "full" in store.stats().trouble and "\n" not in store.stats().trouble
     with store._file.connection() as db:
         db.execute(f"PRAGMA max_page_count = {before}")
