@@ -10,7 +10,7 @@ part of the sentence before the original word. A free prompt replaces all of tha
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 
 import regex
@@ -22,6 +22,7 @@ SEAM = "\n\n"  # between the sentence and the begun answer
 HEADER = "Rephrased sentence:"
 DTYPES = ("float32", "bfloat16", "float16", "float64")
 TEMPLATES = ("raw", "chat")
+TEXTS = ("instruction", "sentence", "prompt", "original", "answer")
 MAX_CHARACTERS = 20_000
 
 
@@ -128,7 +129,7 @@ def prompt_text(experiment: Experiment) -> PromptText:
     prefix = sentence[:start].rstrip()
     # The first word of a sentence follows the header, from which a space parts it.
     space = " " if start == 0 or prefix != sentence[:start] else ""
-    opening = f"{experiment.instruction.strip()}: "
+    opening = _opening(experiment)
     turn = f"{opening}{sentence}{SEAM}"
     text = f"{turn}{HEADER} {prefix}".rstrip(" ")
     answer = experiment.answer.strip()
@@ -142,9 +143,23 @@ def prompt_text(experiment: Experiment) -> PromptText:
     )
 
 
-def check(experiment: Experiment) -> None:
-    """Refuse what no tokenizer is needed to refuse."""
-    for name in ("instruction", "sentence", "prompt", "original", "answer"):
+def text_before_answer(experiment: Experiment) -> PromptText:
+    """The prompt before any word is chosen: it ends with the header, whatever original and answer are."""
+    check(experiment, ("instruction", "sentence"))
+    if experiment.is_free:
+        raise InputError("a free prompt has no sentence to rephrase; give instruction and sentence", "prompt")
+    turn = f"{_opening(experiment)}{experiment.sentence.strip()}{SEAM}"
+    return PromptText(turn + HEADER, original="", answer=None, original_end=None, begun=len(turn), literal=True)
+
+
+def _opening(experiment: Experiment) -> str:
+    """The colon is the template's: one that was typed behind the instruction is the same one."""
+    return f"{experiment.instruction.strip().removesuffix(':').rstrip()}: "
+
+
+def check(experiment: Experiment, texts: Sequence[str] = TEXTS) -> None:
+    """Refuse what no tokenizer is needed to refuse. texts: those that are looked at."""
+    for name in texts:
         _check_text(getattr(experiment, name), name)
     if experiment.dtype and experiment.dtype not in DTYPES:
         raise InputError(f"dtype {shorten(experiment.dtype)!r} is unknown; choose {', '.join(DTYPES)}", "dtype")
@@ -162,13 +177,36 @@ def check(experiment: Experiment) -> None:
         raise InputError(f"colon {experiment.colon} is negative; 0 is the first colon of the prompt", "colon")
     required = ("prompt", "original") if experiment.is_free else ("instruction", "sentence", "original")
     for name in required:
-        if not getattr(experiment, name).strip():
+        # An instruction of a colon alone is none.
+        if name in texts and not getattr(experiment, name).strip().removesuffix(":" if name == "instruction" else ""):
             raise InputError(f"the {name} is empty; {_REMEDY[name]}", name)
-    same = experiment.answer.strip().casefold() == experiment.original.strip().casefold()
-    if experiment.answer and same and (not experiment.is_free or experiment.answer == experiment.original):
-        raise InputError(
-            f"the answer {experiment.answer!r} is the original word itself; choose a replacement", "answer"
-        )
+    if "answer" in texts:
+        _check_candidates(experiment)
+
+
+def _check_candidates(experiment: Experiment) -> None:
+    answer, original = experiment.answer, experiment.original
+    same = answer.strip().casefold() == original.strip().casefold()
+    if answer and same and (not experiment.is_free or answer == original):
+        raise InputError(f"the answer {answer!r} is the original word itself; choose a replacement", "answer")
+    if not experiment.is_free:
+        return
+    for name, candidate, other in (("original", original, answer), ("answer", answer, original)):
+        if not _goes_on_the_last_word(experiment.prompt, candidate):
+            continue
+        # Two pieces of a word can be meant; a piece beside a word, or a word that the prompt holds whole, cannot.
+        if not other or other[0].isspace() or occurrences(experiment.prompt, candidate):
+            end, shown = shorten(experiment.prompt.split()[-1], 20), shorten(candidate, 40)
+            raise InputError(
+                f"the {name} {shown!r} would go on the last word of the prompt ({end + shown!r}); begin it with a "
+                f"space: {' ' + shown!r}",
+                name,
+            )
+
+
+def _goes_on_the_last_word(prompt: str, candidate: str) -> bool:
+    """Whether two letters meet, of scripts that part words by spaces: those that know capitals."""
+    return all(c.isalpha() and c.lower() != c.upper() for c in (prompt[-1:], candidate[:1]))
 
 
 _REMEDY = {

@@ -8,12 +8,14 @@ import pytest
 
 from core.experiment import (
     MAX_CHARACTERS,
+    SEAM,
     Experiment,
     InputError,
     choose_word,
     from_query,
     occurrences,
     prompt_text,
+    text_before_answer,
     to_query,
     words,
 )
@@ -47,6 +49,53 @@ def test_candidates_get_the_space_the_original_has():
         assert found.text.endswith("\n\n" + ending)
         assert found.answer == candidate and found.original == candidate.replace("small", original.strip())
         assert found.text[: found.original_end].endswith(original.strip())
+
+
+@pytest.mark.parametrize("typed", ["Rephrase it", "Rephrase it:", " Rephrase it : "])
+def test_a_colon_typed_behind_the_instruction_is_the_templates(typed):
+    experiment = Experiment(instruction=typed)
+    for found in (prompt_text(experiment), text_before_answer(experiment)):
+        assert found.text.startswith("Rephrase it: The quick") and found.begun == len("Rephrase it: ") + 33 + len(SEAM)
+    found = prompt_text(experiment)
+    assert found.text[: found.original_end].endswith(": The quick")
+    assert from_query(to_query(experiment))[0].instruction == typed
+
+
+def test_other_colons_of_an_instruction_stay():
+    assert prompt_text(Experiment(instruction="Task: rephrase::")).text.startswith("Task: rephrase:: The")
+    assert refusal(instruction=" : ").field == "instruction"
+
+
+def test_the_prompt_before_the_answer_ends_with_the_header_whatever_the_candidates_are():
+    stale = Experiment(original="nowhere", answer="\x00", occurrence=7)
+    assert text_before_answer(stale).text + " The" == prompt_text(Experiment()).text
+    with pytest.raises(InputError) as caught:
+        text_before_answer(Experiment(prompt="x"))
+    assert caught.value.field == "prompt"
+
+
+@pytest.mark.parametrize(
+    "field, candidates",
+    [
+        ("original", {"original": "quick"}),
+        ("original", {"original": "quick", "answer": " swift"}),
+        ("original", {"original": "quick", "answer": "swift"}),
+        ("answer", {"original": " quick", "answer": "swift"}),
+        ("answer", {"original": "ly", "answer": "fox"}),
+    ],
+)
+def test_a_bare_word_that_would_go_on_the_last_word_of_a_free_prompt_is_refused_with_the_way_out(field, candidates):
+    error = refusal(prompt="The quick fox. The", **candidates)
+    word = candidates[field]
+    assert error.field == field and f"'The{word}'" in str(error) and f"begin it with a space: ' {word}'" in str(error)
+
+
+@pytest.mark.parametrize(
+    "candidates", [("ck", "et"), (" quick", " swift"), (".", "ly"), (" a", "."), ("狐", "狗"), ("2", "3")]
+)
+def test_pieces_signs_and_words_without_spaces_may_follow_a_free_prompts_last_letter(candidates):
+    original, answer = candidates
+    assert prompt_text(Experiment(prompt="The quick fox. The qui", original=original, answer=answer)).answer == answer
 
 
 def test_a_free_prompt_and_its_candidates_are_taken_exactly():
@@ -200,7 +249,7 @@ def test_other_bad_values_are_named_with_their_field():
 
 def test_in_a_free_prompt_casing_tells_two_candidates_apart():
     assert prompt_text(Experiment(prompt="x", original=" a", answer=" A")).answer == " A"
-    assert prompt_text(Experiment(prompt="x", original=" a", answer="a")).answer == "a"
+    assert prompt_text(Experiment(prompt="x =", original=" a", answer="a")).answer == "a"
 
 
 @pytest.mark.parametrize(

@@ -77,7 +77,7 @@ def test_a_candidate_is_one_token_in_context_where_it_is_two_alone(prefix_space)
 def test_a_candidate_that_merges_with_the_prompt_is_refused_with_both_readings(
     byte_level, text, candidate, was, becomes
 ):
-    error = refusal(byte_level, prompt=text, original=candidate, answer=" dog")
+    error = refusal(byte_level, prompt=text, original=candidate, answer="er")
     assert error.field == "original" and repr(candidate) in str(error)
     assert f"{was} becomes {becomes}" in str(error)
     error = refusal(byte_level, prompt=text, original=".", answer=candidate)
@@ -85,7 +85,7 @@ def test_a_candidate_that_merges_with_the_prompt_is_refused_with_both_readings(
 
 
 def test_merging_is_refused_with_a_prefix_space_too(prefix_space):
-    error = refusal(prefix_space, prompt="The quick", original="ly", answer=" dog")
+    error = refusal(prefix_space, prompt="The quick", original="ly", answer="er")
     assert error.field == "original" and "' quick' becomes ' quickly'" in str(error)
 
 
