@@ -92,14 +92,19 @@ class PromptText:
 
 def words(sentence: str) -> list[str]:
     """The words of a sentence in order, without punctuation: what can be chosen as the original."""
-    return [match.group() for match in _WORD.finditer(sentence)]
+    return [sentence[start:end] for start, end in word_spans(sentence)]
+
+
+def word_spans(sentence: str) -> list[tuple[int, int]]:
+    """(start, end) of each word, in characters."""
+    return [match.span() for match in _WORD.finditer(sentence)]
 
 
 def choose_word(sentence: str, index: int) -> dict[str, str | int]:
     """The fields `original` and `occurrence` that name the sentence's word number `index`, from 0."""
-    match = list(_WORD.finditer(sentence))[index]
-    starts = occurrences(sentence, match.group())
-    return {"original": match.group(), "occurrence": starts.index(match.start()) + 1 if len(starts) > 1 else 0}
+    start, end = word_spans(sentence)[index]
+    starts = occurrences(sentence, sentence[start:end])
+    return {"original": sentence[start:end], "occurrence": starts.index(start) + 1 if len(starts) > 1 else 0}
 
 
 # Marks and joiners belong to the letter before them: vowels of Hebrew and Hindi, accents that stand apart.
