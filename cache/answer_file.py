@@ -7,7 +7,6 @@ their own. A read-only file is taken to be finished: nobody writes to it, and no
 
 from __future__ import annotations
 
-import hashlib
 import os
 import sqlite3
 import time
@@ -17,26 +16,17 @@ from pathlib import Path
 from threading import Lock
 from typing import NamedTuple
 
+from cache.answer_rows import APPLICATION_ID, SCHEMA, TABLES, as_text
+from cache.salvage import salvage
+
 try:
     import fcntl
 except ImportError:  # not on Windows, where an open file cannot be renamed behind somebody's back either
     fcntl = None  # type: ignore[assignment]
 
-APPLICATION_ID = 0x52455048  # "REPH", in the file's header
-SCHEMA = 1
 BUSY = 2.0  # seconds that a write waits for another process's
 IDLE = 4  # connections kept for the next one who asks
 SIDES = ("", "-wal", "-shm")
-
-TABLES = """
-CREATE TABLE answers (key TEXT NOT NULL UNIQUE, complete INTEGER NOT NULL, format INTEGER NOT NULL, label TEXT NOT NULL,
-    checksum BLOB NOT NULL, size INTEGER NOT NULL, used REAL NOT NULL, value BLOB NOT NULL);
-CREATE INDEX answers_by_use ON answers (used);
-CREATE TABLE facts (name TEXT NOT NULL UNIQUE, value TEXT NOT NULL, checksum BLOB NOT NULL);
-"""
-ANSWER, FACT = "key, complete, format, label, checksum, size, used, value", "name, value, checksum"
-KEEP_ANSWER = f"INSERT OR IGNORE INTO answers ({ANSWER}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
-KEEP_FACT = f"INSERT OR IGNORE INTO facts ({FACT}) VALUES (?, ?, ?)"
 # What SQLite says of a file that is not, or no longer, what it should be. A missing table is a plain SQLITE_ERROR.
 DAMAGE = {
     sqlite3.SQLITE_CORRUPT,
@@ -56,15 +46,6 @@ class _Connection(NamedTuple):
     db: sqlite3.Connection
     process: int
     file: tuple[int, int] | None
-
-
-def checksum(*parts: object) -> bytes:
-    """Of everything that a row means; whatever a damaged row holds in place of it."""
-    digest = hashlib.sha256()
-    for part in parts:
-        data = part if isinstance(part, bytes) else repr(part).encode(errors="surrogatepass")
-        digest.update(len(data).to_bytes(8, "little") + data)
-    return digest.digest()
 
 
 @contextmanager
@@ -161,8 +142,9 @@ class AnswerFile:
                 return f"{self.path.name} was replaced meanwhile"
             aside = self._renamed()
             with closing(_writable(self.path)) as db:
-                saved = _salvage(aside, db)
-        return f"{self.path.name} was damaged ({error}): set aside as {aside.name}, {saved} answers taken over"
+                with writing(db):
+                    saved = salvage(aside, db)
+        return f"{self.path.name} was damaged ({error}): set aside as {aside.name}, {saved} rows taken over"
 
     def _renamed(self) -> Path:
         # One is kept to look into; more would be outside every bound.
@@ -223,8 +205,7 @@ def _finished(path: Path) -> sqlite3.Connection:
 
 def _checked(db: sqlite3.Connection) -> sqlite3.Connection:
     try:
-        # Text of a damaged row need not be text.
-        db.text_factory = lambda data: data.decode(errors="replace")
+        db.text_factory = as_text
         db.execute("PRAGMA trusted_schema = OFF")
         db.execute("PRAGMA cell_size_check = ON")
         found = [db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version")]
@@ -245,25 +226,3 @@ def _create(db: sqlite3.Connection) -> None:
             db.execute(statement)
         db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         db.execute(f"PRAGMA user_version = {SCHEMA}")
-
-
-def _salvage(aside: Path, db: sqlite3.Connection) -> int:
-    """Copy intact rows: from the first one to what cannot be read, then from the last one back to it."""
-    copied = 0
-    with closing(sqlite3.connect(aside)) as source, writing(db):
-        source.text_factory = lambda data: data.decode(errors="replace")
-        for order in ("ASC", "DESC"):
-            for table, columns, keep in (("facts", FACT, KEEP_FACT), ("answers", ANSWER, KEEP_ANSWER)):
-                with suppress(sqlite3.Error):
-                    for row in source.execute(f"SELECT {columns} FROM {table} NOT INDEXED ORDER BY rowid {order}"):
-                        copied += db.execute(keep, row).rowcount if intact(*row) else 0
-    return copied
-
-
-def intact(*row: object) -> bool:
-    """Whether a row of answers or of facts, in the order of its columns, is the one that was written."""
-    if len(row) == 3:
-        name, value, written = row
-        return checksum(name, value) == written
-    key, complete, format, label, written, *_, value = row
-    return checksum(key, complete, format, label, value) == written

@@ -17,7 +17,8 @@ from pathlib import Path
 from threading import Lock
 from typing import TypeVar
 
-from cache.answer_file import FACT, AnswerFile, checksum, intact, writing
+from cache.answer_file import AnswerFile, writing
+from cache.answer_rows import FACT, checksum, intact
 from cache.encoding import FORMAT
 
 log = logging.getLogger(__name__)

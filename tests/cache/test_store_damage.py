@@ -79,8 +79,8 @@ def test_a_flipped_byte_gives_no_wrong_answer_and_a_store_that_works(path, tmp_p
         assert store.fact("weights") in ("abc", None) and works(store), at
         assert found(store) == found(opened(copy))
         store.close()
-    # Nearly every byte belongs to one answer.
-    assert sum(count <= 1 for count in lost) >= (45 if where == "anywhere" else 0), lost
+    # Nearly every byte belongs to one answer, or to what is the same in every file.
+    assert sum(count <= 1 for count in lost) >= 45, lost
 
 
 @pytest.mark.parametrize("length", [0.001, 0.1, 0.5, 0.9, 0.999])
