@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NoReturn
 
 from cache.bundles import read_bundle, write_bundle
 from cache.store import Store
@@ -18,7 +19,7 @@ from core.settings import Settings, settings
 
 
 class _Parser(argparse.ArgumentParser):
-    def error(self, message: str):
+    def error(self, message: str) -> NoReturn:
         raise InputError(message, "command line")
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any, get_args, get_origin
 
@@ -26,6 +26,8 @@ PLAIN, COMPRESSED = b"s", b"z"
 WORTH = 0.9  # of its size, at most, is what a compressed answer may take
 LARGEST = 2**30  # bytes of one answer: a few compressed bytes of a foreign bundle must not fill the memory
 _ARRAY, _JSON, _LENGTH = "$array", "answer", 8
+
+Hook = Callable[[Any, Any], Any]  # of cattrs: a value and the type that it shall be
 
 
 class Undecodable(ValueError):
@@ -81,7 +83,8 @@ def _unpacked(data: bytes) -> bytes:
 def _metadata(plain: bytes) -> dict[str, str]:
     """safetensors' own reader gives the metadata of files on disk only."""
     length = int.from_bytes(plain[:_LENGTH], "little")
-    return json.loads(plain[_LENGTH : _LENGTH + length])["__metadata__"]
+    metadata: dict[str, str] = json.loads(plain[_LENGTH : _LENGTH + length])["__metadata__"]
+    return metadata
 
 
 @cache
@@ -98,7 +101,7 @@ def _converter() -> Converter:
     return converter
 
 
-def _strictly(accepted: tuple[type, ...]):
+def _strictly(accepted: tuple[type, ...]) -> Hook:
     """A hook that takes values of these types as they are: cattrs would make an int of "7", a bool of anything."""
 
     def hook(value: Any, kind: Any) -> Any:
@@ -115,11 +118,11 @@ def _is_mapping(kind: Any) -> bool:
     return isinstance(origin, type) and issubclass(origin, Mapping)
 
 
-def _pairs_of(converter: Converter, kind: Any):
+def _pairs_of(converter: Converter, kind: Any) -> Callable[[Any], Any]:
     key, value = get_args(kind)
     return lambda items: [(converter.unstructure(k, key), converter.unstructure(v, value)) for k, v in items.items()]
 
 
-def _dict_of(converter: Converter, kind: Any):
+def _dict_of(converter: Converter, kind: Any) -> Hook:
     key, value = get_args(kind)
     return lambda pairs, _: {converter.structure(k, key): converter.structure(v, value) for k, v in pairs}

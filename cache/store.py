@@ -77,17 +77,20 @@ class Store:
         self._damage = self._unkept = ""
 
     def get(self, key: str) -> Stored | None:
-        found = self._read(lambda db: db.execute(GET, (key,)).fetchone())
-        if found is not None and not intact(*found):
+        row = self._read(lambda db: db.execute(GET, (key,)).fetchone())
+        if row is not None and not intact(*row):
             self._drop(key)
-            found = None
-        hit = found is not None and found[2] == FORMAT
+            row = None
+        found, last = None, 0.0
+        if row is not None and row[2] == FORMAT:
+            _, complete, _, label, _, _, last, value = row
+            found = Stored(value, bool(complete), label)
         with self._lock:
-            self._hits += hit
-            self._misses += not hit
-            if hit and found[6] < time.time() - RECENT:
+            self._hits += found is not None
+            self._misses += found is None
+            if found and last < time.time() - RECENT:
                 self._used[key] = time.time()
-        return Stored(found[7], bool(found[1]), found[3]) if hit else None
+        return found
 
     def put(self, key: str, value: bytes, complete: bool = True, label: str = "") -> None:
         """Returns once it is committed. A complete answer is never replaced by an incomplete one.
@@ -164,7 +167,11 @@ class Store:
         return self._tried(action) if self._reads else None
 
     def _write(self, action: Callable[[sqlite3.Connection], None]) -> None:
-        if self._writes and self._tried(lambda db: (action(db),)):
+        def done(db: sqlite3.Connection) -> bool:
+            action(db)
+            return True
+
+        if self._writes and self._tried(done):
             self._unkept = ""
 
     def _tried(self, action: Callable[[sqlite3.Connection], T]) -> T | None:
@@ -199,7 +206,7 @@ class Store:
         self._unkept = line
 
 
-def _row(key: str, answer: Stored) -> tuple:
+def _row(key: str, answer: Stored) -> tuple[object, ...]:
     """In the order of `PUT`."""
     complete = int(answer.complete)
     written = checksum(key, complete, FORMAT, answer.label, answer.value)
@@ -235,4 +242,4 @@ def _cut_down(db: sqlite3.Connection, limit: int) -> None:
 
 
 def _pragma(db: sqlite3.Connection, name: str) -> int:
-    return db.execute(f"PRAGMA {name}").fetchone()[0]
+    return int(db.execute(f"PRAGMA {name}").fetchone()[0])
