@@ -178,16 +178,16 @@ def _alone(folder: Path) -> Iterator[None]:
 
 def _writable(path: Path) -> sqlite3.Connection:
     """The file, made where it is not there; where it cannot be written it can still be read."""
-    if path.is_file() and path.stat().st_size:
-        # A foreign file is not even touched: put into write-ahead mode, it would be another one.
-        _finished(path).close()
     db = sqlite3.connect(path, timeout=BUSY, isolation_level=None, check_same_thread=False)
     try:
-        if path.stat().st_size == 0:
+        # Its size is no measure: who began it may have been killed before it was whole, which SQLite sees.
+        if db.execute("PRAGMA page_count").fetchone()[0] == 0:
             _create(db)
+        # First of all: a foreign file is not even touched. Put into write-ahead mode, it would be another one.
+        _check(db)
         db.execute("PRAGMA journal_mode = WAL").fetchone()
         db.execute("PRAGMA synchronous = NORMAL")
-        return _checked(db)
+        return db
     except sqlite3.OperationalError as error:
         db.close()
         if getattr(error, "sqlite_errorcode", -1) & 0xFF not in UNWRITABLE or not path.is_file():
@@ -200,21 +200,22 @@ def _writable(path: Path) -> sqlite3.Connection:
 
 def _finished(path: Path) -> sqlite3.Connection:
     source = f"{path.resolve().as_uri()}?mode=ro&immutable=1"
-    return _checked(sqlite3.connect(source, uri=True, isolation_level=None, check_same_thread=False))
-
-
-def _checked(db: sqlite3.Connection) -> sqlite3.Connection:
+    db = sqlite3.connect(source, uri=True, isolation_level=None, check_same_thread=False)
     try:
-        db.text_factory = as_text
-        db.execute("PRAGMA trusted_schema = OFF")
-        db.execute("PRAGMA cell_size_check = ON")
-        found = [db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version")]
-        if found != [APPLICATION_ID, SCHEMA]:
-            raise Foreign("not a file of answers")
+        _check(db)
         return db
     except BaseException:
         db.close()
         raise
+
+
+def _check(db: sqlite3.Connection) -> None:
+    db.text_factory = as_text
+    db.execute("PRAGMA trusted_schema = OFF")
+    db.execute("PRAGMA cell_size_check = ON")
+    found = [db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version")]
+    if found != [APPLICATION_ID, SCHEMA]:
+        raise Foreign("not a file of answers")
 
 
 def _create(db: sqlite3.Connection) -> None:

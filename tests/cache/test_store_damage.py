@@ -103,7 +103,7 @@ def other_database(path: Path) -> None:
 FOREIGN = {
     "text": lambda path: path.write_text("not a database\n" * 500),
     "zeros": lambda path: path.write_bytes(bytes(20_000)),
-    "a short file": lambda path: path.write_bytes(b"x"),
+    "a short file": lambda path: path.write_bytes(b"note"),
     "another program's database": other_database,
 }
 
@@ -117,6 +117,24 @@ def test_a_foreign_file_is_set_aside_as_it_was(tmp_path, kind):
     assert found(store) == set() and works(store)
     assert [each.read_bytes() for each in aside(path)] == [before]
     assert aside(path)[0].name in store.stats().trouble and "\n" not in store.stats().trouble
+
+
+def test_an_empty_file_and_one_that_was_never_finished_are_simply_begun(tmp_path):
+    (tmp_path / "empty.sqlite").touch()
+    begun = sqlite3.connect(tmp_path / "begun.sqlite", isolation_level=None)
+    begun.execute("PRAGMA cache_size = 1")
+    begun.execute("PRAGMA cache_spill = 1")
+    begun.execute("BEGIN")
+    begun.execute("CREATE TABLE answers (key TEXT)")
+    begun.executemany("INSERT INTO answers VALUES (?)", [("x" * 2000,) for _ in range(50)])
+    for each in tmp_path.glob("begun.sqlite*"):  # as they lie there when the process is killed
+        shutil.copy(each, tmp_path / each.name.replace("begun", "killed"))
+    begun.close()
+    assert (tmp_path / "killed.sqlite").stat().st_size and (tmp_path / "killed.sqlite-journal").is_file()
+    for name in ("empty", "killed"):
+        store = opened(tmp_path / f"{name}.sqlite")
+        assert works(store) and store.stats().trouble == ""
+    assert not aside(tmp_path / "any")
 
 
 def test_a_file_foreign_to_a_reader_is_left_where_it_is(tmp_path):
