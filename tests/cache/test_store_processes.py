@@ -23,12 +23,18 @@ def processes():
     return context
 
 
-def killed(processes, path, name: str, draw: random.Random) -> list[str]:
-    """What a writer told before it was killed, some acknowledged answers and a random moment after its start."""
+def writer_of(processes, path, name: str):
+    """A process that writes for ever, and where it tells what it has written."""
     reading, telling = processes.Pipe(duplex=False)
     writer = processes.Process(target=write_for_ever, args=(path, name, telling), daemon=True)
     writer.start()
     telling.close()
+    return writer, reading
+
+
+def killed(processes, path, name: str, draw: random.Random) -> list[str]:
+    """What a writer told before it was killed, some acknowledged answers and a random moment after its start."""
+    writer, reading = writer_of(processes, path, name)
     told = []
     for _ in range(draw.randrange(1, 12)):
         assert reading.poll(PATIENCE)
@@ -56,6 +62,19 @@ def test_a_killed_writer_loses_nothing_it_was_told_is_kept_and_leaves_nothing_wr
     assert set(everything) <= set(store.keys()) and len(store.keys()) <= len(everything) + KILLS
     assert all(store.get(key) == Stored(value_of(key), True) for key in store.keys())
     assert store.stats().trouble == "" and not list(tmp_path.glob("*.damaged-*"))
+
+
+def test_a_file_that_is_being_written_is_opened_by_others(processes, tmp_path):
+    path = tmp_path / "answers.sqlite"
+    writer, reading = writer_of(processes, path, "writer")
+    for _ in range(200):
+        assert reading.poll(PATIENCE)
+        key, store = reading.recv(), Store(path, BOUND)
+        assert store.get(key) == Stored(value_of(key), True) and store.stats().trouble == ""
+        store.close()
+    writer.kill()
+    writer.join()
+    assert not list(tmp_path.glob("*.damaged-*"))
 
 
 def test_two_processes_that_write_one_key_leave_the_whole_answer_of_one(processes, tmp_path):
