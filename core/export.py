@@ -8,8 +8,10 @@ from __future__ import annotations
 import json
 import math
 import os
+import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
@@ -63,31 +65,50 @@ def to_json(description: Mapping, tables: Mapping[str, pd.DataFrame]) -> str:
     )
 
 
-def write_whole(files: Mapping[Path, str]) -> None:
+def write_whole(files: Mapping[Path, str | bytes]) -> None:
     """Write all files or none; a reader of one sees the old one or the whole new one. Links are followed."""
-    staged: dict[Path, str] = {}
+    places = {path.resolve(): content for path, content in files.items()}
+    # A pipe or a device is written to, never replaced.
+    replaced = [path for path in places if path.is_file() or not path.exists()]
+    staged, kept = {}, {}
     try:
-        for path, text in files.items():
-            path = path.resolve()
-            # A pipe or a device is written to, never replaced.
-            if path.is_file() or not path.exists():
-                staged[path] = _stage(path, text)
-        for path, temporary in staged.items():
-            os.replace(temporary, path)
-        for path, text in files.items():
-            if path.resolve() not in staged:
-                path.write_text(text, encoding="utf-8")
+        for path in replaced:
+            staged[path] = _stage(path, places[path])
+            if path.exists():
+                kept[path] = _stage(path, path.read_bytes())
+                shutil.copystat(path, kept[path])
+        with _undone(kept) as done:
+            for path, temporary in staged.items():
+                os.replace(temporary, path)
+                done.append(path)
+            for path in places.keys() - staged.keys():
+                path.write_bytes(_bytes(places[path]))
     finally:
-        for temporary in staged.values():
+        for temporary in (*staged.values(), *kept.values()):
             Path(temporary).unlink(missing_ok=True)
 
 
-def _stage(path: Path, text: str) -> str:
-    """A temporary file beside `path` that holds the text."""
+@contextmanager
+def _undone(kept: Mapping[Path, str]) -> Iterator[list[Path]]:
+    """Where the block fails, each file that it put on the list is again what it was, or gone where it is not `kept`."""
+    done: list[Path] = []
+    try:
+        yield done
+    except BaseException:
+        for path in done:
+            if path in kept:
+                os.replace(kept[path], path)
+            else:
+                path.unlink(missing_ok=True)
+        raise
+
+
+def _stage(path: Path, content: str | bytes) -> str:
+    """A temporary file beside `path` that holds the content."""
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".rephrase-")
     try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
+        with os.fdopen(handle, "wb") as file:
+            file.write(_bytes(content))
         # mkstemp makes private files; an export gets what any new file gets.
         umask = os.umask(0)
         os.umask(umask)
@@ -96,3 +117,7 @@ def _stage(path: Path, text: str) -> str:
         Path(temporary).unlink(missing_ok=True)
         raise
     return temporary
+
+
+def _bytes(content: str | bytes) -> bytes:
+    return content.encode() if isinstance(content, str) else content
