@@ -10,7 +10,7 @@ from dataclasses import dataclass, fields
 from functools import lru_cache
 from pathlib import Path
 
-from core.experiment import DTYPES, Experiment, InputError
+from core.experiment import DTYPES, Experiment, InputError, shorten
 from core.models.places import absolute, is_path, last_part, local_path
 
 REAL, EMBEDDED = "smollm2-rephrase", "tiny"
@@ -89,6 +89,8 @@ def read_pairs(path: Path) -> dict[str, PairSpec]:
         )
     pairs = {}
     for number, entry in enumerate(read.get("pair", []), 1):
+        if not isinstance(entry, dict):
+            raise InputError(f"pair {number} in {path}: {shorten(repr(entry))} is no table; write [[pair]] and its keys below", "pair")
         spec = _spec(entry, f"pair {number} ({entry.get('id', 'without id')}) in {path}", path.parent)
         if spec.id in pairs:
             raise InputError(f"the id {spec.id!r} is given twice in {path}", "pair")
@@ -111,13 +113,25 @@ def _spec(entry: dict, where: str, folder: Path) -> PairSpec:
     if entry.get("quantization") and entry["quantization"] not in QUANTIZATIONS:
         kinds = ", ".join(QUANTIZATIONS)
         raise InputError(f"{where}: quantization {entry['quantization']!r} is not one of {kinds}", "pair")
-    try:
-        entry["shape"] = Shape(**entry["shape"]) if "shape" in entry else None
-    except TypeError as error:
-        raise InputError(f"{where}: shape: {error}", "pair") from None
+    if "shape" in entry:
+        entry["shape"] = _shape(entry["shape"], where)
     for name in ("base", "instruct"):
         entry[name] = absolute(entry[name], folder)
     return PairSpec(**{"title": entry["id"], **entry})
+
+
+def _shape(given: object, where: str) -> Shape:
+    sizes = [field.name for field in fields(Shape) if field.name != "tied"]
+    remedy = f"write {{ {', '.join(f'{name} = …' for name in sizes)}, tied = true or false }}"
+    if not isinstance(given, dict) or given.keys() != {*sizes, "tied"}:
+        raise InputError(f"{where}: shape {shorten(repr(given))} has not the keys of a shape; {remedy}", "pair")
+    for name in sizes:
+        # In Python true is a whole number too.
+        if type(given[name]) is not int or given[name] < 1:
+            raise InputError(f"{where}: shape: {name} = {given[name]!r} is no whole number above 0; {remedy}", "pair")
+    if not isinstance(given["tied"], bool):
+        raise InputError(f"{where}: shape: tied = {given['tied']!r} is neither true nor false; {remedy}", "pair")
+    return Shape(**given)
 
 
 @lru_cache(maxsize=8)

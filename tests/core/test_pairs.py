@@ -14,6 +14,7 @@ PUBLISHED = {
     "olmo-2-1b": 1.48, "olmo-2-7b": 7.3, "mistral-7b-v0.3": 7.25,
 }  # fmt: skip
 OWN = '[[pair]]\nid = "mine"\nbase = "./a"\ninstruct = "org/tuned"\n'
+SHAPE = "shape = { layers = 2, d_model = 4, heads = 2, kv_heads = 1, d_head = 3, d_mlp = 5, vocab = 7, tied = true }\n"
 
 
 @pytest.mark.parametrize("pair", PUBLISHED)
@@ -56,7 +57,14 @@ def test_a_users_file_adds_pairs_and_its_folders_are_relative_to_it(tmp_path):
         (OWN + "dtypes = 'float32'\n", "unknown key 'dtypes'"),
         (OWN + "dtype = 'float8'\n", "'float8'"),
         (OWN + OWN, "given twice"),
-        (OWN + "shape = { layers = 2 }\n", "shape"),
+        (OWN + "shape = { layers = 2 }\n", "pair 1 \\(mine\\).*'layers': 2.*write { layers = …"),
+        (OWN + "shape = '16 layers'\n", "pair 1 \\(mine\\).*'16 layers'.*write { layers = …"),
+        (OWN + SHAPE.replace("layers = 2", "layers = 'two'"), "layers = 'two' is no whole number above 0; write"),
+        (OWN + SHAPE.replace("heads = 2", "heads = 0"), "heads = 0 is no whole number above 0; write"),
+        (OWN + SHAPE.replace("heads = 2", "heads = true"), "heads = True is no whole number above 0; write"),
+        (OWN + SHAPE.replace("true", "'yes'"), "tied = 'yes' is neither true nor false; write"),
+        ("pair = [1]\n", "pair 1 in .*: 1 is no table; write \\[\\[pair\\]\\]"),
+        ("pair = ['tiny']\n", "'tiny' is no table"),
         ("[[pair\n", "cannot be read"),
         ("[pair]\nid = 'x'\n", "\\[\\[pair\\]\\]"),
         (OWN.replace("pair", "pairs"), "'pairs'"),
