@@ -154,11 +154,7 @@ def _config(folder: Path) -> dict:
     if not path.is_file():
         held = ", ".join(sorted(p.name for p in folder.iterdir())[:6]) or "nothing"
         raise InputError(f"the folder {str(folder)!r} holds no config.json (it holds: {held})", "pair")
-    config = read_json(path)
-    if config.get("auto_map"):
-        # Such a model may still be one that transformers knows; its own code is never run.
-        config.pop("auto_map")
-    return config
+    return read_json(path)
 
 
 def _count(folder: Path) -> int:

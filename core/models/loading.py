@@ -59,11 +59,20 @@ class LoadedPair:
         models = {}
         for name, checkpoint in zip(("base", "instruct"), self.checkpoints):
             models[name] = {"model": checkpoint.source, "parameters": checkpoint.parameters, **checkpoint.identity()}
-        libraries = {name: version(name) for name in ("torch", "transformers", "transformer_lens")}
         held = {"dtype": self.dtype, "stored_dtype": self.stored_dtype or None, "device": self.device}
         if self.spec.quantization:
             held["quantization"] = self.spec.quantization
-        return {"pair": self.spec.id, **models, **held, "libraries": libraries}
+        return {"pair": self.spec.id, **models, **held, "libraries": self._libraries()}
+
+    def _libraries(self) -> dict[str, str]:
+        """The versions of what had a part in the numbers."""
+        used = {
+            "peft": any(checkpoint.adapter for checkpoint in self.checkpoints),
+            "gguf": any(checkpoint.file_sha256 for checkpoint in self.checkpoints),
+            "bitsandbytes": bool(self.spec.quantization),
+        }
+        names = ("torch", "transformers", "transformer_lens", *(name for name, is_used in used.items() if is_used))
+        return {name: version(name) for name in names}
 
 
 def find_checkpoints(
@@ -194,7 +203,19 @@ def _read(
     return tuple(models[id(checkpoint)] for checkpoint in checkpoints)
 
 
+def _check_known(checkpoint: Checkpoint) -> None:
+    """Refuse a model that only its own code can load: the loader would ask to have it run."""
+    kind = checkpoint.config.get("model_type")
+    if checkpoint.config.get("auto_map") and kind not in transformers.CONFIG_MAPPING:
+        raise InputError(
+            f"{checkpoint.source!r} is of the kind {kind!r} and needs code of its own, which is never run; "
+            "choose a model of an architecture that transformers has",
+            "pair",
+        )
+
+
 def _load(checkpoint: Checkpoint, dtype: str, device: str, quantization: str) -> transformers.PreTrainedModel:
+    _check_known(checkpoint)
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
     # Loaded here rather than by the bridge: only so can pickles be refused and weights go straight to the device.

@@ -133,6 +133,7 @@ def test_the_manifest_names_the_adapter_and_its_model(tmp_path, base):
     assert manifest["instruct"]["model"] == str(adapter)
     assert manifest["instruct"]["adapter_sha256"] == weights_hash(adapter)
     assert manifest["instruct"]["weights_sha256"] == manifest["base"]["weights_sha256"] == weights_hash(base)
+    assert manifest["libraries"]["peft"] == peft.__version__
 
 
 def test_the_adapters_own_tokenizer_is_taken_where_it_has_one(tmp_path, base):

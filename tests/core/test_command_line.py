@@ -102,6 +102,7 @@ def test_the_checks_hold_the_noise_floor_of_every_site_and_third_beside_the_no_o
 def test_the_manifest_says_what_ran(written):
     manifest = written[0]["manifest"]
     assert len(manifest["base"]["weights_sha256"]) == 64
+    assert set(manifest["libraries"]) == {"torch", "transformers", "transformer_lens"}
     assert manifest["tokens"][manifest["roles"]["original"]["position"]] == " quick"
     assert manifest["roles"]["end"]["position"] == len(manifest["token_ids"]) - 1
     assert manifest["answer"]["id"] != manifest["original"]["id"]

@@ -9,6 +9,7 @@ import shutil
 import sys
 import threading
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 
 import gguf
@@ -117,6 +118,7 @@ def test_a_pair_of_a_file_and_a_folder_is_compared(tmp_path, file):
     assert torch.allclose(found, expected, atol=1e-4)
     assert pair.manifest["base"]["file_sha256"] == dequantized(file, tmp_path / "cache")[1]
     assert "weights_sha256" in pair.manifest["instruct"] and "weights_sha256" not in pair.manifest["base"]
+    assert pair.manifest["libraries"]["gguf"] == version("gguf")
 
 
 def test_a_file_is_dequantized_once(tmp_path, file, monkeypatch):

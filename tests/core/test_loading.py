@@ -1,15 +1,18 @@
-"""Loading leaves a model's tokenizer as its folder has it."""
+"""Loading leaves a model's tokenizer as its folder has it, and never runs a model's own code."""
 
 from __future__ import annotations
 
 import copy
+import json
+import shutil
+from pathlib import Path
 
 import pytest
 import transformers
 
 from core.experiment import Experiment, InputError
 from core.models.loading import load_pair
-from core.models.pairs import PairSpec
+from core.models.pairs import PairSpec, registry
 from core.runs import read_prompt
 
 
@@ -43,3 +46,25 @@ def test_sizes_are_compared_whatever_a_family_calls_them(tokenizer_of, tmp_path)
     spec = PairSpec("own", "own", str(tmp_path / "base"), str(tmp_path / "instruct"))
     with pytest.raises(InputError, match="BASE has 2 layers, INSTRUCT has 3"):
         load_pair(spec, device="cpu")
+
+
+def with_own_code(folder: Path, model_type: str) -> PairSpec:
+    """The tiny pair, INSTRUCT with code of its own, which leaves a file `ran` where it is run."""
+    tiny = registry()["tiny"]
+    own = Path(shutil.copytree(tiny.instruct, folder / "instruct"))
+    (own / "code.py").write_text(f"open({str(folder / 'ran')!r}, 'w')\nclass Config: ...\nclass Model: ...\n")
+    config = json.loads((own / "config.json").read_text())
+    config |= {"model_type": model_type, "auto_map": {"AutoConfig": "code.Config", "AutoModelForCausalLM": "code.Model"}}
+    (own / "config.json").write_text(json.dumps(config))
+    return PairSpec("own", "own", tiny.base, str(own))
+
+
+def test_a_model_with_code_of_its_own_is_loaded_as_the_architecture_that_it_names(tmp_path):
+    pair = load_pair(with_own_code(tmp_path, "llama"), device="cpu")
+    assert type(pair.instruct.original_model) is transformers.LlamaForCausalLM and not (tmp_path / "ran").exists()
+
+
+def test_a_model_that_needs_code_of_its_own_is_refused_and_the_code_never_run(tmp_path):
+    with pytest.raises(InputError, match="code of its own, which is never run") as refused:
+        load_pair(with_own_code(tmp_path, "mine"), device="cpu")
+    assert "trust_remote_code" not in str(refused.value) and not (tmp_path / "ran").exists()
