@@ -23,10 +23,15 @@ from core.prompt import Prompt, neighbours
 TABLES = ("summary", "attribution", "attention", "patching", "checks")
 
 
+def csv_files(folder: Path) -> list[Path]:
+    """Every table's file in a folder."""
+    return [folder / f"{name}.csv" for name in TABLES]
+
+
 def describe(
-    experiment: Experiment, prompt: Prompt, models: Mapping, seconds: Mapping[str, float], patching: Mapping
+    experiment: Experiment, prompt: Prompt, models: Mapping, seconds: Mapping[str, float], **details: Mapping
 ) -> dict:
-    """The parts of the JSON object that are not tables: `experiment` and `manifest`; patching: what was swept, how."""
+    """An export's `experiment` and `manifest`; details: what else the manifest holds."""
     roles = {
         role: None if position is None else {"position": position, "context": neighbours(prompt, position)}
         for role, position in prompt.roles.items()
@@ -39,7 +44,7 @@ def describe(
         "roles": roles,
         "answer": {"token": prompt.answer, "id": prompt.answer_id},
         "original": {"token": prompt.original, "id": prompt.original_id},
-        "patching": dict(patching),
+        **details,
         "seconds": {stage: round(value, 6) for stage, value in seconds.items()},
     }
     return {"experiment": asdict(experiment), "manifest": manifest}

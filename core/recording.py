@@ -6,13 +6,15 @@ model's device, and are the raw bridge's: no weight is folded, no basis centred.
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
 import torch
 from jaxtyping import Float
+from safetensors.torch import save
 from torch import Tensor
 from transformer_lens.model_bridge import TransformerBridge
 
@@ -54,6 +56,14 @@ class Recording:
         """Every token's logit at END before a soft cap, by `core.readout`, formed once for all who ask."""
         with torch.no_grad():
             return readout(self.bridge).logits(self.final_residual[-1])
+
+
+def to_safetensors(recording: Recording, description: Mapping[str, Mapping]) -> bytes:
+    """The activations under their hook names; each part of the description is JSON in the file's metadata."""
+    own = {"device": "cpu", "copy": True, "memory_format": torch.contiguous_format}
+    # The format takes no two names for one memory.
+    tensors = {name: activation.to(**own) for name, activation in recording.activations.items()}
+    return save(tensors, {name: json.dumps(part, ensure_ascii=False) for name, part in description.items()})
 
 
 def record(bridge: TransformerBridge, ids: Iterable[int]) -> Recording:

@@ -90,7 +90,10 @@ def read_pairs(path: Path) -> dict[str, PairSpec]:
     pairs = {}
     for number, entry in enumerate(read.get("pair", []), 1):
         if not isinstance(entry, dict):
-            raise InputError(f"pair {number} in {path}: {shorten(repr(entry))} is no table; write [[pair]] and its keys below", "pair")
+            raise InputError(
+                f"pair {number} in {path}: {shorten(repr(entry))} is no table; write [[pair]] and its keys below",
+                "pair",
+            )
         spec = _spec(entry, f"pair {number} ({entry.get('id', 'without id')}) in {path}", path.parent)
         if spec.id in pairs:
             raise InputError(f"the id {spec.id!r} is given twice in {path}", "pair")

@@ -54,7 +54,10 @@ def with_own_code(folder: Path, model_type: str) -> PairSpec:
     own = Path(shutil.copytree(tiny.instruct, folder / "instruct"))
     (own / "code.py").write_text(f"open({str(folder / 'ran')!r}, 'w')\nclass Config: ...\nclass Model: ...\n")
     config = json.loads((own / "config.json").read_text())
-    config |= {"model_type": model_type, "auto_map": {"AutoConfig": "code.Config", "AutoModelForCausalLM": "code.Model"}}
+    config |= {
+        "model_type": model_type,
+        "auto_map": {"AutoConfig": "code.Config", "AutoModelForCausalLM": "code.Model"},
+    }
     (own / "config.json").write_text(json.dumps(config))
     return PairSpec("own", "own", tiny.base, str(own))
 

@@ -1,0 +1,136 @@
+"""What the command line takes: its flags, the experiment that they spell, and where the results go.
+
+Everything that can be refused before a model is looked for is refused here, as an `InputError`.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import NoReturn
+
+from core.experiment import DEFAULT_INSTRUCTION, DTYPES, TEMPLATES, Experiment, InputError
+from core.export import csv_files
+from core.models.pairs import default_pair
+from core.patching.plan import unit
+from core.results import MODELS
+from core.settings import Settings
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise InputError(message, "command line")
+
+
+def parser() -> argparse.ArgumentParser:
+    """The commands with their flags; bad ones raise `InputError`."""
+    whole = _Parser(
+        prog="python -m core", description="Compare a BASE model with its INSTRUCT fine-tune on one prompt."
+    )
+    commands = whole.add_subparsers(dest="command", required=True, parser_class=_Parser)
+    analyze = commands.add_parser(
+        "analyze", help="run both models and write logit difference, attribution, attention and patching tables"
+    )
+    _add_experiment(analyze)
+    patching = analyze.add_argument_group("patching")
+    patching.add_argument("--sweeps", metavar="SITES", default="", help="sites to sweep, for example z,v")
+    patching.add_argument("--direction", choices=("instruct_to_base", "base_to_instruct"), default="instruct_to_base")
+    patching.add_argument("--positions", metavar="all|end|N", default="all")
+    analyze.add_argument("--json", metavar="FILE", type=Path, required=True)
+    analyze.add_argument(
+        "--csv", metavar="DIR", type=Path, help="also write each table as DIR/<table>.csv, in place of an earlier run's"
+    )
+    record = commands.add_parser("record", help="write one model's activations on the prompt, by their hook names")
+    _add_experiment(record)
+    record.add_argument("--model", choices=MODELS, required=True, help="whose run is written")
+    record.add_argument("--out", metavar="FILE", type=Path, required=True, help="a .safetensors file")
+    return whole
+
+
+def _add_experiment(command: argparse.ArgumentParser) -> None:
+    models = command.add_argument_group("models: a listed pair, or two models")
+    models.add_argument("--pair", metavar="ID", help="id of a listed pair (default: REPHRASE_PAIR, else the app's)")
+    models.add_argument("--base", metavar="PATH", help="hub name, folder or GGUF file of the BASE model")
+    models.add_argument("--instruct", metavar="PATH", help="likewise INSTRUCT, or a LoRA adapter for BASE")
+    prompt = command.add_argument_group("prompt: instruction and sentence, or a free prompt with exact strings")
+    prompt.add_argument("--instruction", metavar="TEXT", help=f"default: {DEFAULT_INSTRUCTION!r}")
+    prompt.add_argument("--sentence", metavar="TEXT")
+    prompt.add_argument("--prompt", metavar="TEXT", help="free prompt; --original and --answer are then exact strings")
+    prompt.add_argument("--original", metavar="WORD", required=True, help="the word to be replaced")
+    prompt.add_argument("--answer", metavar="WORD", help="its replacement (default: INSTRUCT's own suggestion)")
+    prompt.add_argument("--occurrence", metavar="N", type=int, default=0, help="which occurrence of WORD, from 1")
+    prompt.add_argument("--colon", metavar="N", type=int, default=0, help="which colon has the role colon, from 0")
+    prompt.add_argument("--token", metavar="N", type=int, help="position of a token to follow as the role picked")
+    prompt.add_argument(
+        "--template", choices=TEMPLATES, default="raw", help="raw text (default), or INSTRUCT's chat template around it"
+    )
+    command.add_argument(
+        "--dtype", choices=DTYPES, default="", help="default: the pair's own, or on a CPU float32 where it fits"
+    )
+    command.add_argument("--device", default="", help="auto, cpu, cuda, cuda:N or mps (default: REPHRASE_DEVICE)")
+
+
+def experiment_of(args: argparse.Namespace, environment: Settings) -> Experiment:
+    """The experiment that the flags of a command spell."""
+    if empty := [name for name in ("pair", "base", "instruct") if getattr(args, name) == ""]:
+        raise InputError(f"--{empty[0]} is empty; name a model, or leave it out", "pair")
+    if args.pair and (args.base or args.instruct):
+        raise InputError("give --pair, or --base and --instruct, not both", "pair")
+    if args.prompt is not None:
+        if args.sentence is not None or args.instruction is not None:
+            raise InputError("give --prompt, or --instruction and --sentence, not both", "prompt")
+        if not args.prompt.strip():
+            raise InputError("the prompt is empty; type the exact text that both models shall continue", "prompt")
+    elif args.sentence is None:
+        raise InputError("give --sentence TEXT (or a free --prompt TEXT)", "sentence")
+    if args.answer is not None and not (args.answer if args.prompt is not None else args.answer.strip()):
+        raise InputError("the answer is empty; leave --answer out to take INSTRUCT's suggestion", "answer")
+    own = args.base or args.instruct
+    return Experiment(
+        pair="" if own else args.pair or default_pair(environment.pair, pairs_file(environment)),
+        base=args.base or "",
+        instruct=args.instruct or "",
+        instruction=DEFAULT_INSTRUCTION if args.instruction is None else args.instruction,
+        sentence=args.sentence or "",
+        original=args.original,
+        answer=args.answer or "",
+        occurrence=args.occurrence,
+        prompt=args.prompt or "",
+        colon=args.colon,
+        picked=args.token,
+        dtype=args.dtype,
+        template=args.template,
+    )
+
+
+def sites_of(args: argparse.Namespace) -> list[str]:
+    """The sites to sweep, each once."""
+    sites = [site.strip() for site in args.sweeps.split(",") if site.strip()]
+    for site in sites:
+        unit(site)
+    if args.positions not in ("all", "end") and not args.positions.isdecimal():
+        raise InputError(f"the position {args.positions!r} is unknown; choose all, end or a number", "positions")
+    return list(dict.fromkeys(sites))
+
+
+def pairs_file(environment: Settings) -> str:
+    return str(environment.pairs or "")
+
+
+def check_file(path: Path, flag: str) -> None:
+    """Refuse a place where no file can be written."""
+    if not path.parent.is_dir():
+        raise InputError(f"there is no folder {str(path.parent)!r} to write to", flag)
+    if path.is_dir():
+        raise InputError(f"{str(path)!r} is a folder; --{flag} takes a file", flag)
+
+
+def check_targets(json: Path, csv: Path | None) -> None:
+    """Refuse places where the tables cannot be written, or would overwrite each other."""
+    if csv and json.resolve() in {csv.resolve(), *(path.resolve() for path in csv_files(csv))}:
+        raise InputError(f"--json and --csv both name {str(json)!r}; give them different places", "json")
+    check_file(json, "json")
+    if csv and not csv.parent.is_dir():
+        raise InputError(f"there is no folder {str(csv.parent)!r} to write to", "csv")
+    if csv and csv.exists() and not csv.is_dir():
+        raise InputError(f"{str(csv)!r} is a file; --csv takes a folder", "csv")
