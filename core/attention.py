@@ -19,7 +19,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from core.attention_results import Attention, Patterns, table_roles
-from core.attribution import Direction, head_outputs, through_post_norm
+from core.attribution import Projection, head_outputs, through_post_norm
 from core.models.quantized import head_weights
 from core.prompt import Prompt
 from core.readout import Readout, readout, rounding
@@ -31,13 +31,13 @@ _ROW_TOLERANCE = {torch.float64: 1e-5, torch.float32: 1e-5, torch.float16: 2e-3,
 
 
 @torch.no_grad()
-def attend(recordings: tuple[Recording, Recording], prompt: Prompt, direction: Direction = "own") -> Attention:
+def attend(recordings: tuple[Recording, Recording], prompt: Prompt, projection: Projection = "own") -> Attention:
     """Attention of (BASE, INSTRUCT) from END, on a prompt whose answer is set."""
     readouts = tuple(readout(recording.bridge) for recording in recordings)
     weight, value_weighted, written, checks = [], [], [], []
     for m, recording in enumerate(recordings):
-        reader = readouts[m] if direction == "own" else readouts[MODELS.index(direction)]
-        d = scaled_direction(recording, readouts[m], reader, prompt)
+        reader = readouts[m] if projection == "own" else readouts[MODELS.index(projection)]
+        d = scaled_projection(recording, readouts[m], reader, prompt)
         layers = [layer_attention(recording, layer, d) for layer in range(recording.bridge.cfg.n_layers)]
         for found, parts in zip((weight, value_weighted, written), zip(*layers)):
             found.append(_array(torch.stack(parts)))
@@ -48,14 +48,14 @@ def attend(recordings: tuple[Recording, Recording], prompt: Prompt, direction: D
         written=np.stack(written),
         tokens=prompt.tokens,
         roles=table_roles(prompt.roles, prompt.colons),
-        direction=direction,
+        projection=projection,
         checks=tuple(checks),
     )
 
 
-def scaled_direction(recording: Recording, own: Readout, reader: Readout, prompt: Prompt) -> Float[Tensor, " d_model"]:
+def scaled_projection(recording: Recording, own: Readout, reader: Readout, prompt: Prompt) -> Float[Tensor, " d_model"]:
     """d·s: what a component of the recording's residual at END is projected on, in logits of logit_diff."""
-    d = reader.direction(prompt.answer_id, prompt.original_id)
+    d = reader.projection(prompt.answer_id, prompt.original_id)
     # Centring is linear and d is fixed, so it can be done once, on d.
     return own.scale(recording.final_residual[-1]) * (d - d.mean() if own.centred else d)
 

@@ -23,7 +23,7 @@ class Attention:
     value_weighted: A·‖v W_O[h]‖, the length of what END receives from that position (units of the residual stream).
     written: A·(v W_O[h])·d·s, the logits it adds to logit_diff directly; over pos it sums to the head's DLA.
     tokens: the prompt's tokens. roles: role → position, only roles that the prompt has; see `table_roles`.
-    direction: whose unembedding direction `written` is projected on: "own", "base" or "instruct".
+    projection: whose unembedding `written` is projected on: "own", "base" or "instruct".
     """
 
     weight: np.ndarray
@@ -31,7 +31,7 @@ class Attention:
     written: np.ndarray
     tokens: tuple[str, ...]
     roles: Mapping[str, int]
-    direction: str
+    projection: str
     checks: tuple[Check, ...]
 
     @property

@@ -1,9 +1,9 @@
 """Direct logit attribution: each component's additive share of the logit difference at END.
 
-With x the final residual at END, s = 1/rms(x) and d the readout's direction (`core.readout`), a component c that was
+With x the final residual at END, s = 1/rms(x) and d the readout's projection (`core.readout`), a component c that was
 added to the stream contributes s · c·d. A head's c is z_h W_O[h]; in families whose attention output passes a norm
 before it joins the stream (Gemma-2 and -3, OLMo-2) a head's share goes through that norm's recorded scale and weight.
-Positive: towards the answer. The scale is each model's own; the direction may be either model's.
+Positive: towards the answer. The scale is each model's own; the projection may be either model's.
 
 Identities, returned as checks: embed + Σ heads + biases + Σ mlp = logit_diff, and Σ heads + bias = attn_out per layer.
 Not done: no attribution through later layers (that is patching), no folding of norms into weights.
@@ -24,22 +24,22 @@ from core.readout import Readout, readout, rounding
 from core.recording import Recording
 from core.results import MODELS, Attribution, Check
 
-Direction = Literal["own", "base", "instruct"]
+Projection = Literal["own", "base", "instruct"]
 
 
 @torch.no_grad()
-def attribute(recordings: tuple[Recording, Recording], prompt: Prompt, direction: Direction = "own") -> Attribution:
+def attribute(recordings: tuple[Recording, Recording], prompt: Prompt, projection: Projection = "own") -> Attribution:
     """Attribution of (BASE, INSTRUCT) on a prompt whose answer is set, in logits."""
     readouts = tuple(readout(recording.bridge) for recording in recordings)
     parts, checks = [], []
     for m, recording in enumerate(recordings):
-        reader = readouts[m] if direction == "own" else readouts[MODELS.index(direction)]
+        reader = readouts[m] if projection == "own" else readouts[MODELS.index(projection)]
         part = _one_model(recording, prompt, readouts[m], reader)
         parts.append(part)
-        checks += _checks(MODELS[m], part, recording, direction)
+        checks += _checks(MODELS[m], part, recording, projection)
     names = ("embed", "attn", "mlp", "head", "attn_bias", "bias", "scale", "total")
     arrays = {name: np.stack([np.asarray(part[name]) for part in parts]) for name in names}
-    return Attribution(**arrays, direction=direction, checks=tuple(checks))
+    return Attribution(**arrays, projection=projection, checks=tuple(checks))
 
 
 @torch.no_grad()
@@ -70,7 +70,7 @@ def through_post_norm(recording: Recording, layer: int, position: int, x: Float[
 def _one_model(recording: Recording, prompt: Prompt, own: Readout, reader: Readout) -> dict:
     cfg = recording.bridge.cfg
     x = recording.final_residual[-1]
-    d = reader.direction(prompt.answer_id, prompt.original_id)
+    d = reader.projection(prompt.answer_id, prompt.original_id)
     # Centring is linear and d is fixed, so it can be done once, on d.
     d = own.scale(x) * (d - d.mean() if own.centred else d)
     project = lambda component: component.to(own.dtype) @ d  # noqa: E731
@@ -98,12 +98,12 @@ def _attention_bias(recording: Recording, layer: int, project) -> float:
     return 0.0 if b_O is None else float(project(through_post_norm(recording, layer, -1, b_O.to(torch.float64))))
 
 
-def _checks(model: str, part: dict, recording: Recording, direction: str) -> list[Check]:
+def _checks(model: str, part: dict, recording: Recording, projection: str) -> list[Check]:
     total = part["embed"] + part["head"].sum() + part["attn_bias"].sum() + part["mlp"].sum() + part["bias"]
     layers = part["head"].sum(-1) + part["attn_bias"] - part["attn"]
     tolerance = rounding(recording.bridge)
-    own = direction in ("own", model)
-    whole = "logit_diff" if own else f"its residual along {direction.upper()}'s direction"
+    own = projection in ("own", model)
+    whole = "logit_diff" if own else f"its residual along {projection.upper()}'s projection"
     return [
         Check(f"{model}: embed + heads + mlp = {whole}", abs(float(total - part["total"])), tolerance),
         Check(f"{model}: heads of a layer = attn_out", float(np.abs(layers).max()), tolerance),

@@ -57,7 +57,7 @@ class Readout:
         logits = torch.cat(parts, dim=-1)
         return logits if self.b_U is None else logits + self.b_U.to(self.dtype)
 
-    def direction(self, answer: int, original: int) -> Float[Tensor, " d_model"]:
+    def projection(self, answer: int, original: int) -> Float[Tensor, " d_model"]:
         """d: what a component of the scaled residual is projected on."""
         columns = self.W_U[:, [answer, original]].to(self.dtype)
         return self.weight * (columns[:, 0] - columns[:, 1])
@@ -75,7 +75,7 @@ class Readout:
     def logit_diff(self, x: Float[Tensor, "... d_model"], answer: int, original: int) -> Float[Tensor, "..."]:
         """logit[answer] − logit[original] of final residuals, before a soft cap, without the other logits."""
         y = self.centre(x) * self.scale(x)
-        return y @ self.direction(answer, original) + self.bias(answer, original)
+        return y @ self.projection(answer, original) + self.bias(answer, original)
 
     def capped(self, logits: Tensor) -> Tensor:
         """Logits as the model itself gives them."""

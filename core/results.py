@@ -97,8 +97,8 @@ class Attribution:
     attn_bias: (model, layer) the attention output bias (0 where there is none).
     bias: (model,) the final norm's and the unembedding's bias (0 in Llama).
     scale: (model,) 1/rms of the final residual (1/std for a LayerNorm).
-    direction: whose unembedding direction was projected on: "own", "base" or "instruct".
-    total: (model,) the logit difference that the components sum to, read through that direction.
+    projection: whose unembedding was projected on: "own", "base" or "instruct".
+    total: (model,) the logit difference that the components sum to, read through that projection.
     """
 
     embed: np.ndarray
@@ -108,7 +108,7 @@ class Attribution:
     attn_bias: np.ndarray
     bias: np.ndarray
     scale: np.ndarray
-    direction: str
+    projection: str
     total: np.ndarray
     checks: tuple[Check, ...]
 

@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 _scores: WeakKeyDictionary[LoadedPair, HeadScores] = WeakKeyDictionary()
 
 
-def attention(work: Work, direction: str = "own") -> Attention:
+def attention(work: Work, projection: str = "own") -> Attention:
     from core.attention import attend
 
-    return attend(work.runs.recordings, work.runs.prompt, direction)
+    return attend(work.runs.recordings, work.runs.prompt, projection)
 
 
 def pattern(work: Work, layer: int, head: int) -> Patterns:

@@ -60,10 +60,10 @@ def overview(work: Work) -> Overview:
     )
 
 
-def attribution(work: Work, direction: str = "own") -> Attribution:
+def attribution(work: Work, projection: str = "own") -> Attribution:
     from core.attribution import attribute
 
-    return attribute(work.runs.recordings, work.runs.prompt, direction)
+    return attribute(work.runs.recordings, work.runs.prompt, projection)
 
 
 def continuation(work: Work, model: str) -> str:

@@ -17,7 +17,7 @@ from core.head.results import ALONE, TOGETHER, HeadPatches
 from core.patching.gap import Gap
 from core.patching.growing_pass import shape_of
 from core.patching.plan import Direction, set_row
-from core.patching.sweeps import Recordings, gap_of, no_checkpoint, roles, run_plan
+from core.patching.sweeps import Recordings, gap_of, no_checkpoint, recipient_and_donor, run_plan
 from core.prompt import Prompt
 
 
@@ -34,7 +34,7 @@ def patch_head(
 
     checkpoint: may raise to cancel, within a pass too; between: is called after each, with no hook in place.
     """
-    shape = shape_of(roles(recordings, direction)[0])
+    shape = shape_of(recipient_and_donor(recordings, direction)[0])
     group = shape.group_of(head)
     plans = [
         [set_row([(layer, column)], site, (), shape) for site in sites]

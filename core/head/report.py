@@ -12,8 +12,8 @@ from jaxtyping import Float
 from torch import Tensor
 from transformer_lens.model_bridge import TransformerBridge
 
-from core.attention import layer_attention, patterns, scaled_direction
-from core.attribution import Direction, head_outputs
+from core.attention import layer_attention, patterns, scaled_projection
+from core.attribution import Projection, head_outputs
 from core.experiment import InputError
 from core.head.ov_circuit import OvInput, ov_circuit
 from core.head.results import HeadReport, WeightChange
@@ -32,7 +32,7 @@ def examine(
     head: int,
     position: int,
     ov_input: OvInput = "recorded",
-    direction: Direction = "own",
+    projection: Projection = "own",
 ) -> HeadReport:
     """Everything that (BASE, INSTRUCT)'s recordings and weights say about a head; position: the chosen source token."""
     bridges = tuple(recording.bridge for recording in recordings)
@@ -42,15 +42,15 @@ def examine(
     readouts = tuple(readout(bridge) for bridge in bridges)
     rows, checks = [], []
     for m, recording in enumerate(recordings):
-        reader = readouts[m] if direction == "own" else readouts[MODELS.index(direction)]
-        d = scaled_direction(recording, readouts[m], reader, prompt)
+        reader = readouts[m] if projection == "own" else readouts[MODELS.index(projection)]
+        d = scaled_projection(recording, readouts[m], reader, prompt)
         row = torch.stack([part[head] for part in layer_attention(recording, layer, d)])
         rows.append(row.float().cpu().numpy())
         residual = abs(float(row[2].sum() - head_outputs(recording, layer)[head] @ d))
         name = f"{MODELS[m]}: sources of {head_name(layer, head)} = its DLA"
         checks.append(Check(name, residual, rounding(recording.bridge)))
     weight, value_weighted, written = np.moveaxis(np.stack(rows), 1, 0)
-    if ov_input == "recorded" and direction == "own":
+    if ov_input == "recorded" and projection == "own":
         checks += _read_two_ways(bridges, weight * ov.difference, written)
     group = weights.group(head)
     return HeadReport(
@@ -65,7 +65,7 @@ def examine(
         pattern=patterns(recordings, [(layer, head)], prompt).pattern[:, 0],
         ov=ov,
         weights=weights,
-        direction=direction,
+        projection=projection,
         checks=tuple(checks),
     )
 

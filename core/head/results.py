@@ -166,7 +166,7 @@ class HeadReport:
     group: its KV group; group_heads: the query heads that read that group's values, itself included.
     weight, value_weighted, written: (model, pos) from END, as in `core.attention_results.Attention`.
     pattern: (model, query, source) post-softmax. ov: the OV circuit. weights: its layer's change by fine-tuning.
-    direction: whose unembedding direction `written` is projected on.
+    projection: whose unembedding `written` is projected on.
     """
 
     layer: int
@@ -180,7 +180,7 @@ class HeadReport:
     pattern: np.ndarray
     ov: OvCircuit
     weights: WeightChange
-    direction: str
+    projection: str
     checks: tuple[Check, ...]
 
     @property

@@ -73,7 +73,7 @@ def _attends(report: HeadReport, position: int) -> str:
 
 
 def _writes(report: HeadReport, position: int) -> str:
-    along = "the difference" if report.direction == "own" else f"{report.direction.upper()}'s difference"
+    along = "the difference" if report.projection == "own" else f"{report.projection.upper()}'s difference"
     whole, part = report.dla, report.written[:, position]
     return (
         f"writes {_signed(whole[0])} → {_signed(whole[1])} along {along}, "

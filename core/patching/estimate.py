@@ -16,7 +16,7 @@ from core.experiment import InputError
 from core.patching.cells import HOOKS, from_source
 from core.patching.plan import Direction
 from core.patching.results import Estimate
-from core.patching.sweeps import Recordings, gap_of, roles
+from core.patching.sweeps import Recordings, gap_of, recipient_and_donor
 from core.prompt import Prompt
 from core.readout import readout
 from core.recording import Recording
@@ -34,7 +34,7 @@ def estimate(
     unknown = next((site for site in sites if site not in ESTIMATED), None)
     if unknown is not None:
         raise InputError(f"there is no estimate for {unknown!r}; choose of {', '.join(ESTIMATED)}", "site")
-    recipient, donor = roles(recordings, direction)
+    recipient, donor = recipient_and_donor(recordings, direction)
     gap = gap_of(recordings, prompt, direction)
     places = [(site, layer) for site in sites for layer in range(recipient.bridge.cfg.n_layers)]
     gradients = _gradients(recipient, places, (prompt.answer_id, prompt.original_id))

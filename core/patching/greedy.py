@@ -17,7 +17,7 @@ from core.experiment import InputError
 from core.patching.budget import Budget, default_budget
 from core.patching.plan import Direction
 from core.patching.results import Greedy, Sweep
-from core.patching.sweeps import Member, Recordings, no_checkpoint, no_progress, patch_sets, roles, sweep
+from core.patching.sweeps import Member, Recordings, no_checkpoint, no_progress, patch_sets, recipient_and_donor, sweep
 from core.prompt import Prompt
 
 CANDIDATES = 256  # every head of a small model; of a large one, few of the others do anything
@@ -44,7 +44,7 @@ def greedy(
     """
     if steps < 1:
         raise InputError(f"a circuit of {steps} heads cannot be built; choose 1 or more", "steps")
-    budget = budget or default_budget(roles(recordings, direction)[0].bridge)
+    budget = budget or default_budget(recipient_and_donor(recordings, direction)[0].bridge)
     if singles is None:
         singles = sweep(recordings, prompt, site, direction, positions, budget=budget, checkpoint=checkpoint)
     _check_singles(singles, site, direction, positions)

@@ -64,7 +64,7 @@ def sweep(
     checkpoint: Callable[[], None] = no_checkpoint,
 ) -> Sweep:
     """One site at every head, KV group or layer, each in a run of its own. positions: "all", "end" or an index."""
-    recipient, _ = roles(recordings, direction)
+    recipient, _ = recipient_and_donor(recordings, direction)
     shape = shape_of(recipient)
     rows = sweep_rows(site, positions_of(positions, shape), shape)
 
@@ -85,7 +85,7 @@ def position_map(
     checkpoint: Callable[[], None] = no_checkpoint,
 ) -> PositionMap:
     """A whole layer's site at every single position of every layer."""
-    recipient, _ = roles(recordings, direction)
+    recipient, _ = recipient_and_donor(recordings, direction)
     shape = shape_of(recipient)
 
     def result(gap: Gap, logit_diff: np.ndarray) -> PositionMap:
@@ -107,7 +107,7 @@ def patch_sets(
     checkpoint: Callable[[], None] = no_checkpoint,
 ) -> Sets:
     """Any sets of (layer, head) members, each set patched at once; (layer, group) for sites of KV groups."""
-    recipient, _ = roles(recordings, direction)
+    recipient, _ = recipient_and_donor(recordings, direction)
     shape = shape_of(recipient)
     members = tuple(tuple(sorted(set(chosen))) for chosen in sets)
     rows = [set_row(chosen, site, positions_of(positions, shape), shape) for chosen in members]
@@ -131,7 +131,7 @@ def patch_pairs(
     checkpoint: Callable[[], None] = no_checkpoint,
 ) -> Pairs:
     """Every member alone and every pair of them, for example of `Sweep.top(k)`."""
-    recipient, _ = roles(recordings, direction)
+    recipient, _ = recipient_and_donor(recordings, direction)
     shape = shape_of(recipient)
     chosen = list(dict.fromkeys((int(layer), int(head)) for layer, head in members))
     rows = pair_rows(chosen, site, positions_of(positions, shape), shape)
@@ -156,7 +156,7 @@ def run_plan(
     checkpoint: Callable[[], None] = no_checkpoint,
 ):
     """Any plan. `result(gap, logit_diff)` makes of the rows' logit differences, in their order, what is returned."""
-    recipient, donor = roles(recordings, direction)
+    recipient, donor = recipient_and_donor(recordings, direction)
     gap, candidates = gap_of(recordings, prompt, direction), (prompt.answer_id, prompt.original_id)
     layers, rows = recipient.bridge.cfg.n_layers, checked(rows, shape_of(recipient))
     jittered = jittered_rows(rows, layers)
@@ -173,7 +173,7 @@ def run_plan(
     return made(*run_rows(recipient, donor, rows + jittered, candidates, budget, report, checkpoint))
 
 
-def roles(recordings: Recordings, direction: Direction) -> tuple[Recording, Recording]:
+def recipient_and_donor(recordings: Recordings, direction: Direction) -> tuple[Recording, Recording]:
     """(recipient, donor), which must have the same sizes and have read the same tokens."""
     if direction not in DIRECTIONS:
         raise InputError(f"the direction {direction!r} is unknown; choose one of {', '.join(DIRECTIONS)}", "direction")
@@ -191,7 +191,7 @@ def gap_of(recordings: Recordings, prompt: Prompt, direction: Direction) -> Gap:
     """The two plain runs that a patch is measured against."""
     recipient, donor = (
         float(readout(r.bridge).logit_diff(r.final_residual[-1], prompt.answer_id, prompt.original_id))
-        for r in roles(recordings, direction)
+        for r in recipient_and_donor(recordings, direction)
     )
     return Gap(direction, recipient, donor)
 

@@ -11,7 +11,7 @@ from pages.shared.figures import figure
 
 project = parts.controls()
 ask("overview")
-answer = ask("attribution", direction=project)
+answer = ask("attribution", projection=project)
 with figures(answer):
     if answer is None:
         st.info("The first figures appear once both models have run.")

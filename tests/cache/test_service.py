@@ -50,7 +50,7 @@ def test_the_answers_are_those_of_the_core(service, pair):
     assert overview.prompt == runs.prompt
     alone = summarize(runs.recordings, runs.prompt)
     np.testing.assert_array_equal(overview.summary.logit_diff, alone.logit_diff)
-    attribution = result(service.ask("attribution", experiment, "me", direction="instruct"))
+    attribution = result(service.ask("attribution", experiment, "me", projection="instruct"))
     np.testing.assert_array_equal(attribution.head, attribute(runs.recordings, runs.prompt, "instruct").head)
 
 
@@ -70,7 +70,7 @@ def test_ten_sessions_editing_at_once_each_get_the_answer_that_is_computed_alone
                 noun = draw.choice(NOUNS)
                 service.ask("continuation", sentence(noun), owner, model="instruct")
                 diff = result(service.ask("overview", sentence(noun), owner)).summary.logit_diff
-                head = result(service.ask("attribution", sentence(noun), owner, direction="own")).head
+                head = result(service.ask("attribution", sentence(noun), owner, projection="own")).head
                 seen.append(noun)
                 np.testing.assert_array_equal(diff, alone[noun][0])
                 np.testing.assert_array_equal(head, alone[noun][1])

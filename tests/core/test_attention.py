@@ -58,10 +58,10 @@ def test_what_the_source_tokens_write_sums_to_the_heads_attribution(pair, attent
     assert len(sums) == 2 and all(check.holds and check.residual <= 1e-5 for check in sums)
 
 
-@pytest.mark.parametrize("direction", ["base", "instruct"])
-def test_the_direction_may_be_either_models(pair, direction):
-    attention = attend(pair.recordings, pair.prompt, direction)
-    attribution = attribute(pair.recordings, pair.prompt, direction)
+@pytest.mark.parametrize("projection", ["base", "instruct"])
+def test_the_projection_may_be_either_models(pair, projection):
+    attention = attend(pair.recordings, pair.prompt, projection)
+    attribution = attribute(pair.recordings, pair.prompt, projection)
     np.testing.assert_allclose(attention.dla, attribution.head, atol=1e-5)
 
 

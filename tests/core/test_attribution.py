@@ -1,4 +1,4 @@
-"""Direct logit attribution: against TransformerLens' own, its directions and scale, and its tables."""
+"""Direct logit attribution: against TransformerLens' own, its projections and scale, and its tables."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from core.attribution import attribute
 from core.logit_difference import summarize
 from core.results import MODELS
 
-DIRECTIONS = ("own", "base", "instruct")
+PROJECTIONS = ("own", "base", "instruct")
 
 
 @pytest.mark.parametrize("family", ["llama", "qwen3", "mistral", "neox"])
@@ -40,10 +40,10 @@ def test_heads_and_layers_equal_transformer_lens_own(pair_of, booted, family):
         np.testing.assert_allclose(found.embed[m], values["embed"], atol=1e-5)
 
 
-@pytest.mark.parametrize("direction", DIRECTIONS)
-def test_two_recordings_of_one_model_show_no_change(pair_of, direction):
+@pytest.mark.parametrize("projection", PROJECTIONS)
+def test_two_recordings_of_one_model_show_no_change(pair_of, projection):
     pair = pair_of()
-    found = attribute((pair.recordings[1], pair.recordings[1]), pair.prompt, direction)
+    found = attribute((pair.recordings[1], pair.recordings[1]), pair.prompt, projection)
     for name in ("embed", "attn", "mlp", "head", "attn_bias", "bias", "scale", "total"):
         values = getattr(found, name)
         assert np.array_equal(values[0], values[1]), name
@@ -54,8 +54,8 @@ def test_two_recordings_of_one_model_show_no_change(pair_of, direction):
 @pytest.mark.parametrize("family", ["llama", "gemma2"])
 def test_scale_is_one_over_the_residuals_rms(pair_of, family):
     pair = pair_of(family)
-    for direction in DIRECTIONS:
-        found = attribute(pair.recordings, pair.prompt, direction)
+    for projection in PROJECTIONS:
+        found = attribute(pair.recordings, pair.prompt, projection)
         for m, recording in enumerate(pair.recordings):
             x = recording.final_residual[-1].double().numpy()
             np.testing.assert_allclose(found.scale[m], 1 / np.sqrt((x**2).mean() + 1e-6), rtol=1e-5)
@@ -70,7 +70,7 @@ def test_a_layer_norms_scale_is_one_over_the_residuals_deviation(pair_of):
 
 
 @pytest.mark.parametrize("reader", [0, 1], ids=MODELS)
-def test_a_direction_is_read_from_the_model_it_names(pair_of, reader):
+def test_a_projection_is_read_from_the_model_it_names(pair_of, reader):
     pair = pair_of()
     found = attribute(pair.recordings, pair.prompt, MODELS[reader])
     weights = pair.models[reader].state_dict()
@@ -80,19 +80,19 @@ def test_a_direction_is_read_from_the_model_it_names(pair_of, reader):
         for layer in range(2):
             mlp = recording.layer(layer, "hook_mlp_out")[-1].double()
             np.testing.assert_allclose(found.mlp[m, layer], found.scale[m] * float(mlp @ d), atol=1e-5)
-    assert found.direction == MODELS[reader]
+    assert found.projection == MODELS[reader]
 
 
 @pytest.mark.parametrize("family, groups", [("llama", 2), ("neox", 4), ("gemma3", 2)])
-@pytest.mark.parametrize("direction", DIRECTIONS)
-def test_components_sum_to_the_total_along_any_direction(pair_of, family, groups, direction):
+@pytest.mark.parametrize("projection", PROJECTIONS)
+def test_components_sum_to_the_total_along_any_projection(pair_of, family, groups, projection):
     pair = pair_of(family, groups)
-    found = attribute(pair.recordings, pair.prompt, direction)
+    found = attribute(pair.recordings, pair.prompt, projection)
     layers = found.embed + found.attn.sum(1) + found.mlp.sum(1) + found.bias
     np.testing.assert_allclose(layers, found.total, atol=1e-4)
     logit_diff = summarize(pair.recordings, pair.prompt).logit_diff
     for m, name in enumerate(MODELS):
-        assert (abs(found.total[m] - logit_diff[m]) < 1e-4) == (direction in ("own", name))
+        assert (abs(found.total[m] - logit_diff[m]) < 1e-4) == (projection in ("own", name))
 
 
 def test_a_wrong_activation_fails_the_checks(pair_of):
@@ -135,11 +135,11 @@ def test_top_heads_come_by_the_size_of_their_change(pair_of):
         assert row.change == row.instruct - row.base
 
 
-def test_a_check_along_the_other_models_direction_does_not_speak_of_the_logit_difference(pair_of):
+def test_a_check_along_the_other_models_projection_does_not_speak_of_the_logit_difference(pair_of):
     pair = pair_of()
     base, instruct = (
         [check.name for check in attribute(pair.recordings, pair.prompt, "instruct").checks if check.name.startswith(m)]
         for m in ("base", "instruct")
     )
-    assert "logit_diff" not in base[0] and "INSTRUCT's direction" in base[0]
+    assert "logit_diff" not in base[0] and "INSTRUCT's projection" in base[0]
     assert "logit_diff" in instruct[0]

@@ -312,7 +312,7 @@ def report_of(weight, written, above=(50, 50), vocab=101, ov_input="recorded") -
     return HeadReport(
         layer=30, head=31, group=7, group_heads=(28, 29, 30, 31), tokens=ov.tokens, weight=weight,
         value_weighted=weight, written=np.stack([written, 0 * written], axis=1), pattern=np.zeros((2, 2, 2)),
-        ov=ov, weights=weights, direction="own", checks=(),
+        ov=ov, weights=weights, projection="own", checks=(),
     )  # fmt: skip
 
 
