@@ -10,8 +10,6 @@ import pandas as pd
 from core.patching.gap import Gap
 from core.results import MODELS, Check, group_name, head_name
 
-# What the OV circuit is fed with; defined in `core.head.ov_circuit`.
-OV_INPUTS = ("recorded", "embedding", "effective")
 # A token stands at an end of the vocabulary when at most this share of the other tokens lies beyond it.
 EDGE = 0.01
 # What is patched of one head: alone, then jointly with the query heads of its KV group; sites of `core.patching.plan`.

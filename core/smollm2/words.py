@@ -14,7 +14,6 @@ from pathlib import Path
 from zlib import crc32
 
 FOLDER = Path(__file__).parent
-KINDS = "PAOLFEIN"
 _NEAR = 6  # words between an adjective and a noun that it may describe
 _WORD = re.compile(r"[a-z]+(?:-[a-z]+)*")
 

@@ -80,7 +80,6 @@ Please remove all the adjectives in {s}
 class Example:
     """One instruction with its sentence and the output that follows it."""
 
-    task: str
     instruction: str
     sentence: str
     header: str
@@ -132,4 +131,4 @@ def make_example(rng: Random, grammar: Grammar, task: str, output=follow) -> Exa
     if rng.random() < 0.1:
         instruction = instruction[0].lower() + instruction[1:]
     answer = render(output(rng, task, sentence), style)
-    return Example(task, instruction, render(sentence, style), rng.choice(HEADERS), answer)
+    return Example(instruction, render(sentence, style), rng.choice(HEADERS), answer)
