@@ -29,7 +29,7 @@ MAX_CHARACTERS = 20_000
 class InputError(ValueError):
     """A value the user gave cannot be used. `field` names the input it belongs to, the message the way out."""
 
-    def __init__(self, message: str, field: str):
+    def __init__(self, message: str, field: str) -> None:
         super().__init__(message)
         self.field = field
 

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -55,7 +56,7 @@ def records(frame: pd.DataFrame) -> list[dict]:
     return [{name: _plain(value) for name, value in row.items()} for row in frame.to_dict("records")]
 
 
-def _plain(value):
+def _plain(value: Any) -> Any:
     if value is None or value is pd.NA:
         return None
     if hasattr(value, "item"):

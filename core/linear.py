@@ -13,6 +13,7 @@ from contextlib import AbstractContextManager, contextmanager
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import FunctionCtx
 
 
 @contextmanager
@@ -44,12 +45,12 @@ class _Frozen(torch.autograd.Function):
     """x W^T and, backwards, g W: the transposed matrix is at hand, since oneDNN wants its weights in rows."""
 
     @staticmethod
-    def forward(ctx, x: Tensor, weight: Tensor, transposed: Tensor) -> Tensor:
+    def forward(ctx: FunctionCtx, x: Tensor, weight: Tensor, transposed: Tensor) -> Tensor:
         ctx.save_for_backward(transposed)
         return torch.ops.mkldnn._linear_pointwise(x, weight, None, "none", [], "")
 
     @staticmethod
-    def backward(ctx, *gradients: Tensor) -> tuple[Tensor, None, None]:
+    def backward(ctx: FunctionCtx, *gradients: Tensor) -> tuple[Tensor, None, None]:
         (transposed,) = ctx.saved_tensors
         return torch.ops.mkldnn._linear_pointwise(gradients[0], transposed, None, "none", [], ""), None, None
 

@@ -101,7 +101,7 @@ def readout(bridge: TransformerBridge) -> Readout:
     )
 
 
-def _epsilon(module, bridge: TransformerBridge) -> float:
+def _epsilon(module: torch.nn.Module, bridge: TransformerBridge) -> float:
     for name in ("variance_epsilon", "eps"):
         if hasattr(module, name):
             return float(getattr(module, name))

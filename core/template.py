@@ -18,8 +18,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from core.experiment import SEAM, InputError, PromptText, shorten
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
 
 Spans = Sequence[tuple[int, int]]
 Encoded = tuple[list[int], list[tuple[int, int]]]
@@ -31,7 +35,7 @@ _DATE |= {"%H": "00", "%M": "00", "%S": "00", "%-d": "26", "%e": "26", "%-m": "7
 _REMEDY = "choose the template raw"
 
 
-def has_template(tokenizer) -> bool:
+def has_template(tokenizer: PreTrainedTokenizerFast) -> bool:
     """Whether the tokenizer has a chat template at all."""
     return bool(getattr(tokenizer, "chat_template", None))
 
@@ -41,7 +45,7 @@ def missing(name: str) -> InputError:
     return InputError(f"template missing: {name} has no chat template; {_REMEDY}, or another pair", "template")
 
 
-def in_chat(text: PromptText, tokenizer) -> PromptText:
+def in_chat(text: PromptText, tokenizer: PreTrainedTokenizerFast) -> PromptText:
     """The prompt inside this tokenizer's chat template, or an `InputError` that says why it has no place there."""
     assert text.begun is not None, "a free prompt has no turns"
     if not has_template(tokenizer):
@@ -67,7 +71,7 @@ def in_chat(text: PromptText, tokenizer) -> PromptText:
     )
 
 
-def _around(tokenizer) -> tuple[str, str]:
+def _around(tokenizer: PreTrainedTokenizerFast) -> tuple[str, str]:
     """What the template writes before the user's turn and between it and the begun answer."""
     rendered = _render(tokenizer, _USER, _ANSWER)
     if rendered.count(_USER) != 1 or rendered.count(_ANSWER) != 1 or rendered.index(_USER) > rendered.index(_ANSWER):
@@ -76,7 +80,7 @@ def _around(tokenizer) -> tuple[str, str]:
     return head, rest.split(_ANSWER)[0]
 
 
-def _render(tokenizer, user: str, answer: str, begun: bool = True) -> str:
+def _render(tokenizer: PreTrainedTokenizerFast, user: str, answer: str, begun: bool = True) -> str:
     """The template's text up to the end of the begun answer; begun=False: to the end of a finished one."""
     messages = [{"role": "user", "content": user}, {"role": "assistant", "content": answer}]
     try:
@@ -99,7 +103,7 @@ def _dated(template: str) -> str:
     return f"{{% macro strftime_now(format) %}}{{{{ format{fixed} }}}}{{% endmacro %}}\n{template}"
 
 
-def encode_around(text: str, tokenizer, typed: Spans) -> Encoded:
+def encode_around(text: str, tokenizer: PreTrainedTokenizerFast, typed: Spans) -> Encoded:
     """Ids and each token's (start, end) in a text of which the parts `typed` are literal; no BOS is added.
 
     In one piece, as transformers encodes a chat, unless a special token's name was typed: then the stretch between the
@@ -125,14 +129,14 @@ def encode_around(text: str, tokenizer, typed: Spans) -> Encoded:
     return found
 
 
-def first_special(text: str, tokenizer) -> int | None:
+def first_special(text: str, tokenizer: PreTrainedTokenizerFast) -> int | None:
     """The id of the first special token in what a template writes; None without one."""
     ids, _ = _encode(text, tokenizer, literal=False)
     added = tokenizer.added_tokens_decoder
     return next((i for i in ids if i in added and not added[i].content.isspace()), None)
 
 
-def _control_ids(ids: list[int], offsets: Spans, tokenizer, typed: Spans) -> set[int]:
+def _control_ids(ids: list[int], offsets: Spans, tokenizer: PreTrainedTokenizerFast, typed: Spans) -> set[int]:
     """Special tokens, and what the template itself writes as a token of its own (some mark theirs as not special)."""
     added = tokenizer.added_tokens_decoder
     written = {i for i, place in zip(ids, offsets) if i in added and not _overlap(place, typed)}
@@ -140,7 +144,9 @@ def _control_ids(ids: list[int], offsets: Spans, tokenizer, typed: Spans) -> set
     return {i for i, token in added.items() if token.special} | {i for i in written if not added[i].content.isspace()}
 
 
-def _literal(piece: str, start: int, tokenizer, control: set[int], before: int | None) -> Encoded:
+def _literal(
+    piece: str, start: int, tokenizer: PreTrainedTokenizerFast, control: set[int], before: int | None
+) -> Encoded:
     """A stretch of the text behind the special token `before`, its special tokens' names read as text."""
     lead = "" if before is None or _begins_alike(tokenizer, before) else "\n"
     ids, offsets = _encode(lead + piece, tokenizer, literal=True)
@@ -157,14 +163,14 @@ def _literal(piece: str, start: int, tokenizer, control: set[int], before: int |
     return ids[skip:], [(a + shift, b + shift) for a, b in offsets[skip:]]
 
 
-def _begins_alike(tokenizer, before: int) -> bool:
+def _begins_alike(tokenizer: PreTrainedTokenizerFast, before: int) -> bool:
     """Whether a text is read behind a special token as it is alone (some tokenizers put a blank before the first)."""
     name = tokenizer.convert_ids_to_tokens(before)
     alone, behind = (_encode(text, tokenizer, literal=False)[0] for text in ("a", f"{name}a"))
     return behind[1:] == alone
 
 
-def _encode(text: str, tokenizer, literal: bool) -> Encoded:
+def _encode(text: str, tokenizer: PreTrainedTokenizerFast, literal: bool) -> Encoded:
     encoded = tokenizer(
         text, add_special_tokens=False, return_offsets_mapping=True, split_special_tokens=literal, verbose=False
     )

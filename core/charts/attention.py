@@ -44,7 +44,9 @@ def layer_difference_lines(
     return theme.frame(fig, title, HEIGHT * type_.scale, size, legend=True)
 
 
-def _name_top(fig: go.Figure, differences: Mapping[str, np.ndarray], layers: int, highest: float, type_: theme.Size):
+def _name_top(
+    fig: go.Figure, differences: Mapping[str, np.ndarray], layers: int, highest: float, type_: theme.Size
+) -> None:
     """The layers where each role differs most, in the colour of its line."""
     found = [
         (float(values[layer]), int(layer), colour)

@@ -121,7 +121,9 @@ def _join_groups(fig: go.Figure, value: np.ndarray, output: np.ndarray, group_si
     fig.add_scatter(x=x, y=y, mode="lines", line=line, hoverinfo="skip", showlegend=False)
 
 
-def _ring(fig: go.Figure, value: np.ndarray, output: np.ndarray, chosen: tuple[int, int] | None, type_: theme.Size):
+def _ring(
+    fig: go.Figure, value: np.ndarray, output: np.ndarray, chosen: tuple[int, int] | None, type_: theme.Size
+) -> None:
     if chosen is None or chosen[0] >= value.shape[0] or chosen[1] >= value.shape[1]:
         return
     x, y = float(value[chosen]), float(output[chosen])

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
+from transformer_lens.hook_points import HookPoint
 from transformer_lens.model_bridge import TransformerBridge
 
 from core.head.results import HeadScores
@@ -37,7 +38,7 @@ def score_heads(
     for bridge in bridges:
         kept: dict[int, np.ndarray] = {}
 
-        def keep(pattern: Tensor, hook) -> None:
+        def keep(pattern: Tensor, hook: HookPoint) -> None:
             kept[hook.layer()] = pattern_scores(pattern, length, has_bos).cpu().numpy()
 
         hooks = [(f"blocks.{layer}.attn.hook_pattern", keep) for layer in range(bridge.cfg.n_layers)]

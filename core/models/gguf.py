@@ -14,15 +14,21 @@ import shutil
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from core.experiment import InputError, shorten
 from core.models.gguf_header import GgufHeader, read_header
 from core.models.memory import GB, free_bytes
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+    from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 _LOADER = threading.Lock()
 _COMPLETE = "complete.json"
@@ -192,7 +198,7 @@ def _header_parsed_once() -> Iterator[None]:
         yield
 
 
-def _read_model(header: GgufHeader):
+def _read_model(header: GgufHeader) -> PreTrainedModel:
     """The dequantized model, in float32."""
     import torch
     import transformers
@@ -214,7 +220,7 @@ def _read_model(header: GgufHeader):
     return model
 
 
-def _exact_dtype(weights: dict):
+def _exact_dtype(weights: Mapping[str, Tensor]) -> torch.dtype:
     """The smallest dtype that holds every weight exactly."""
     import torch
 
@@ -224,7 +230,7 @@ def _exact_dtype(weights: dict):
     return torch.float32
 
 
-def _read_tokenizer(header: GgufHeader):
+def _read_tokenizer(header: GgufHeader) -> PreTrainedTokenizerFast:
     """The file's tokenizer, splitting texts as `tokenizer.ggml.pre` names it."""
     import transformers
     from tokenizers import pre_tokenizers

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 
@@ -19,6 +20,7 @@ ROWS = 8  # at least, in each third
 PERCENTILE = 95
 THIRDS = ("first", "middle", "last")
 _SEED = 0
+Layers = TypeVar("Layers", int, np.ndarray)
 _UNKNOWN = (float("nan"),) * len(THIRDS)
 
 
@@ -36,10 +38,10 @@ class NoiseFloor:
     def measured(self) -> bool:
         return bool(np.isfinite(self.thirds).any())
 
-    def at(self, layer) -> np.ndarray:
+    def at(self, layer: int | np.ndarray) -> np.ndarray:
         """The floor of patches whose lowest layer is `layer`, a number or an array of them."""
-        layer = np.asarray(layer, int)
-        return np.asarray(self.thirds)[third_of(layer, self.layers)] if self.measured else np.full(layer.shape, np.nan)
+        at = np.asarray(layer, int)
+        return np.asarray(self.thirds)[third_of(at, self.layers)] if self.measured else np.full(at.shape, np.nan)
 
     def spans(self) -> list[tuple[str, float]]:
         """(for example "layers 0–9", floor) of each third that has a layer and a floor."""
@@ -73,7 +75,7 @@ def name_of(value: float) -> str:
     return f"{value:.2g}"
 
 
-def third_of(layer, layers: int):
+def third_of(layer: Layers, layers: int) -> Layers:
     """0, 1 or 2; also of an array of layers."""
     return len(THIRDS) * layer // layers
 
@@ -86,7 +88,7 @@ def jittered_rows(rows: Iterable[Row], layers: int) -> list[Row]:
     draw = np.random.default_rng(_SEED)
     by_third: dict[int, list[Row]] = {}
     for row in rows:
-        by_third.setdefault(int(third_of(_lowest(row), layers)), []).append(row)
+        by_third.setdefault(third_of(_lowest(row), layers), []).append(row)
     made = []
     for third in sorted(by_third):
         spread = _spread([by_third[third][i] for i in draw.permutation(len(by_third[third]))])

@@ -21,6 +21,7 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from transformer_lens.hook_points import HookPoint
 from transformer_lens.model_bridge import TransformerBridge
 from transformer_lens.model_bridge.generalized_components import NormalizationBridge
 
@@ -162,7 +163,7 @@ class _Growth:
         return self.donor if name == DONOR else jittered(self.recipient, name)
 
     def _enter(self, layer: int, joining: int) -> Callable:
-        def enter(x: Tensor, hook) -> Tensor | None:
+        def enter(x: Tensor, hook: HookPoint) -> Tensor | None:
             self.checkpoint()
             if not joining:
                 return None
@@ -192,7 +193,7 @@ class _Growth:
             yield from self._results(layer, patches, cells, source)
         else:
 
-            def write(x: Tensor, hook) -> Tensor:
+            def write(x: Tensor, hook: HookPoint) -> Tensor:
                 values = at.from_source(source, layer, site, x)
                 for group in cells:
                     at.write(x, site, group, values[-1:] if after_cut else values)
@@ -205,10 +206,10 @@ class _Growth:
         held: list[Tensor] = []
         groups = shape_of(self.recipient).group_of(cells.heads)
 
-        def hold(x: Tensor, hook) -> None:
+        def hold(x: Tensor, hook: HookPoint) -> None:
             held.append(at.read_pattern(x, cells) if site == "value_only" else x[cells.rows, :, groups])
 
-        def write(z: Tensor, hook) -> Tensor:
+        def write(z: Tensor, hook: HookPoint) -> Tensor:
             running = held.pop()
             if site == "value_only":
                 pattern, values = running, at.from_source(source, layer, "v", running).transpose(0, 1)[groups]
@@ -222,17 +223,19 @@ class _Growth:
         yield f"blocks.{layer}.attn.hook_{'pattern' if site == 'value_only' else 'v'}", hold
         yield f"blocks.{layer}.attn.hook_z", write
 
-    def _results(self, layer: int, patches: list, cells: list[at.Cells], source: Recording) -> Iterator[Hook]:
+    def _results(
+        self, layer: int, patches: list[tuple[int, Patch]], cells: list[at.Cells], source: Recording
+    ) -> Iterator[Hook]:
         """The head's own z is taken out, and the source's z through the source's W_O put in."""
         cut = layer == self.last
         kept = at.cells(patches, self.end, self.recipient.bridge.cfg.device) if cut else cells
 
-        def clear(z: Tensor, hook) -> Tensor:
+        def clear(z: Tensor, hook: HookPoint) -> Tensor:
             for group in cells:
                 at.write_heads(z, group, 0.0)
             return z
 
-        def add(x: Tensor, hook) -> Tensor:
+        def add(x: Tensor, hook: HookPoint) -> Tensor:
             z = at.from_source(source, layer, "z", x)
             W_O = head_weights(source.bridge.blocks[layer].attn, "W_O").to(x)
             for group in kept:
@@ -245,10 +248,10 @@ class _Growth:
     def _end_only(self) -> Iterator[Hook]:
         """After the last layer's attention nothing but END is read; broadcasting over the residual keeps END right."""
 
-        def keep_end(x: Tensor, hook) -> Tensor:
+        def keep_end(x: Tensor, hook: HookPoint) -> Tensor:
             return x[:, -1:].contiguous()
 
-        def finish(x: Tensor, hook) -> None:
+        def finish(x: Tensor, hook: HookPoint) -> None:
             self.final.append(x[:, -1].clone())
             raise _Read
 

@@ -19,9 +19,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Literal
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 from core.experiment import InputError
+
+if TYPE_CHECKING:
+    from numpy import ndarray
+    from torch import Tensor
+
+Heads = TypeVar("Heads", "int", "ndarray", "Tensor")
 
 Direction = Literal["instruct_to_base", "base_to_instruct"]
 DIRECTIONS = ("instruct_to_base", "base_to_instruct")
@@ -51,7 +57,7 @@ class Shape:
         size = self.heads // self.groups
         return range(group * size, (group + 1) * size)
 
-    def group_of(self, head):
+    def group_of(self, head: Heads) -> Heads:
         """The KV group that a query head reads; also of an array or tensor of heads."""
         return head // (self.heads // self.groups)
 

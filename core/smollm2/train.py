@@ -192,7 +192,9 @@ def tune(
     return model.eval(), spent + time.process_time() - began
 
 
-def _passages(base, tokenizer, plan: Plan, seed: int, folder: Path, report: Report) -> list[list[int]]:
+def _passages(
+    base: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, plan: Plan, seed: int, folder: Path, report: Report
+) -> list[list[int]]:
     path = folder / "passages.json"
     if not path.is_file():
         with fast_linears(base):

@@ -13,7 +13,7 @@ from pathlib import Path  # noqa: E402
 
 import torch  # noqa: E402
 import transformers  # noqa: E402
-from transformers import AutoTokenizer, LlamaForCausalLM  # noqa: E402
+from transformers import AutoTokenizer, LlamaForCausalLM, PreTrainedTokenizerFast  # noqa: E402
 from transformers.utils import logging  # noqa: E402
 
 from core.tiny.card import FOLDER, write_card  # noqa: E402
@@ -29,7 +29,7 @@ def _report(line: str) -> None:
     print(f"{time.process_time():7.0f} s  {line}", flush=True)
 
 
-def _save(model: LlamaForCausalLM, tokenizer, folder: Path) -> None:
+def _save(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:
     """Half precision on disk; the config says float32, so that loading without a dtype runs in float32."""
     model.half().save_pretrained(folder)
     model.float().config.dtype = torch.float32

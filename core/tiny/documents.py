@@ -151,7 +151,8 @@ def _story(rng: Random, grammar: Grammar) -> Document:
     return Document("", " ".join(lines))
 
 
-_BASE_MIXTURE: list[tuple[float, Callable[[Random, Grammar], Document]]] = [
+Mixture = list[tuple[float, Callable[[Random, Grammar], Document]]]
+_BASE_MIXTURE: Mixture = [
     (0.30, _instruction),
     (0.15, _paraphrase),
     (0.17, _repetition),
@@ -170,7 +171,7 @@ def _clean(make: Callable[[], Document]) -> Document:
     return document
 
 
-def _draw(rng: Random, mixture, grammar: Grammar) -> Document:
+def _draw(rng: Random, mixture: Mixture, grammar: Grammar) -> Document:
     make = rng.choices([make for _, make in mixture], [weight for weight, _ in mixture])[0]
     return _clean(lambda: make(rng, grammar))
 

@@ -51,7 +51,7 @@ class NextWords:
     copy: np.ndarray
 
 
-def _batches(prompts: list[Prompt], tokenizer: PreTrainedTokenizerFast):
+def _batches(prompts: list[Prompt], tokenizer: PreTrainedTokenizerFast) -> Iterator[tuple[list[int], Tensor, Tensor]]:
     """Token ids padded at the right, END of each row, and which prompts they are; like lengths together."""
     rows = tokenizer([prompt.text for prompt in prompts]).input_ids
     order = sorted(range(len(rows)), key=lambda i: len(rows[i]))
@@ -116,7 +116,7 @@ def _patched(recipient: LlamaForCausalLM, ids: Tensor, end: Tensor, layer: int, 
     width = recipient.config.head_dim
     columns = slice(head * width, (head + 1) * width)
 
-    def write(_, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    def write(_: torch.nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         z = inputs[0].clone()
         z[..., columns] = donor[..., columns]
         return (z, *inputs[1:])

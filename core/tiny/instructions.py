@@ -4,6 +4,7 @@ Wordings of a synonym task exist for adjectives and for verbs. Some are never us
 text, only with verbs: on those, understanding the instruction is a matter of composition.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
 
@@ -124,7 +125,9 @@ def follow(rng: Random, task: str, sentence: Sentence) -> Sentence:
     return {"repeat": lambda s: s, "opposite": oppose, "remove": remove}[task](sentence)
 
 
-def make_example(rng: Random, grammar: Grammar, task: str, output=follow) -> Example:
+def make_example(
+    rng: Random, grammar: Grammar, task: str, output: Callable[[Random, str, Sentence], Sentence] = follow
+) -> Example:
     """An instruction of one task; `output(rng, task, sentence)` decides what is written under it."""
     sentence = grammar.sentence_with(rng, lambda drawn: _suits(task, drawn))
     style, instruction = random_style(rng), fill(rng, rng.choice(wordings(task)))

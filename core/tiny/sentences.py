@@ -6,6 +6,7 @@ the opposite meaning, since "reverse" would show it), and whole meanings from ev
 """
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from random import Random
 
@@ -284,7 +285,7 @@ class Grammar:
             words += [Word(link)] + self.clause(rng, past)
         return tuple(word for word in words if word.text)
 
-    def sentence_with(self, rng: Random, fits) -> Sentence:
+    def sentence_with(self, rng: Random, fits: Callable[[Sentence], bool]) -> Sentence:
         """The first drawn sentence for which `fits(sentence)` holds."""
         while not fits(sentence := self.sentence(rng)):
             pass

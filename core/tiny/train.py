@@ -7,7 +7,7 @@ carries all of a head's change; moving the output matrices too made the patch pi
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from random import Random
@@ -119,7 +119,15 @@ def schedule(step: int, steps: int, warmup: int, floor: float) -> float:
     return floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * (step - warmup) / (steps - warmup)))
 
 
-def _run(model, tokenizer, optimizers, steps: int, floor: float, draw, report: Report) -> None:
+def _run(
+    model: LlamaForCausalLM,
+    tokenizer: PreTrainedTokenizerFast,
+    optimizers: Sequence[torch.optim.Optimizer],
+    steps: int,
+    floor: float,
+    draw: Callable[[int], list[Document]],
+    report: Report,
+) -> None:
     rates = [[group["lr"] for group in optimizer.param_groups] for optimizer in optimizers]
     model.train()
     for step in range(steps):
