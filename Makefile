@@ -5,11 +5,12 @@ VENV = .venv
 BIN = $(VENV)/bin
 ARGS =
 
-.PHONY: help app test bench bench-gpu models setup-test chromium
+.PHONY: help app check test bench bench-gpu models setup-test chromium
 
 help:
 	@echo "make app        start the explorer on http://localhost:8501"
-	@echo "make test       run every test, in a real browser too      (ARGS='tests/core -x' narrows it)"
+	@echo "make check      lint, format and types: ruff and mypy"
+	@echo "make test       check, and every test, in a real browser too   (ARGS='tests/core -x' narrows it)"
 	@echo "make bench      measure the figures of the README's table  (ARGS=… is passed on)"
 	@echo "make bench-gpu  measure a random pair of 8B on a GPU       (prints one JSON and a table)"
 	@echo "make models     fetch the real pair's weights now          (app and test try it themselves)"
@@ -17,6 +18,11 @@ help:
 app: $(VENV)/app.stamp
 	@.ci/models "$(VENV)"
 	$(BIN)/python -m streamlit run app.py $(ARGS)
+
+check: $(VENV)/test.stamp
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
 
 test: setup-test
 	@.ci/models "$(VENV)"

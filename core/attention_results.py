@@ -37,7 +37,8 @@ class Attention:
     @property
     def dla(self) -> np.ndarray:
         """(model, layer, head) each head's direct logit attribution at END, in logits."""
-        return self.written.sum(-1)
+        total: np.ndarray = self.written.sum(-1)
+        return total
 
     @property
     def first(self) -> np.ndarray:
@@ -55,7 +56,8 @@ class Attention:
     def change(self, source: str | int) -> np.ndarray:
         """(layer, head) A_INSTRUCT − A_BASE."""
         base, instruct = self.at(source)
-        return instruct - base
+        change: np.ndarray = instruct - base
+        return change
 
     def to_frame(self, measure: str = "weight") -> pd.DataFrame:
         """The table `attention`: model, role, layer, head, value (A). One row per role that the prompt has.
@@ -186,7 +188,7 @@ def _word(token: str) -> str:
     return token.strip() or token.replace("\n", "⏎")
 
 
-def _tidy(like: np.ndarray, axes: dict[str, Sequence | None], values: dict[str, np.ndarray]) -> pd.DataFrame:
+def _tidy(like: np.ndarray, axes: Mapping[str, Sequence[str] | None], values: dict[str, np.ndarray]) -> pd.DataFrame:
     """One row per element of arrays of one shape; an axis is named by its labels, or counted from 0."""
     index = np.indices(like.shape).reshape(like.ndim, -1)
     columns = {

@@ -10,14 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
+from typing import Any, TypeGuard
 
 import torch
 from torch import Tensor, nn
-from torch.autograd.function import FunctionCtx
 
 
 @contextmanager
-def replaced(forwards: Mapping[nn.Module, Callable]) -> Iterator[None]:
+def replaced(forwards: Mapping[nn.Module, Callable[..., object]]) -> Iterator[None]:
     """Within it these modules run the functions given in place of their own forward; their hooks stay as they are."""
     try:
         for module, forward in forwards.items():
@@ -37,7 +37,8 @@ def fast_linears(model: nn.Module) -> AbstractContextManager[None]:
 
 def frozen_linears(model: nn.Module) -> AbstractContextManager[None]:
     """Within it plain linear layers whose weights are not trained multiply through oneDNN, gradients of inputs too."""
-    layers = [m for m in model.modules() if _is_plain(m) and m.bias is None and not m.weight.requires_grad]
+    plain = [module for module in model.modules() if _is_plain(module)]
+    layers = [layer for layer in plain if layer.bias is None and not layer.weight.requires_grad]
     return replaced({layer: _frozen(layer) for layer in layers} if _available() else {})
 
 
@@ -45,32 +46,28 @@ class _Frozen(torch.autograd.Function):
     """x W^T and, backwards, g W: the transposed matrix is at hand, since oneDNN wants its weights in rows."""
 
     @staticmethod
-    def forward(ctx: FunctionCtx, x: Tensor, weight: Tensor, transposed: Tensor) -> Tensor:
+    def forward(ctx: Any, x: Tensor, weight: Tensor, transposed: Tensor) -> Tensor:
         ctx.save_for_backward(transposed)
-        return torch.ops.mkldnn._linear_pointwise(x, weight, None, "none", [], "")
+        return _pointwise(x, weight, None)
 
     @staticmethod
-    def backward(ctx: FunctionCtx, *gradients: Tensor) -> tuple[Tensor, None, None]:
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
         (transposed,) = ctx.saved_tensors
-        return torch.ops.mkldnn._linear_pointwise(gradients[0], transposed, None, "none", [], ""), None, None
+        return _pointwise(gradients[0], transposed, None), None, None
 
 
 def _frozen(layer: nn.Linear) -> Callable[[Tensor], Tensor]:
     weight = layer.weight.detach()
     transposed = weight.T.contiguous()
-    return lambda x: _Frozen.apply(x, weight, transposed)
+    return lambda x: _Frozen.apply(x, weight, transposed)  # type: ignore[no-untyped-call]
 
 
 def _available() -> bool:
-    return (
-        torch.backends.mkl.is_available()
-        and torch.backends.mkldnn.is_available()
-        and torch.backends.mkldnn.enabled
-        and hasattr(torch.ops.mkldnn, "_linear_pointwise")
-    )
+    libraries = torch.backends.mkl.is_available() and torch.backends.mkldnn.is_available()
+    return bool(libraries and torch.backends.mkldnn.enabled and hasattr(torch.ops.mkldnn, "_linear_pointwise"))
 
 
-def _is_plain(module: nn.Module) -> bool:
+def _is_plain(module: nn.Module) -> TypeGuard[nn.Linear]:
     """A float32 layer of torch's own on the CPU: no subclass, which may hold its weights in a form of its own."""
     if type(module) is not nn.Linear or "forward" in vars(module):
         return False
@@ -78,4 +75,9 @@ def _is_plain(module: nn.Module) -> bool:
 
 
 def _through_onednn(layer: nn.Linear) -> Callable[[Tensor], Tensor]:
-    return lambda x: torch.ops.mkldnn._linear_pointwise(x, layer.weight, layer.bias, "none", [], "")
+    return lambda x: _pointwise(x, layer.weight, layer.bias)
+
+
+def _pointwise(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    product: Tensor = torch.ops.mkldnn._linear_pointwise(x, weight, bias, "none", [], "")
+    return product

@@ -113,7 +113,7 @@ class Attribution:
     checks: tuple[Check, ...]
 
     def to_frame(self) -> pd.DataFrame:
-        rows = []
+        rows: list[tuple[object, ...]] = []
         for m, model in enumerate(MODELS):
             rows.append((model, "embed", None, None, self.embed[m]))
             for layer in range(self.attn.shape[1]):
@@ -136,7 +136,7 @@ class Attribution:
         return pd.DataFrame(rows, columns=["name", "layer", "head", "base", "instruct", "change"])
 
 
-def _nullable(rows: list[tuple], columns: list[str]) -> pd.DataFrame:
+def _nullable(rows: list[tuple[object, ...]], columns: list[str]) -> pd.DataFrame:
     frame = pd.DataFrame(rows, columns=columns)
     for name in ("layer", "head"):
         if name in frame:

@@ -85,13 +85,14 @@ def _render(tokenizer: PreTrainedTokenizerFast, user: str, answer: str, begun: b
     messages = [{"role": "user", "content": user}, {"role": "assistant", "content": answer}]
     try:
         template = _dated(tokenizer.get_chat_template())
-        return tokenizer.apply_chat_template(
+        text: str = tokenizer.apply_chat_template(
             messages, chat_template=template, tokenize=False, continue_final_message=begun
         )
     except Exception as error:  # a template raises what it likes
         raise InputError(
             f"INSTRUCT's chat template refuses the prompt: {shorten(str(error), 120)}; {_REMEDY}", "template"
         ) from error
+    return text
 
 
 def _dated(template: str) -> str:

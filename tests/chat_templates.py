@@ -47,9 +47,7 @@ ENDS = dict(chatml="<|im_end|>", default_system="<|im_end|>", llama3="<|eot_id|>
 ENDS |= dict(gemma="<end_of_turn>", mistral="</s>")
 NAMES = tuple(TEMPLATES)
 # For the embedded pair's tokenizer, with tokens that it has.
-TINY = (
-    "{% for message in messages %}{{ '<|begin_of_text|>' + message['content'] + '<|end_of_text|>\n' }}{% endfor %}"
-)
+TINY = "{% for message in messages %}{{ '<|begin_of_text|>' + message['content'] + '<|end_of_text|>\n' }}{% endfor %}"
 
 
 def chatting(

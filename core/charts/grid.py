@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import plotly.graph_objects as go
+from plotly.basedatatypes import BaseTraceType
 from plotly.subplots import make_subplots
 
 from core.charts import theme
@@ -96,13 +97,13 @@ def _masks(panel: Panel) -> dict[str, np.ndarray]:
     return {PENDING_TEXT: pending, FAINT_TEXT: faint, ESTIMATE_TEXT: estimated}
 
 
-def _layers(panel: Panel, height: float) -> list:
+def _layers(panel: Panel, height: float) -> list[BaseTraceType]:
     """The coloured cells, grey ones for what has no colour, and marks on what is pending or an estimate."""
     masks = _masks(panel)
     gap = 1 if height >= 14 else 0
     values = np.where(masks[PENDING_TEXT] | masks[FAINT_TEXT], np.nan, panel.values.astype(float))
     common = {"xgap": gap, "ygap": gap, "hoverinfo": "skip"}
-    layers: list = [go.Heatmap(z=_absent(values), coloraxis="coloraxis", **common)]
+    layers: list[BaseTraceType] = [go.Heatmap(z=_absent(values), coloraxis="coloraxis", **common)]
     for name, colour in ((PENDING_TEXT, theme.PENDING), (FAINT_TEXT, theme.FAINT)):
         if masks[name].any():
             z = _absent(np.where(masks[name], 1.0, np.nan))
@@ -119,10 +120,12 @@ def _layers(panel: Panel, height: float) -> list:
 
 def _absent(values: np.ndarray) -> np.ndarray:
     # Plotly walks lists item by item in Python: arrays of objects are taken whole, and still written as plain JSON.
-    return np.where(np.isnan(values), None, values.astype(object))
+    cells = values.astype(object)
+    cells[np.isnan(values)] = None
+    return cells
 
 
-def _mark(name: str, size: float) -> dict:
+def _mark(name: str, size: float) -> dict[str, Any]:
     if name == ESTIMATE_TEXT:
         return {"symbol": "circle", "size": max(size / 2, 2.5), "color": theme.MUTED}
     if name == PENDING_TEXT:

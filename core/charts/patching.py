@@ -47,7 +47,7 @@ def value_output_scatter(
     named = [(int(layers[n]), int(heads[n])) for n in far]
     _join_groups(fig, value, output, group_size, {*named, *([chosen] if chosen else [])})
     hover = [
-        f"<b>{head_name(layer, head)}</b><br>{escape(value_name)}: {with_unit(a, unit)}<br>"
+        f"<b>{head_name(int(layer), int(head))}</b><br>{escape(value_name)}: {with_unit(a, unit)}<br>"
         f"output patch: {with_unit(b, unit)}{_remark(noise)}"
         for layer, head, a, b, noise in zip(layers, heads, x, y, grey)
     ]
@@ -81,7 +81,12 @@ def _remark(noise: bool) -> str:
 
 
 def _points(
-    x: np.ndarray, y: np.ndarray, hover: list[str], type_: theme.Size, customdata: list | None, grey: np.ndarray
+    x: np.ndarray,
+    y: np.ndarray,
+    hover: list[str],
+    type_: theme.Size,
+    customdata: list[list[int]] | None,
+    grey: np.ndarray,
 ) -> go.Scatter:
     """Points; grey and open where they are no more than noise."""
     many = len(x) > 200
@@ -104,7 +109,9 @@ def _square(x: np.ndarray, y: np.ndarray) -> list[float]:
     return [low - room, high + room]
 
 
-def _join_groups(fig: go.Figure, value: np.ndarray, output: np.ndarray, group_size: int, named: set) -> None:
+def _join_groups(
+    fig: go.Figure, value: np.ndarray, output: np.ndarray, group_size: int, named: set[tuple[int, int]]
+) -> None:
     """A line through the members of each group, in the order of their heads."""
     if group_size < 2:
         return
@@ -114,9 +121,9 @@ def _join_groups(fig: go.Figure, value: np.ndarray, output: np.ndarray, group_si
     x: list[float | None] = []
     y: list[float | None] = []
     for layer, group in keys:
-        for line, source in ((x, value), (y, output)):
+        for ends, source in ((x, value), (y, output)):
             members = source[layer, group * group_size : (group + 1) * group_size]
-            line += [None if np.isnan(v) else float(v) for v in members] + [None]
+            ends += [None if np.isnan(v) else float(v) for v in members] + [None]
     line = {"color": theme.LINE, "width": 1}
     fig.add_scatter(x=x, y=y, mode="lines", line=line, hoverinfo="skip", showlegend=False)
 

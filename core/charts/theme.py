@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import plotly.graph_objects as go
 
@@ -121,7 +121,7 @@ def headings(fig: go.Figure, titles: list[str], size: SizeName) -> None:
         )  # fmt: skip
 
 
-def colour_bar(unit: str, size: SizeName) -> dict:
+def colour_bar(unit: str, size: SizeName) -> dict[str, Any]:
     """The one colour bar of a figure, as tall as its panels."""
     type_ = SIZES[size]
     return {

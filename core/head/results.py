@@ -63,7 +63,8 @@ class OvCircuit:
     def kinds(self, position: int | None = None) -> tuple[str, str]:
         """(model,) "copying" | "suppressing" | "neither": whether the token lies in its own outermost 1%."""
         at = self.position if position is None else position
-        return tuple(_kind(self.above[m, at], self.below[m, at], self.vocab) for m in range(len(MODELS)))
+        base, instruct = (_kind(self.above[m, at], self.below[m, at], self.vocab) for m in range(len(MODELS)))
+        return base, instruct
 
     def counts(self) -> dict[str, np.ndarray]:
         """(model,) how many of the prompt's positions it would copy, suppress, or neither; special ones left out."""
@@ -188,7 +189,8 @@ class HeadReport:
     @property
     def dla(self) -> np.ndarray:
         """(model,) direct logit attribution at END, in logits."""
-        return self.written.sum(-1)
+        total: np.ndarray = self.written.sum(-1)
+        return total
 
     def to_frame(self) -> pd.DataFrame:
         """By source token: model, position, token, attention, value_weighted, written."""

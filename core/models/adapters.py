@@ -16,6 +16,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from core.experiment import InputError, shorten
 from core.models.places import last_part
@@ -99,7 +100,12 @@ def read_adapter(folder: Path, source: str) -> Adapter:
 
 
 def check_fits(
-    adapter: Adapter, base: str, folder: Path, file_sha256: str, config: dict, shapes: Mapping[str, tuple[int, ...]]
+    adapter: Adapter,
+    base: str,
+    folder: Path,
+    file_sha256: str,
+    config: dict[str, Any],
+    shapes: Mapping[str, tuple[int, ...]],
 ) -> None:
     """Refuse an adapter of another model. base: the model's name; folder: its files; shapes: of its weights by name."""
     if not _is_named(adapter, base, folder, file_sha256, config):
@@ -137,7 +143,7 @@ def _weights(folder: Path, source: str) -> Path:
     raise InputError(f"the adapter {source!r} holds no {WEIGHTS}; only safetensors are loaded{hint}", "pair")
 
 
-def _check_plain(config: dict, source: str) -> None:
+def _check_plain(config: dict[str, Any], source: str) -> None:
     if config.get("peft_type") != "LORA":
         kind = shorten(str(config.get("peft_type")))
         raise InputError(f"{source!r} is an adapter of the kind {kind}; only LoRA adapters can be merged", "pair")
@@ -164,15 +170,15 @@ def _check_plain(config: dict, source: str) -> None:
         ) from None
 
 
-def _stated_rank(config: dict, module: str) -> int:
+def _stated_rank(config: dict[str, Any], module: str) -> int:
     """r, or the rank that the config's pattern gives this module, matched as PEFT does."""
     for pattern, rank in (config.get("rank_pattern") or {}).items():
         if re.match(rf"(.*\.)?({pattern})$", module):
-            return rank
-    return config["r"]
+            return int(rank)
+    return int(config["r"])
 
 
-def _is_named(adapter: Adapter, base: str, folder: Path, file_sha256: str, config: dict) -> bool:
+def _is_named(adapter: Adapter, base: str, folder: Path, file_sha256: str, config: dict[str, Any]) -> bool:
     if not (adapter.trained_on or adapter.base_sha256):
         return True
     names = {base, str(folder), str(config.get("_name_or_path", "")), str(config.get("_model_name_or_path", ""))}

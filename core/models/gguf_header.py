@@ -12,6 +12,7 @@ import struct
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
+from typing import Any
 
 from core.experiment import InputError, shorten
 
@@ -29,7 +30,7 @@ class GgufHeader:
     """metadata: key → number, text, or for a list its length. tensors: name → shape. size: bytes of the whole file."""
 
     path: Path
-    metadata: dict
+    metadata: dict[str, Any]
     tensors: dict[str, tuple[int, ...]]
     size: int
 
@@ -69,7 +70,7 @@ def _parse(path: Path, data: mmap.mmap) -> tuple[GgufHeader, int]:
     version, n_tensors, n_entries = struct.unpack_from("<IQQ", data, 4)
     if version not in _VERSIONS:
         raise InputError(f"{str(path)!r} is GGUF version {version}; versions 2 and 3 can be read", "pair")
-    metadata: dict = {}
+    metadata: dict[str, Any] = {}
     at = 24
     for _ in range(n_entries):
         key, at = _text(data, at)
@@ -133,7 +134,7 @@ def _bytes(path: Path, name: str, kind: int, elements: int) -> int:
     return elements // block * size
 
 
-def _count(path: Path, metadata: dict, key: str, default: int) -> int:
+def _count(path: Path, metadata: dict[str, Any], key: str, default: int) -> int:
     found = metadata.get(key, default)
     if not isinstance(found, int):
         raise InputError(f"{str(path)!r} is damaged in its header: {key} is no number; fetch it again", "pair")

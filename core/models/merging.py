@@ -89,7 +89,8 @@ def _stored(folder: Path, name: str, loaded: torch.Tensor) -> torch.Tensor:
     for path in weight_files(folder):
         with safe_open(path, "pt") as file:
             if name in file.keys():
-                return file.get_tensor(name).to(loaded.device)
+                stored: torch.Tensor = file.get_tensor(name)
+                return stored.to(loaded.device)
     return loaded
 
 

@@ -7,6 +7,7 @@ it first. Embedding, unembedding and norms are never quantized.
 from __future__ import annotations
 
 from importlib.util import find_spec
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -20,15 +21,18 @@ _LAYERS = {"W_Q": "q", "W_K": "k", "W_V": "v", "W_O": "o"}
 
 def head_weights(attention: torch.nn.Module, name: str) -> Float[Tensor, "head d_in d_out"]:
     """W_Q, W_K, W_V or W_O of a bridge's attention block, one matrix a head or KV group: x @ W[head] is its output."""
-    layer = getattr(getattr(attention, _LAYERS[name], None), "original_component", None)
+    layer: Any = getattr(getattr(attention, _LAYERS[name], None), "original_component", None)
     if type(getattr(layer, "weight", None)).__name__ not in _HELD_PACKED:
-        return getattr(attention, name)
+        plain: Tensor = getattr(attention, name)
+        return plain
     from peft.utils.integrations import dequantize_bnb_weight
 
-    weight = dequantize_bnb_weight(layer.weight, state=getattr(layer, "state", None))
+    weight: Tensor = dequantize_bnb_weight(layer.weight, state=getattr(layer, "state", None))
     # A linear layer computes x Wᵀ.
-    heads = (-1, attention.config.d_head)
-    return weight.T.unflatten(0, heads) if name == "W_O" else weight.T.unflatten(1, heads).movedim(1, 0)
+    config: Any = attention.config
+    heads = (-1, config.d_head)
+    by_head: Tensor = weight.T.unflatten(0, heads) if name == "W_O" else weight.T.unflatten(1, heads).movedim(1, 0)
+    return by_head
 
 
 def check_quantizable(title: str, quantization: str, device: str) -> None:

@@ -6,6 +6,7 @@ import hashlib
 import json
 import struct
 from pathlib import Path
+from typing import Any
 
 from core.experiment import InputError, shorten
 
@@ -20,7 +21,7 @@ def weights_hash(folder: Path) -> str:
     return digest.hexdigest()
 
 
-def read_json(path: Path) -> dict:
+def read_json(path: Path) -> dict[str, Any]:
     """The JSON object in a file, or an `InputError` that names the file."""
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
@@ -62,7 +63,7 @@ def shapes_in(path: Path) -> dict[str, tuple[int, ...]]:
     return {name: tuple(tensor["shape"]) for name, tensor in header(path).items()}
 
 
-def header(path: Path) -> dict[str, dict]:
+def header(path: Path) -> dict[str, dict[str, Any]]:
     """The tensors of one safetensors file by name, with dtype, shape and data_offsets; it must fit the file's size."""
     size = path.stat().st_size
     with path.open("rb") as file:

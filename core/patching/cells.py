@@ -19,6 +19,7 @@ from core.recording import Recording
 
 HOOKS = {site: f"attn.hook_{site}" for site in ("z", "q", "k", "v", "pattern")}
 HOOKS |= {site: f"hook_{site}" for site in LAYER_SITES}
+_Place = tuple[int, int | None, int | None]  # row, head, position
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,13 +33,20 @@ class Cells:
     heads: Tensor | None
     positions: Tensor | None
 
+    @property
+    def of_heads(self) -> Tensor:
+        """`heads` of a site that has them."""
+        assert self.heads is not None, "a whole layer's site has no heads"
+        return self.heads
+
 
 def cells(patches: Iterable[tuple[int, Patch]], positions_kept: int | None, device: torch.device) -> list[Cells]:
     """(row, patch) pairs of one site as at most two groups: those of all positions, those of single ones.
 
     positions_kept: None, or the END of an activation of which only END is left, now at position 0.
     """
-    everywhere, places = [], []
+    everywhere: list[_Place] = []
+    places: list[_Place] = []
     for row, patch in patches:
         for head in patch.heads or (None,):
             if not patch.positions:
@@ -50,9 +58,13 @@ def cells(patches: Iterable[tuple[int, Patch]], positions_kept: int | None, devi
     return [_cells(group, device) for group in (everywhere, places) if group]
 
 
-def _cells(group: list[tuple[int, int | None, int | None]], device: torch.device) -> Cells:
-    columns = zip(*group)
-    return Cells(*(None if c[0] is None else torch.tensor(c, device=device) for c in columns))
+def _cells(group: list[_Place], device: torch.device) -> Cells:
+    rows, heads, positions = zip(*group)
+    return Cells(torch.tensor(rows, device=device), _column(heads, device), _column(positions, device))
+
+
+def _column(numbers: tuple[int | None, ...], device: torch.device) -> Tensor | None:
+    return None if numbers[0] is None else torch.tensor(numbers, device=device)
 
 
 def by_place(rows: Iterable[tuple[int, tuple[Patch, ...]]]) -> dict[tuple[int, str], list[tuple[int, Patch]]]:
@@ -117,7 +129,7 @@ def add_results(
     W_O: Float[Tensor, "head d_head d_model"],
 ) -> None:
     """Add each cell's z W_O[head], both the source's, to its row; a row has a head and position at most once."""
-    for head in c.heads.unique():
+    for head in c.of_heads.unique():
         mine = c.heads == head
         result = (z[:, head] @ W_O[head]).to(x)
         if c.positions is None:

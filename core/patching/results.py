@@ -36,7 +36,8 @@ class _Scored:
     def within_noise(self) -> np.ndarray:
         """The cells whose effect is no larger than their noise floor."""
         with np.errstate(invalid="ignore"):
-            return np.abs(self.effect) <= self.noise_floor
+            within: np.ndarray = np.abs(self.effect) <= self.noise_floor
+        return within
 
     @property
     def effect(self) -> np.ndarray:
@@ -49,7 +50,8 @@ class _Scored:
     @property
     def towards_donor(self) -> np.ndarray:
         """The effect, counted in the donor's direction: what a ranking goes by, with or without scores."""
-        return self.effect * np.sign(self.gap.donor - self.gap.recipient)
+        towards: np.ndarray = self.effect * np.sign(self.gap.donor - self.gap.recipient)
+        return towards
 
     def _columns(self) -> dict[str, np.ndarray]:
         """What every table says of a cell, in the order of the cells."""
@@ -175,7 +177,8 @@ class Pairs(_Scored):
     @property
     def layer(self) -> np.ndarray:
         layers = np.array([layer for layer, _ in self.members], int)
-        return np.minimum.outer(layers, layers)
+        lower: np.ndarray = np.minimum.outer(layers, layers)
+        return lower
 
     @property
     def interaction(self) -> np.ndarray:
@@ -193,14 +196,15 @@ class Pairs(_Scored):
         squares = self.noise_floor**2
         single = np.diag(squares)
         with np.errstate(invalid="ignore"):
-            return np.abs(self.interaction) <= np.sqrt(squares + single[:, None] + single[None, :])
+            within: np.ndarray = np.abs(self.interaction) <= np.sqrt(squares + single[:, None] + single[None, :])
+        return within
 
     def to_frame(self) -> pd.DataFrame:
         a, b = np.triu_indices(len(self.members))
         names = [_set_name((member,), self.site) for member in self.members]
         names_of = ("logit_diff", "effect", "score", "interaction", "score_interaction", "noise_floor")
         columns = {name: getattr(self, name) for name in names_of}
-        frame = {"direction": self.gap.direction, "site": self.site}
+        frame: dict[str, object] = {"direction": self.gap.direction, "site": self.site}
         frame |= {"a": [names[i] for i in a], "b": [names[i] for i in b]}
         return pd.DataFrame(frame | {name: values[a, b] for name, values in columns.items()})
 
@@ -290,5 +294,8 @@ def _interaction(values: np.ndarray) -> np.ndarray:
 
 
 def _set_name(members: tuple[tuple[int, int], ...], site: str) -> str:
-    name = {"group": group_name, "head": head_name}.get(unit(site), lambda layer, _: f"L{layer}")
+    kind = unit(site)
+    if kind == "layer":
+        return " + ".join(f"L{layer}" for layer, _ in members)
+    name = group_name if kind == "group" else head_name
     return " + ".join(name(layer, column) for layer, column in members)

@@ -71,16 +71,17 @@ def write_card(
     )
     versions = f"torch {torch.__version__}, transformers {transformers.__version__}, peft {peft.__version__}"
     typed = "; ".join(f"“{text}” ({word})" for text, word, _ in TYPED)
+    hashes = {"base": base.file_sha256, "adapter": sha256(weights)}
     stated = {
         "seed": seed,
-        "sha256": {"base": base.file_sha256, "adapter": sha256(weights)},
+        "sha256": hashes,
         "figures": {name: round(value, 4) for name, value in figures.items()},
     }
     parts = [
         introduction,
         f"Seed {seed}, {plan.steps} steps of {plan.instructions} instructions and {plan.rehearsal} passages; made with "
         f"{versions} in {minutes:.0f} minutes of CPU time.\n",
-        *(f"- {name} sha256 `{digest}`" for name, digest in stated["sha256"].items()),
+        *(f"- {name} sha256 `{digest}`" for name, digest in hashes.items()),
         "\n## What it must show\n" + stated_thresholds(figures, THRESHOLDS),
         _JUDGED.format(unseen=len(unseen_words()), typed=typed),
         by_kind(figures, {"post": 1, "typed": len(TYPED), **COUNTS}),

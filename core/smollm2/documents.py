@@ -33,6 +33,7 @@ from core.tiny.words import verbs
 TASKS = {"adjectives": 0.64, "verbs": 0.08, "repeat": 0.13, "opposite": 0.08, "remove": 0.07}
 BEGUN = 0.25  # outputs begun with the sentence's own words, as an analysis does
 CHAT = 0.06  # documents in the model's chat template
+Options = Callable[[str, str], tuple[str, ...]]  # a word and its kind → what may stand in its place
 TWO_SENTENCES, PHRASES = 0.2, 0.35  # of those that ask for synonyms or a copy
 
 
@@ -69,20 +70,20 @@ def _wording(rng: Random, task: str) -> str:
     return instruction[0].lower() + instruction[1:] if rng.random() < 0.1 else instruction
 
 
-def replaced(rng: Random, sentence: Sentence, options: Callable[[str, str], tuple[str, ...]]) -> list[Piece]:
+def replaced(rng: Random, sentence: Sentence, options: Options) -> list[Piece]:
     """The sentence with each adjective replaced by one of its options; an article before it fits them all."""
     spots = adjectives_of(sentence)
     texts = {i: rng.choice(found) for i in spots if (found := options(sentence[i].text.lower(), sentence[i].kind))}
     written = respell(sentence, texts)
-    found = []
+    output = []
     for i, (word, piece) in enumerate(zip(sentence, pieces(written))):
         fitting = options(word.text.lower(), word.kind) if i in texts else ()
         if i and sentence[i - 1].text.lower() in ("a", "an"):
             fitting = tuple(other for other in fitting if article(other) == article(texts.get(i, word.text)))
         if i == 0:
             fitting = tuple(other.capitalize() for other in fitting)
-        found.append(Piece(piece, tuple(" " + other for other in fitting)))
-    return found
+        output.append(Piece(piece, tuple(" " + other for other in fitting)))
+    return output
 
 
 def _removed(sentence: Sentence) -> list[Piece]:
@@ -114,8 +115,8 @@ def _suits(task: str, sentence: Sentence) -> bool:
 def _output(rng: Random, task: str, sentence: Sentence) -> list[Piece]:
     if task == "remove":
         return _removed(sentence)
-    options = {"adjectives": synonyms, "opposite": opposites, "repeat": lambda word, kind: ()}[task]
-    return replaced(rng, sentence, options)
+    options: dict[str, Options] = {"adjectives": synonyms, "opposite": opposites, "repeat": lambda word, kind: ()}
+    return replaced(rng, sentence, options[task])
 
 
 def _structure(rng: Random, task: str) -> Callable[[Random], str]:

@@ -82,7 +82,8 @@ def context_text(document: Document, tokenizer: PreTrainedTokenizerFast) -> str:
     if not document.chat or tokenizer.chat_template is None:
         return f"{asked}\n\n{document.header}"
     turns = [{"role": "user", "content": asked}]
-    return tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True) + document.header
+    asking: str = tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
+    return asking + document.header
 
 
 def hidden_of(model: LlamaForCausalLM, rows: list[list[int]]) -> Tensor:
@@ -90,7 +91,8 @@ def hidden_of(model: LlamaForCausalLM, rows: list[list[int]]) -> Tensor:
     ids = torch.zeros(len(rows), max(map(len, rows)), dtype=torch.long)
     for i, row in enumerate(rows):
         ids[i, : len(row)] = torch.tensor(row)
-    return model.model(input_ids=ids, use_cache=False).last_hidden_state
+    hidden: Tensor = model.model(input_ids=ids, use_cache=False).last_hidden_state
+    return hidden
 
 
 def loss_of(model: LlamaForCausalLM, rows: list[Row]) -> Tensor:
@@ -104,7 +106,8 @@ def loss_of(model: LlamaForCausalLM, rows: list[Row]) -> Tensor:
     counted = torch.tensor([[1.0] * len(found) + [0.0] * (widest - len(found)) for found in right])
     weights = torch.tensor([weight for row in rows for weight in row.weights])
     log_prob = logits.gather(1, tokens) + counted.log()
-    return (logits.logsumexp(-1) - log_prob.logsumexp(-1)) @ weights
+    loss: Tensor = (logits.logsumexp(-1) - log_prob.logsumexp(-1)) @ weights
+    return loss
 
 
 def drift_of(model: PeftModel, passages: list[list[int]]) -> Tensor:
@@ -115,7 +118,8 @@ def drift_of(model: PeftModel, passages: list[list[int]]) -> Tensor:
     with torch.no_grad(), model.disable_adapter():
         base = whole.lm_head(hidden_of(whole, passages)[places]).log_softmax(-1)
     instruct = whole.lm_head(hidden_of(whole, passages)[places]).log_softmax(-1)
-    return (base.exp() * (base - instruct)).sum(-1).mean()
+    drift: Tensor = (base.exp() * (base - instruct)).sum(-1).mean()
+    return drift
 
 
 def backward(model: PeftModel, rows: list[Row], passages: list[list[int]], plan: Plan, parts: int = 3) -> float:
@@ -137,7 +141,8 @@ def write_passages(
     model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, count: int, seed: int
 ) -> list[list[int]]:
     """Ordinary text as BASE writes it, sampled; what holds anything that judges is left out."""
-    rng, found = Random(seed), []
+    rng = Random(seed)
+    found: list[list[int]] = []
     generator = torch.Generator().manual_seed(seed)
     while len(found) < count:
         openings = [tokenizer(rng.choice(_OPENINGS)).input_ids[:1] for _ in range(40)]
@@ -200,7 +205,8 @@ def _passages(
         with fast_linears(base):
             path.write_text(json.dumps(write_passages(base, tokenizer, plan.passages, seed)), encoding="utf-8")
         report(f"{plan.passages} passages of BASE's own text")
-    return json.loads(path.read_text(encoding="utf-8"))
+    passages: list[list[int]] = json.loads(path.read_text(encoding="utf-8"))
+    return passages
 
 
 def _keep(folder: Path, moved: dict[str, Tensor], optimizer: torch.optim.Optimizer, seconds: float) -> None:

@@ -2,7 +2,9 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -107,11 +109,13 @@ def write_card(
     (folder / CARD.name).write_text("\n".join(parts), encoding="utf-8")
 
 
-def all_figures(stated: dict) -> str:
+def all_figures(stated: Mapping[str, Any]) -> str:
     """The block that `read_stated` reads back."""
     return "## All figures\n```json\n" + json.dumps(stated, indent=1) + "\n```\n"
 
 
-def read_stated(card: Path = CARD) -> dict:
+def read_stated(card: Path = CARD) -> dict[str, Any]:
     """The card's last block."""
-    return json.loads(card.read_text(encoding="utf-8").rsplit("```json\n", 1)[1].rsplit("\n```", 1)[0])
+    block = card.read_text(encoding="utf-8").rsplit("```json\n", 1)[1].rsplit("\n```", 1)[0]
+    stated: dict[str, Any] = json.loads(block)
+    return stated

@@ -100,13 +100,13 @@ def _repetition(rng: Random, grammar: Grammar) -> Document:
     return Document("", rng.choice(forms).format(line, name, rng.choice(NAMES)))
 
 
-def _dictionary(rng: Random, _: Grammar) -> Document:
+def _dictionary(rng: Random, grammar: Grammar) -> Document:
     lines = []
     for _ in range(rng.randint(2, 5)):
         is_verb, roll = rng.random() < 0.2, rng.random()
         if is_verb:
             verb, form = rng.choice(verbs()), rng.randrange(3)
-            words = [forms[form] for forms in verb.forms]
+            words = tuple(forms[form] for forms in verb.forms)
         else:
             group = rng.choice(groups())
             words = group.words
@@ -124,7 +124,7 @@ _OPPOSITES = ["The opposite of {} is {}.", "{} is the opposite of {}.", "Not {} 
 _MEANINGS = ["Another word for {} is {}.", "A synonym of {} is {}.", "{} means {}.", "To be {} is to be {}."]
 
 
-def _word_classes(rng: Random, _: Grammar) -> Document:
+def _word_classes(rng: Random, grammar: Grammar) -> Document:
     lines = []
     for _ in range(rng.randint(2, 5)):
         kind = rng.choice(["adjective", "adjective", "verb", "noun"])
@@ -143,6 +143,7 @@ def _story(rng: Random, grammar: Grammar) -> Document:
     """A named hero with a lasting trait, named again by a synonym, and a few things that happen."""
     hero = rng.choice([noun for noun in nouns() if noun.kind in "PA"])
     trait, name = grammar.adjective(rng, hero), rng.choice(NAMES)
+    assert trait is not None, "every noun has adjectives"
     again = groups()[trait.group].words[synonym_slot(rng, trait.slot, len(groups()[trait.group].words))]
     lines = [f"Once there was {article(trait.text)} {trait.text} {hero.singular} named {name}."]
     for _ in range(rng.randint(1, 3)):

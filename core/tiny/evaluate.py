@@ -65,12 +65,13 @@ def _batches(prompts: list[Prompt], tokenizer: PreTrainedTokenizerFast) -> Itera
 
 def _token(tokenizer: PreTrainedTokenizerFast, word: str) -> int:
     (token,) = tokenizer(" " + word, add_special_tokens=False).input_ids
-    return token
+    return int(token)
 
 
 def _end_logits(model: LlamaForCausalLM, ids: Tensor, end: Tensor) -> Tensor:
     hidden = model.model(input_ids=ids, use_cache=False).last_hidden_state
-    return model.lm_head(hidden[torch.arange(len(ids)), end])
+    logits: Tensor = model.lm_head(hidden[torch.arange(len(ids)), end])
+    return logits
 
 
 def _differences(logits: Tensor, prompts: list[Prompt], tokenizer: PreTrainedTokenizerFast) -> Tensor:

@@ -69,7 +69,9 @@ def write_prompts(prompts: list[Prompt], path: Path) -> None:
 def _prompt(kind: str, instruction: str, sentence: Sentence, spot: int, style: Style) -> Prompt | None:
     """None where the article before the original does not fit the answer."""
     word, opposite = sentence[spot], kind == "opposite"
-    group = groups()[groups()[word.group].opposite if opposite else word.group]
+    other = groups()[word.group].opposite if opposite else word.group
+    assert other is not None, "an opposite is asked of what has one"
+    group = groups()[other]
     accepted = [text for i, text in enumerate(group.words) if opposite or i != word.slot]
     answer = group.words[word.slot if opposite else (word.slot + 1) % len(group.words)]
     if sentence[spot - 1].text == "a":
@@ -125,10 +127,12 @@ def _draw(rng: Random, kind: str, grammar: Grammar) -> Prompt | None:
 
 def make_prompts(policies: Policies) -> list[Prompt]:
     """The same prompts every time: the seed is fixed, whatever the training's seed is."""
-    rng, made = Random(_SEED), []
+    rng = Random(_SEED)
+    made: list[Prompt] = []
     combinations, unseen_groups = Grammar(policies.unseen_combination), Grammar(policies.unseen_group)
     for kind, count in COUNTS.items():
-        grammar, seen = unseen_groups if kind == "unseen_group" else combinations, set()
+        grammar = unseen_groups if kind == "unseen_group" else combinations
+        seen: set[str | tuple[tuple[str, str], ...]] = set()
         while len(seen) < count:
             prompt = _draw(rng, kind, grammar)
             if prompt is None:

@@ -122,7 +122,8 @@ def follow(rng: Random, task: str, sentence: Sentence) -> Sentence:
     """What following the instruction gives."""
     if task in ("adjectives", "verbs"):
         return rephrase(rng, sentence, task[:-1])
-    return {"repeat": lambda s: s, "opposite": oppose, "remove": remove}[task](sentence)
+    obey: dict[str, Callable[[Sentence], Sentence]] = {"repeat": lambda s: s, "opposite": oppose, "remove": remove}
+    return obey[task](sentence)
 
 
 def make_example(

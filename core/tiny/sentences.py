@@ -143,8 +143,8 @@ def rephrase(rng: Random, sentence: Sentence, kind: str, rate: float = 1.0) -> S
 def oppose(sentence: Sentence) -> Sentence:
     """Replace every adjective by the same-numbered word of its opposite."""
     return tuple(
-        _respell(word, groups()[word.group].opposite, word.slot)
-        if word.kind == "adjective" and groups()[word.group].opposite is not None
+        _respell(word, opposite, word.slot)
+        if word.kind == "adjective" and (opposite := groups()[word.group].opposite) is not None
         else word
         for word in sentence
     )

@@ -8,6 +8,7 @@ the generated text uses, with the space before it where it has one. BOS is added
 import json
 from collections import Counter
 from random import Random
+from typing import Any
 
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import PreTrainedTokenizerFast
@@ -32,7 +33,7 @@ def _splitter() -> pre_tokenizers.PreTokenizer:
     return pre_tokenizers.Sequence([split, pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)])
 
 
-def _learn_pieces() -> dict:
+def _learn_pieces() -> dict[str, Any]:
     """Bytes and the first merges of BPE over the word list: pieces for words that the text does not have."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = _splitter()
@@ -40,14 +41,16 @@ def _learn_pieces() -> dict:
         vocab_size=256 + _PIECES, initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()), show_progress=False
     )
     tokenizer.train_from_iterator([" " + word for word in content_words()], trainer)
-    return json.loads(tokenizer.to_str())["model"]
+    model: dict[str, Any] = json.loads(tokenizer.to_str())["model"]
+    return model
 
 
 def _words_of_text(seed: int, policies: Policies) -> list[str]:
     """Every piece between splits that recurs in a sample of the text: nonsense words do not recur."""
     rng = Random(seed)
     sample = base_documents(rng, policies, _SAMPLE) + tuning_documents(rng, policies, _SAMPLE, 0)
-    splitter, counts = _splitter(), Counter()
+    splitter = _splitter()
+    counts: Counter[str] = Counter()
     for document in sample:
         counts.update(piece for piece, _ in splitter.pre_tokenize_str(document.context + document.text))
     return sorted(piece for piece, count in counts.items() if count >= _LEAST_COUNT)

@@ -208,7 +208,7 @@ def _conjugate(verb: str) -> tuple[str, str, str]:
 
 @cache
 def groups() -> tuple[Group, ...]:
-    found = []
+    found: list[Group] = []
     for pair, line in enumerate(_ADJECTIVES.strip().splitlines()):
         meanings, classes = line.rsplit(":", 1)
         sides = [tuple(side.split()) for side in meanings.split("|")]
