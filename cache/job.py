@@ -6,6 +6,7 @@ import math
 import threading
 import time
 from collections.abc import Callable, Hashable
+from concurrent.futures import Future
 from typing import Any, Literal, NamedTuple
 
 State = Literal["queued", "running", "done", "failed", "cancelled"]
@@ -17,6 +18,17 @@ class Cancelled(BaseException):
 
 class MustWait(Exception):
     """Raised by a job that cannot run inside another one: it goes back to the queue until that one has ended."""
+
+
+class Elsewhere(Exception):
+    """Raised by a job that cannot go on before something outside the worker has ended: a download, say.
+
+    It leaves the worker's thread to others and runs anew after that; where `ended` holds an exception, it fails of it.
+    """
+
+    def __init__(self, ended: Future):
+        super().__init__("waits for what is done elsewhere")
+        self.ended = ended
 
 
 class Progress(NamedTuple):
@@ -35,6 +47,7 @@ class Partial(NamedTuple):
 class Job:
     """One question to the worker: read from any thread, written by the worker only.
 
+    While it waits for what is done elsewhere it counts as running: its progress is that of what it waits for.
     A job ends once, as done, failed or cancelled; its `result` or `error` is there before `state` says so. After a
     failure or a cancellation the last `partial` stays, for a figure marked stale.
     """
@@ -52,6 +65,7 @@ class Job:
         self._interest: dict[Hashable, Hashable] = {}
         self._turn = 0
         self._nests = True
+        self._aside = False
         self._began: float | None = None
         self._ran = 0.0
         self._good_until = math.inf

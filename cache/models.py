@@ -16,17 +16,17 @@ from functools import cached_property
 from typing import Any
 
 from cache.job import MustWait
-from core.models.memory import GB, free_bytes
+from core.experiment import InputError
+from core.models.memory import GB, SHARE, free_bytes
 
 REMEDY = "choose a smaller pair or a smaller dtype, or raise REPHRASE_MEMORY_GB"
-SHARE_FOR_MODELS = 0.8  # of the free memory; the rest is for activations
 
 
-class TooLarge(ValueError):
+class TooLarge(InputError):
     """Needs more than the whole budget."""
 
 
-class InUse(MustWait, ValueError):
+class InUse(MustWait, InputError):
     """Fits the budget, but not beside the models in use.
 
     It cannot wait for them here: they belong to jobs suspended below this one on the same thread. As a MustWait it
@@ -74,7 +74,7 @@ class Residents:
             self._load(key, need_bytes, load)
         entry = self._entries[key]
         if not entry.loaded:
-            raise InUse(f"{key!r} is still being loaded by the job that this one interrupted")
+            raise InUse(f"{key!r} is still being loaded by the job that this one interrupted", "pair")
         self._entries.move_to_end(key)
         entry.uses += 1
         try:
@@ -93,7 +93,9 @@ class Residents:
     def check(self, key: Hashable, need: int) -> None:
         """Raises TooLarge where `need` would not fit even alone."""
         if need > self.budget_bytes:
-            raise TooLarge(f"{key!r} needs {_gb(need)} and the memory budget is {_gb(self.budget_bytes)}: {REMEDY}")
+            raise TooLarge(
+                f"{key!r} needs {_gb(need)} and the memory budget is {_gb(self.budget_bytes)}: {REMEDY}", "pair"
+            )
 
     def check_beside(self, key: Hashable, need: int, other: Hashable) -> None:
         """Raises TooLarge where `need` would not fit beside what `other`, which is resident, takes."""
@@ -101,7 +103,8 @@ class Residents:
         if need + taken > self.budget_bytes:
             raise TooLarge(
                 f"{key!r} needs {_gb(need)} beside {_gb(taken)} and the memory budget is {_gb(self.budget_bytes)}: "
-                "raise REPHRASE_MEMORY_GB"
+                "raise REPHRASE_MEMORY_GB",
+                "pair",
             )
 
     def _unused(self) -> list[Hashable]:
@@ -129,7 +132,7 @@ class Residents:
         budget = self.budget_bytes
         in_use = sum(entry.bytes for entry in self._entries.values() if entry.uses)
         if need > budget - in_use:
-            raise InUse(f"{key!r} needs {_gb(need)} beside {_gb(in_use)} in use of {_gb(budget)}: {REMEDY}")
+            raise InUse(f"{key!r} needs {_gb(need)} beside {_gb(in_use)} in use of {_gb(budget)}: {REMEDY}", "pair")
         evicted, taken = [], self._taken()
         for other in self._unused():
             if taken + need <= budget:
@@ -155,4 +158,4 @@ def _gb(size: int) -> str:
 
 def memory_budget(memory_gb: float | None, device: str) -> int:
     """The budget in bytes: as set, or a share of what `device` has free now. Ask before any model is loaded."""
-    return int(memory_gb * GB if memory_gb is not None else free_bytes(device) * SHARE_FOR_MODELS)
+    return int(memory_gb * GB if memory_gb is not None else free_bytes(device) * SHARE)

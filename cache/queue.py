@@ -64,7 +64,7 @@ class Queue:
         if job is None or owner not in job._interest:
             return
         del job._interest[owner]
-        if not job._interest and job.state == "queued":
+        if not job._interest and (job.state == "queued" or job._aside):
             self.end(job, "cancelled")
 
     def release(self, owner: Hashable) -> None:
@@ -81,6 +81,16 @@ class Queue:
         job.state, job._nests = "queued", False
         if not job._interest:
             self.end(job, "cancelled")
+
+    def set_aside(self, job: Job) -> None:
+        """Out of the queue until `come_back`, as a job that runs, though not here."""
+        job._aside = True
+        if not job._interest:
+            self.end(job, "cancelled")
+
+    def come_back(self, job: Job) -> None:
+        job._clock(running=False)
+        job.state, job._aside = "queued", False
 
     def end(self, job: Job, state: State) -> None:
         del self._jobs[job.key]

@@ -11,9 +11,12 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from cache.courtesy import wait_for_quiet
+from cache.downloads import Downloads
+from cache.kept import Kept, nbytes
 from cache.models import Residents, memory_budget
 from cache.questions.work import Work
 from cache.worker import Context
@@ -24,7 +27,7 @@ from core.settings import Settings
 if TYPE_CHECKING:
     from core.models.checkpoint import Checkpoint
     from core.models.loading import LoadedPair
-    from core.prompt import Prompt
+    from core.prompt import AnsweredPrompt, Prompt
     from core.recording import Recording
     from core.runs import Runs
 
@@ -32,14 +35,26 @@ if TYPE_CHECKING:
     Checkpoints = tuple[Checkpoint, Checkpoint]
 
 SHARE_FOR_RECORDINGS = 0.1  # of the memory budget
+PROMPTS_BYTES = 8_000_000  # of a pair's tokenized prompts
 
 
 @dataclass(eq=False)
 class Stage:
-    """A resident pair and the recordings made with it, which hold its models and so must go with it."""
+    """A resident pair with what was read and recorded on it: recordings hold its models, and so must go with it.
+
+    prompts: experiment → its prompt, answered. recordings: a prompt's ids → both models' runs.
+    """
 
     pair: LoadedPair
-    recordings: OrderedDict = field(default_factory=OrderedDict)
+    prompts: Kept = field(default_factory=lambda: Kept(PROMPTS_BYTES))
+    recordings: OrderedDict[tuple[int, ...], Recordings] = field(default_factory=OrderedDict)
+
+    def bound(self, limit: float) -> None:
+        """Drop the oldest recordings past `limit` bytes; the newest always stays."""
+        total = sum(recording.nbytes for both in self.recordings.values() for recording in both)
+        while total > limit and len(self.recordings) > 1:
+            _, dropped = self.recordings.popitem(last=False)
+            total -= sum(recording.nbytes for recording in dropped)
 
 
 class Stages:
@@ -48,6 +63,7 @@ class Stages:
     def __init__(self, settings: Settings):
         self._settings = settings
         self.residents = Residents(lambda: memory_budget(settings.memory_gb, self._device()))
+        self._downloads = Downloads()
         self._fitting: dict[PairSpec, str] = {}
 
     @contextmanager
@@ -55,15 +71,24 @@ class Stages:
         """Both models on the experiment, recorded now or a moment ago."""
         seconds = {"load": 0.0, "record": 0.0}
         with self._open(spec, experiment.dtype, ctx, seconds) as stage:
-            from core.runs import read_prompt, settle
-
-            prompt = read_prompt(experiment, stage.pair, self._settings.max_tokens)
-            runs = settle(prompt, self._recorded(prompt, stage, ctx, seconds))
+            runs = self._runs(experiment, stage, ctx, seconds)
             beside = lambda dtype: self._beside(spec, dtype, ctx, runs.prompt, stage)  # noqa: E731
             yield Work(runs, stage.pair, ctx, seconds, known, beside)
 
+    def _runs(self, experiment: Experiment, stage: Stage, ctx: Context, seconds: dict[str, float]) -> Runs:
+        """Tokenized and answered once for all questions about the experiment."""
+        from core.runs import Runs, read_prompt, settle
+
+        if known := stage.prompts.get(experiment):
+            return Runs(known, self._recorded(known, stage, ctx, seconds))
+        read = read_prompt(experiment, stage.pair, self._settings.max_tokens)
+        recordings = self._recorded(read, stage, ctx, seconds)
+        prompt = settle(read, recordings)
+        stage.prompts.put(experiment, prompt, nbytes(prompt))
+        return Runs(prompt, recordings)
+
     @contextmanager
-    def _beside(self, spec: PairSpec, dtype: str, ctx: Context, prompt: Prompt, first: Stage) -> Iterator[Runs]:
+    def _beside(self, spec: PairSpec, dtype: str, ctx: Context, prompt: AnsweredPrompt, first: Stage) -> Iterator[Runs]:
         """The same prompt and answer in another dtype, beside the models that run, or TooLarge."""
         seconds: dict[str, float] = {}
         with self._open(spec, dtype, ctx, seconds, beside=first) as stage:
@@ -80,7 +105,7 @@ class Stages:
             stage.recordings[prompt.ids] = record_both(prompt, stage.pair)
             seconds["record"] = time.perf_counter() - start
         stage.recordings.move_to_end(prompt.ids)
-        self._bound(stage)
+        stage.bound(SHARE_FOR_RECORDINGS * self.residents.budget_bytes)
         return stage.recordings[prompt.ids]
 
     @contextmanager
@@ -88,71 +113,75 @@ class Stages:
         self, spec: PairSpec, dtype: str, ctx: Context, seconds: dict[str, float], beside: Stage | None = None
     ) -> Iterator[Stage]:
         """A resident pair; dtype: "" where nobody asks for one; beside: one that must stay resident too."""
-        ctx.progress(0, 0, "starting torch")
         if "torch" not in sys.modules:
+            ctx.progress(0, 0, "starting torch")
             wait_for_quiet()
-        from core.models.loading import bytes_known, bytes_needed, fit_threads, load_pair
+        from core.models.loading import load_pair
+        from core.models.room import bytes_needed, least_known, must_take_turns
 
-        say = lambda message: ctx.progress(0, 0, message)  # noqa: E731
-        dtype, checkpoints = self._dtype(dtype, spec, say)
-        key = _resident(spec, dtype)
+        dtype, checkpoints = self._dtype(dtype, spec, ctx)
+        key, need, in_turns = _resident(spec, dtype), 0, False
 
         def load() -> Stage:
-            start = time.perf_counter()
-            stage = Stage(load_pair(spec, dtype, self._device(), checkpoints, progress=say))
+            start, say = time.perf_counter(), partial(ctx.progress, 0, 0)
+            pair = load_pair(spec, dtype, self._device(), checkpoints, progress=say, in_turns=in_turns)
             seconds["load"] = time.perf_counter() - start
-            return stage
+            return Stage(pair)
 
-        need = 0
         if not any(entry.key == key for entry in self.residents.snapshot()):
             if checkpoints is None:
                 # Before a download of many gigabytes, or a dequantization of minutes.
-                self.residents.check(key, bytes_known(spec, dtype))
-                checkpoints = self._checkpoints(spec, say)
-            need = bytes_needed(checkpoints, dtype, spec.quantization)
+                self.residents.check(key, least_known(spec, dtype))
+                checkpoints = self._checkpoints(spec, ctx)
+            if beside is None:
+                in_turns = must_take_turns(checkpoints, dtype, spec.quantization, self.residents.budget_bytes)
+            need = bytes_needed(checkpoints, dtype, spec.quantization, in_turns)
             if beside is not None:
                 self.residents.check_beside(key, need, _resident(beside.pair.spec, beside.pair.dtype))
         with self.residents.use(key, need, load) as stage:
-            fit_threads(stage.pair, self._settings.threads)
-            yield stage
+            with _fitted_threads(stage.pair, self._settings.threads):
+                yield stage
 
-    def _dtype(self, asked: str, spec: PairSpec, say: Callable[[str], None]) -> tuple[str, Checkpoints | None]:
+    def _dtype(self, asked: str, spec: PairSpec, ctx: Context) -> tuple[str, Checkpoints | None]:
         """What to run in, and the checkpoints where they had to be looked at for it. The same at every question."""
         dtype = asked or self._settings.dtype or self._fitting.get(spec)
         if dtype:
             return dtype, None
         from core.models.dtype import fitting_dtype
-        from core.models.loading import bytes_known, bytes_needed
+        from core.models.room import bytes_needed, least_known
 
-        self.residents.check(_resident(spec, spec.dtype), bytes_known(spec, spec.dtype))
-        checkpoints, room = self._checkpoints(spec, say), self.residents.budget_bytes
+        self.residents.check(_resident(spec, spec.dtype), least_known(spec, spec.dtype))
+        checkpoints, room = self._checkpoints(spec, ctx), self.residents.budget_bytes
         need = bytes_needed(checkpoints, "float32", spec.quantization)
         dtype = self._fitting[spec] = fitting_dtype(spec.dtype, self._device(), need, room)
         return dtype, checkpoints
 
-    def _checkpoints(self, spec: PairSpec, say: Callable[[str], None]) -> Checkpoints:
+    def _checkpoints(self, spec: PairSpec, ctx: Context) -> Checkpoints:
         from core.models.loading import find_checkpoints
 
-        return find_checkpoints(spec, self._settings.cache, say, self._device())
+        ctx.progress(0, 0, f"looking for {spec.title}")
+        say, bring = partial(ctx.progress, 0, 0), partial(self._downloads.bring, ctx)
+        return find_checkpoints(spec, self._settings.cache, say, self._device(), bring)
 
     def _device(self) -> str:
         from core.models.loading import pick_device
 
         return pick_device(self._settings.device)
 
-    def _bound(self, stage: Stage) -> None:
-        """Drop the oldest recordings past their share of the memory; the one in use always stays."""
-        limit = SHARE_FOR_RECORDINGS * self.residents.budget_bytes
-        sizes = [
-            sum(t.nbytes for recording in pair for t in recording.activations.values())
-            for pair in stage.recordings.values()
-        ]
-        total = sum(sizes)
-        for size in sizes[:-1]:
-            if total <= limit:
-                break
-            stage.recordings.popitem(last=False)
-            total -= size
+
+@contextmanager
+def _fitted_threads(pair: LoadedPair, threads: int | None) -> Iterator[None]:
+    """Their number is the process's: a job within another one's leaves it as it was."""
+    import torch
+
+    from core.models.loading import fit_threads
+
+    before = torch.get_num_threads()
+    fit_threads(pair, threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _resident(spec: PairSpec, dtype: str) -> Hashable:

@@ -16,11 +16,12 @@ import time
 import traceback
 import weakref
 from collections.abc import Callable, Hashable, Iterator
+from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from cache.job import Cancelled, Job, MustWait, Partial, Progress, State
+from cache.job import Cancelled, Elsewhere, Job, MustWait, Partial, Progress, State
 from cache.kept import Kept, nbytes
 from cache.queue import Queue
 from core.experiment import InputError
@@ -71,6 +72,11 @@ class Context:
         """Raises Cancelled as `checkpoint` does, but runs nothing else: may be called inside a forward, from a hook."""
         self._ask_owners()
         self._worker._stop_if_unwanted(self._job)
+
+    def wanted(self) -> bool:
+        """Whether a living owner waits for the job; may be called from any thread."""
+        self._ask_owners()
+        return self._job.wanted
 
     def _ask_owners(self) -> None:
         now = time.monotonic()
@@ -234,6 +240,8 @@ class Worker:
             size = nbytes(result)
         except Cancelled:
             self._leave(job, "cancelled")
+        except Elsewhere as error:
+            self._set_aside(job, error.ended)
         except MustWait as error:
             if len(self._stack) > 1:
                 self._postpone(job)
@@ -256,7 +264,8 @@ class Worker:
 
     def _leave(self, job: Job, state: State, error: BaseException | None = None) -> None:
         with self._lock:
-            self._stack.remove(job)
+            if job in self._stack:
+                self._stack.remove(job)
             if not job.finished:
                 job.error = error
                 self._queue.end(job, state)
@@ -269,6 +278,24 @@ class Worker:
             log.error("job %r failed\n%s", job.key, "".join(traceback.format_exception(error)))
         _drop_frames(error)
         self._leave(job, "failed", error)
+
+    def _set_aside(self, job: Job, ended: Future) -> None:
+        with self._lock:
+            self._stack.remove(job)
+            self._queue.set_aside(job)
+        ended.add_done_callback(lambda ended: self._come_back(job, ended.exception()))
+
+    def _come_back(self, job: Job, error: BaseException | None) -> None:
+        """Called in whatever thread has ended what the job waited for."""
+        with self._lock:
+            if job.finished:
+                return
+            if error is None or isinstance(error, Cancelled):
+                # Given up just before somebody asked for this job again: it asks anew.
+                self._queue.come_back(job)
+                self._lock.notify()
+                return
+        self._fail(job, error)
 
     def _postpone(self, job: Job) -> None:
         with self._lock:

@@ -103,7 +103,8 @@ def _record(args: argparse.Namespace) -> str:
 def _stored_gap(pair, runs, tables: dict[str, pd.DataFrame], limit: int | None, clock: _Clock) -> str:
     """What a dtype below the stored weights' does to the gap: a row of the checks, and a part of the last line."""
     from core.logit_difference import summarize
-    from core.models.loading import bytes_needed, load_pair
+    from core.models.loading import load_pair
+    from core.models.room import bytes_needed
     from core.runs import record_both
 
     # Packed weights stay packed in every dtype: there is nothing finer to compare with.

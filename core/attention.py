@@ -19,10 +19,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from core.attention_results import Attention, Patterns, table_roles
-from core.attribution import Projection, head_outputs, through_post_norm
+from core.attribution import Projection, head_outputs, readouts, through_post_norm
 from core.models.quantized import head_weights
-from core.prompt import Prompt
-from core.readout import Readout, readout, rounding
+from core.prompt import AnsweredPrompt
+from core.readout import Readout, rounding
 from core.recording import Recording
 from core.results import MODELS, Check
 
@@ -31,13 +31,13 @@ _ROW_TOLERANCE = {torch.float64: 1e-5, torch.float32: 1e-5, torch.float16: 2e-3,
 
 
 @torch.no_grad()
-def attend(recordings: tuple[Recording, Recording], prompt: Prompt, projection: Projection = "own") -> Attention:
-    """Attention of (BASE, INSTRUCT) from END, on a prompt whose answer is set."""
-    readouts = tuple(readout(recording.bridge) for recording in recordings)
+def attend(
+    recordings: tuple[Recording, Recording], prompt: AnsweredPrompt, projection: Projection = "own"
+) -> Attention:
+    """Attention of (BASE, INSTRUCT) from END."""
     weight, value_weighted, written, checks = [], [], [], []
     for m, recording in enumerate(recordings):
-        reader = readouts[m] if projection == "own" else readouts[MODELS.index(projection)]
-        d = scaled_projection(recording, readouts[m], reader, prompt)
+        d = scaled_projection(recording, *readouts(recordings, m, projection), prompt)
         layers = [layer_attention(recording, layer, d) for layer in range(recording.bridge.cfg.n_layers)]
         for found, parts in zip((weight, value_weighted, written), zip(*layers)):
             found.append(_array(torch.stack(parts)))
@@ -53,7 +53,9 @@ def attend(recordings: tuple[Recording, Recording], prompt: Prompt, projection: 
     )
 
 
-def scaled_projection(recording: Recording, own: Readout, reader: Readout, prompt: Prompt) -> Float[Tensor, " d_model"]:
+def scaled_projection(
+    recording: Recording, own: Readout, reader: Readout, prompt: AnsweredPrompt
+) -> Float[Tensor, " d_model"]:
     """d·s: what a component of the recording's residual at END is projected on, in logits of logit_diff."""
     d = reader.projection(prompt.answer_id, prompt.original_id)
     # Centring is linear and d is fixed, so it can be done once, on d.
@@ -82,7 +84,9 @@ def values(recording: Recording, layer: int) -> Float[Tensor, "pos head d_head"]
 
 
 @torch.no_grad()
-def patterns(recordings: tuple[Recording, Recording], heads: Sequence[tuple[int, int]], prompt: Prompt) -> Patterns:
+def patterns(
+    recordings: tuple[Recording, Recording], heads: Sequence[tuple[int, int]], prompt: AnsweredPrompt
+) -> Patterns:
     """Full patterns of chosen (layer, head)s in (BASE, INSTRUCT)."""
     both = [
         np.stack([_array(recording.layer(layer, "attn.hook_pattern")[h]) for layer, h in heads])

@@ -19,7 +19,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from core.models.quantized import head_weights
-from core.prompt import Prompt
+from core.prompt import AnsweredPrompt
 from core.readout import Readout, readout, rounding
 from core.recording import Recording
 from core.results import MODELS, Attribution, Check
@@ -28,18 +28,25 @@ Projection = Literal["own", "base", "instruct"]
 
 
 @torch.no_grad()
-def attribute(recordings: tuple[Recording, Recording], prompt: Prompt, projection: Projection = "own") -> Attribution:
-    """Attribution of (BASE, INSTRUCT) on a prompt whose answer is set, in logits."""
-    readouts = tuple(readout(recording.bridge) for recording in recordings)
+def attribute(
+    recordings: tuple[Recording, Recording], prompt: AnsweredPrompt, projection: Projection = "own"
+) -> Attribution:
+    """Attribution of (BASE, INSTRUCT), in logits."""
     parts, checks = [], []
     for m, recording in enumerate(recordings):
-        reader = readouts[m] if projection == "own" else readouts[MODELS.index(projection)]
-        part = _one_model(recording, prompt, readouts[m], reader)
+        part = _one_model(recording, prompt, *readouts(recordings, m, projection))
         parts.append(part)
         checks += _checks(MODELS[m], part, recording, projection)
     names = ("embed", "attn", "mlp", "head", "attn_bias", "bias", "scale", "total")
     arrays = {name: np.stack([np.asarray(part[name]) for part in parts]) for name in names}
     return Attribution(**arrays, projection=projection, checks=tuple(checks))
+
+
+def readouts(recordings: tuple[Recording, Recording], m: int, projection: Projection) -> tuple[Readout, Readout]:
+    """Model m's own readout and the projection's. Its own last: whose weights are read next has the turn."""
+    chosen = recordings[m if projection == "own" else MODELS.index(projection)]
+    reader = readout(chosen.bridge)
+    return (reader if chosen is recordings[m] else readout(recordings[m].bridge)), reader
 
 
 @torch.no_grad()
@@ -67,7 +74,7 @@ def through_post_norm(recording: Recording, layer: int, position: int, x: Float[
     return x / scale[0, position].to(x.dtype) * (1 + weight if norm.uses_weight_offset else weight)
 
 
-def _one_model(recording: Recording, prompt: Prompt, own: Readout, reader: Readout) -> dict:
+def _one_model(recording: Recording, prompt: AnsweredPrompt, own: Readout, reader: Readout) -> dict:
     cfg = recording.bridge.cfg
     x = recording.final_residual[-1]
     d = reader.projection(prompt.answer_id, prompt.original_id)

@@ -19,7 +19,7 @@ from typing import Any
 import pandas as pd
 
 from core.experiment import Experiment
-from core.prompt import Prompt, neighbours
+from core.prompt import AnsweredPrompt, neighbours
 
 TABLES = ("summary", "attribution", "attention", "patching", "checks")
 
@@ -30,7 +30,7 @@ def csv_files(folder: Path) -> list[Path]:
 
 
 def describe(
-    experiment: Experiment, prompt: Prompt, models: Mapping, seconds: Mapping[str, float], **details: Mapping
+    experiment: Experiment, prompt: AnsweredPrompt, models: Mapping, seconds: Mapping[str, float], **details: Mapping
 ) -> dict:
     """An export's `experiment` and `manifest`; details: what else the manifest holds."""
     roles = {

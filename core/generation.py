@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import torch
 from transformer_lens.model_bridge import TransformerBridge
 
+from core.models.turns import take_turn
 from core.prompt import Prompt
 
 
@@ -26,7 +27,12 @@ def continuation(bridge: TransformerBridge, prompt: Prompt, max_new_tokens: int 
         ids, max_new_tokens=room, max_tokens_per_yield=1, do_sample=False, return_type="tokens", verbose=False,
         eos_token_id=[*_end_tokens(bridge), *prompt.stops] or None,
     )  # fmt: skip
-    for step in steps:
+    while True:
+        # Others may run between two tokens.
+        take_turn(bridge)
+        step = next(steps, None)
+        if step is None:
+            return
         # The first batch repeats the prompt.
         new = step[0].tolist()
         written += new[len(prompt.ids) :] if len(new) > len(prompt.ids) else new

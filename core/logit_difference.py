@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from core.prompt import Prompt, special_ids, token_strings
-from core.readout import readout
+from core.prompt import AnsweredPrompt, special_ids, token_strings
+from core.readout import capped
 from core.recording import Recording
 from core.results import Summary, TopTokens
 
@@ -35,26 +35,26 @@ def suggest(recording: Recording, original: str, count: int = 8) -> list[tuple[i
 
 
 @torch.no_grad()
-def summarize(recordings: tuple[Recording, Recording], prompt: Prompt) -> Summary:
-    """Summary of (BASE, INSTRUCT) on a prompt whose answer is set."""
+def summarize(recordings: tuple[Recording, Recording], prompt: AnsweredPrompt) -> Summary:
+    """Summary of (BASE, INSTRUCT)."""
     rows = [_one_model(recording, prompt) for recording in recordings]
     numbers = {name: np.array([row[name] for row in rows]) for name in rows[0] if name != "top"}
     suggestions = tuple(string for _, string in suggest(recordings[1], prompt.original))
     return Summary(**numbers, top=(rows[0]["top"], rows[1]["top"]), suggestions=suggestions)
 
 
-def _one_model(recording: Recording, prompt: Prompt) -> dict:
+def _one_model(recording: Recording, prompt: AnsweredPrompt) -> dict:
     logits = recording.next_token_logits
-    capped = readout(recording.bridge).capped(logits)
-    prob = capped.softmax(-1)
+    as_given = capped(logits, recording.bridge)
+    prob = as_given.softmax(-1)
     row: dict = {}
     for name, i in (("answer", prompt.answer_id), ("original", prompt.original_id)):
         row[f"logit_{name}"] = float(logits[i])
         row[f"prob_{name}"] = float(prob[i])
         row[f"rank_{name}"] = int((logits > logits[i]).sum())
     row["logit_diff"] = float(logits[prompt.answer_id] - logits[prompt.original_id])
-    row["capped_diff"] = float(capped[prompt.answer_id] - capped[prompt.original_id])
-    row["top"] = _top(capped, prob, recording.bridge.tokenizer)
+    row["capped_diff"] = float(as_given[prompt.answer_id] - as_given[prompt.original_id])
+    row["top"] = _top(as_given, prob, recording.bridge.tokenizer)
     return row
 
 

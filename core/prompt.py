@@ -8,7 +8,7 @@ several tokens is refused with its pieces, never silently cut.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields
 
 from core.experiment import Experiment, InputError, PromptText, prompt_text, shorten
 from core.template import Spans, encode_around, first_special, in_chat
@@ -25,7 +25,7 @@ class Prompt:
     roles: role → position, or None where the prompt has no such token. Keys: bos, first, original, colon, end, picked;
     first is position 0, the attention sink, whether or not it is a BOS.
     colons: every position whose token contains ":", under a chat template of the two turns alone.
-    answer: exact string of the answer, None while it is open; answer_id likewise.
+    answer: exact string of the answer, None while it is open; answer_id likewise. See `AnsweredPrompt`.
     stops: the token that ends a turn under a chat template, where what is written on ends.
     """
 
@@ -45,9 +45,18 @@ class Prompt:
         return len(self.ids) - 1
 
 
+@dataclass(frozen=True)
+class AnsweredPrompt(Prompt):
+    """A prompt whose answer is set: what every analysis of a logit difference takes."""
+
+    answer: str
+    answer_id: int
+
+
 def tokenize(experiment: Experiment, tokenizer, max_tokens: int = MAX_TOKENS, template_of=None) -> Prompt:
     """The experiment's prompt in a (fast, Hugging Face) tokenizer's ids, or an `InputError`.
 
+    An `AnsweredPrompt` where the experiment names an answer.
     template_of: the tokenizer whose chat template is used where the experiment wants one, INSTRUCT's for both models;
     by default the tokenizer's own.
     """
@@ -57,21 +66,18 @@ def tokenize(experiment: Experiment, tokenizer, max_tokens: int = MAX_TOKENS, te
     ids, offsets = encode(text.text, tokenizer, text.literal)
     _check_length(experiment, len(ids), max_tokens)
     original_id = candidate_id(text, text.original, "original", tokenizer)
-    answer_id = None
-    if text.answer is not None:
-        answer_id = candidate_id(text, text.answer, "answer", tokenizer)
-        if answer_id == original_id:
-            raise InputError(
-                f"{text.answer!r} and {text.original!r} are the same token; choose another answer", "answer"
-            )
     tokens = token_strings(ids, tokenizer)
     colons = tuple(i for i, token in enumerate(tokens) if ":" in token and _is_typed(text, offsets[i]))
     roles = _roles(experiment, text, ids, offsets, colons, original_id, _has_bos(ids, tokenizer))
     stop = first_special(text.after, tokenizer)
-    return Prompt(
-        text.text, ids, tokens, roles, colons, text.original, original_id, text.answer, answer_id,
-        stops=() if stop is None else (stop,),
-    )  # fmt: skip
+    stops = () if stop is None else (stop,)
+    prompt = Prompt(text.text, ids, tokens, roles, colons, text.original, original_id, None, None, stops)
+    if text.answer is None:
+        return prompt
+    answer_id = candidate_id(text, text.answer, "answer", tokenizer)
+    if answer_id == original_id:
+        raise InputError(f"{text.answer!r} and {text.original!r} are the same token; choose another answer", "answer")
+    return _answered(prompt, text.answer, answer_id)
 
 
 def encode(text: str, tokenizer, literal: bool | Spans) -> tuple[tuple[int, ...], list[tuple[int, int]]]:
@@ -225,9 +231,14 @@ def neighbours(prompt: Prompt, position: int, width: int = 2) -> str:
     return f"{left}[{prompt.tokens[position]}]{right}".replace("\n", "⏎")
 
 
-def with_answer(prompt: Prompt, answer_id: int, tokenizer) -> Prompt:
+def with_answer(prompt: Prompt, answer_id: int, tokenizer) -> AnsweredPrompt:
     """The prompt with its open answer set to a token id."""
-    return replace(prompt, answer=token_strings([answer_id], tokenizer)[0], answer_id=answer_id)
+    return _answered(prompt, token_strings([answer_id], tokenizer)[0], answer_id)
+
+
+def _answered(prompt: Prompt, answer: str, answer_id: int) -> AnsweredPrompt:
+    named = {field.name: getattr(prompt, field.name) for field in fields(Prompt)}
+    return AnsweredPrompt(**{**named, "answer": answer, "answer_id": answer_id})
 
 
 def check_same_tokens(base: Prompt, instruct: Prompt) -> None:
@@ -247,7 +258,7 @@ def check_same_tokens(base: Prompt, instruct: Prompt) -> None:
             raise InputError(f"the {name} {getattr(base, name)!r} is token {a} in BASE and {b} in INSTRUCT", "pair")
 
 
-def check_same_answer(prompt: Prompt, base_tokenizer, base_vocab: int) -> None:
+def check_same_answer(prompt: AnsweredPrompt, base_tokenizer, base_vocab: int) -> None:
     """Refuse an answer that was INSTRUCT's suggestion and is no token, or another one, of BASE."""
     i = prompt.answer_id
     read = token_strings([i], base_tokenizer)[0] if i < base_vocab else None

@@ -14,6 +14,8 @@ from jaxtyping import Float
 from torch import Tensor
 from transformer_lens.model_bridge import TransformerBridge
 
+from core.models.turns import take_turn
+
 _CHUNK_VOCAB = 16_384
 
 
@@ -23,7 +25,7 @@ class Readout:
 
     weight: the norm's effective weight (1 + stored weight in Gemma); norm_bias: LayerNorm's bias or None.
     centred: whether the norm subtracts the mean; eps: its epsilon.
-    W_U, b_U: the unembedding in the model's own dtype; soft_cap: bound on the logits, or None.
+    W_U, b_U: the unembedding in the model's own dtype.
     dtype: of the arithmetic.
     """
 
@@ -33,7 +35,6 @@ class Readout:
     eps: float
     W_U: Float[Tensor, "d_model vocab"]
     b_U: Float[Tensor, " vocab"] | None
-    soft_cap: float | None
     dtype: torch.dtype
 
     def centre(self, x: Float[Tensor, "... d_model"]) -> Float[Tensor, "... d_model"]:
@@ -77,17 +78,13 @@ class Readout:
         y = self.centre(x) * self.scale(x)
         return y @ self.projection(answer, original) + self.bias(answer, original)
 
-    def capped(self, logits: Tensor) -> Tensor:
-        """Logits as the model itself gives them."""
-        return logits if self.soft_cap is None else self.soft_cap * torch.tanh(logits / self.soft_cap)
-
 
 def readout(bridge: TransformerBridge) -> Readout:
-    """The readout of a raw bridge."""
+    """The readout of a raw bridge, whose turn it then is."""
+    take_turn(bridge)
     norm, module = bridge.ln_final, bridge.ln_final.original_component
     dtype = torch.float64 if bridge.W_U.dtype == torch.float64 else torch.float32
     weight = module.weight.detach().to(dtype)
-    cap = getattr(bridge.cfg, "output_logits_soft_cap", None)
     b_U = bridge.b_U
     return Readout(
         weight=1 + weight if norm.uses_weight_offset else weight,
@@ -96,9 +93,20 @@ def readout(bridge: TransformerBridge) -> Readout:
         eps=_epsilon(module, bridge),
         W_U=bridge.W_U.detach(),
         b_U=None if b_U is None or not b_U.any() else b_U.detach(),
-        soft_cap=float(cap) if cap is not None and cap > 0 else None,
         dtype=dtype,
     )
+
+
+def soft_cap(bridge: TransformerBridge) -> float | None:
+    """The bound that the model sets its logits, where it sets one."""
+    cap = getattr(bridge.cfg, "output_logits_soft_cap", None)
+    return float(cap) if cap is not None and cap > 0 else None
+
+
+def capped(logits: Tensor, bridge: TransformerBridge) -> Tensor:
+    """Logits as the model itself gives them."""
+    cap = soft_cap(bridge)
+    return logits if cap is None else cap * torch.tanh(logits / cap)
 
 
 def _epsilon(module: torch.nn.Module, bridge: TransformerBridge) -> float:

@@ -19,6 +19,7 @@ from torch import Tensor
 from transformer_lens.model_bridge import TransformerBridge
 
 from core.linear import fast_linears
+from core.models.turns import take_turn
 from core.readout import readout
 
 # Per layer: the residual stream, what each sublayer adds to it, and what attention is made of.
@@ -41,6 +42,12 @@ class Recording:
     bridge: TransformerBridge
     ids: tuple[int, ...]
     activations: dict[str, Tensor]
+
+    @cached_property
+    def nbytes(self) -> int:
+        """Memory that it keeps: its activations, a buffer that some share counted once, and the logits at END."""
+        buffers = {x.untyped_storage().data_ptr(): x.untyped_storage().nbytes() for x in self.activations.values()}
+        return sum(buffers.values()) + 4 * self.bridge.W_U.shape[1]
 
     def layer(self, layer: int, name: str) -> Float[Tensor, "pos ..."]:
         """`blocks.{layer}.{name}` without the batch axis."""
@@ -73,13 +80,16 @@ def record(bridge: TransformerBridge, ids: Iterable[int]) -> Recording:
 
     def keeper(name: str):
         def keep(activation: Tensor, hook) -> None:
-            kept[name] = activation
+            # Of a view, the whole that it is cut out of would stay alive.
+            whole = activation.untyped_storage().nbytes() == activation.nbytes
+            kept[name] = activation if whole else activation.clone()
 
         return name, keep
 
     hooks = [keeper(name) for name in bridge.hook_dict if _READ.fullmatch(name)]
     # Of a vocabulary times a prompt of logits only END's are read.
     hooks.append(("unembed.hook_in", lambda x, hook: x[:, -1:]))
+    take_turn(bridge)
     with torch.no_grad(), fast_linears(bridge):
         bridge.run_with_hooks(torch.tensor([ids], device=bridge.cfg.device), return_type=None, fwd_hooks=hooks)
     return Recording(bridge, ids, kept)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from core.experiment import Experiment, InputError
 from core.logit_difference import suggest
 from core.models.loading import LoadedPair
-from core.prompt import MAX_TOKENS, Prompt, check_same_answer, check_same_tokens, tokenize, with_answer
+from core.prompt import MAX_TOKENS, AnsweredPrompt, Prompt, check_same_answer, check_same_tokens, tokenize, with_answer
 from core.recording import Recording, record
 from core.results import MODELS
 from core.template import has_template, missing
@@ -15,9 +15,9 @@ from core.template import has_template, missing
 
 @dataclass(frozen=True, eq=False)
 class Runs:
-    """A prompt whose answer is set, and what both models did on it, as (BASE, INSTRUCT)."""
+    """A prompt and what both models did on it, as (BASE, INSTRUCT)."""
 
-    prompt: Prompt
+    prompt: AnsweredPrompt
     recordings: tuple[Recording, Recording]
 
 
@@ -45,22 +45,24 @@ def record_both(prompt: Prompt, pair: LoadedPair) -> tuple[Recording, Recording]
     return recordings
 
 
-def settle(prompt: Prompt, recordings: tuple[Recording, Recording]) -> Runs:
-    """Set an open answer to INSTRUCT's top token that is not the original word."""
-    if prompt.answer_id is None:
-        found = suggest(recordings[1], prompt.original, 1)
-        if not found:
-            raise InputError("INSTRUCT suggests no other word here; type an answer", "answer")
-        tokenizers = [recording.bridge.tokenizer for recording in recordings]
-        prompt = with_answer(prompt, found[0][0], tokenizers[1])
-        check_same_answer(prompt, tokenizers[0], recordings[0].bridge.W_U.shape[1])
-    return Runs(prompt, recordings)
+def settle(prompt: Prompt, recordings: tuple[Recording, Recording]) -> AnsweredPrompt:
+    """An open answer set to INSTRUCT's top token that is not the original word."""
+    if isinstance(prompt, AnsweredPrompt):
+        return prompt
+    found = suggest(recordings[1], prompt.original, 1)
+    if not found:
+        raise InputError("INSTRUCT suggests no other word here; type an answer", "answer")
+    tokenizers = [recording.bridge.tokenizer for recording in recordings]
+    answered = with_answer(prompt, found[0][0], tokenizers[1])
+    check_same_answer(answered, tokenizers[0], recordings[0].bridge.W_U.shape[1])
+    return answered
 
 
 def run(experiment: Experiment, pair: LoadedPair, max_tokens: int = MAX_TOKENS) -> Runs:
     """Both models on the experiment's prompt."""
     prompt = read_prompt(experiment, pair, max_tokens)
-    return settle(prompt, record_both(prompt, pair))
+    recordings = record_both(prompt, pair)
+    return Runs(settle(prompt, recordings), recordings)
 
 
 def _check_context(prompt: Prompt, pair: LoadedPair) -> None:

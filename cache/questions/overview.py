@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from cache.questions.work import Work
-from core.prompt import Prompt
+from core.prompt import AnsweredPrompt
 from core.results import MODELS, Attribution, Summary
 
 CONTINUATION_TOKENS = 24
@@ -18,10 +18,10 @@ class Overview:
     dtype, device: what ran; n_layers, n_heads, n_groups: sizes, as many KV groups as heads where nothing is grouped.
     seconds: wall-clock of the stages `load` and `record`. pair: its id; has_template: whether INSTRUCT's tokenizer has
     a chat template. own_dtype: the dtype that the pair names; stored_dtype: of its weights' files, "" where unknown;
-    quantization: of the weights, "" where they are not.
+    quantization: of the weights, "" where they are not. in_turns: whether the device holds one model at a time.
     """
 
-    prompt: Prompt
+    prompt: AnsweredPrompt
     summary: Summary
     dtype: str
     device: str
@@ -34,6 +34,7 @@ class Overview:
     own_dtype: str = ""
     stored_dtype: str = ""
     quantization: str = ""
+    in_turns: bool = False
 
 
 def overview(work: Work) -> Overview:
@@ -57,6 +58,7 @@ def overview(work: Work) -> Overview:
         own_dtype=pair.spec.dtype,
         stored_dtype=pair.stored_dtype,
         quantization=pair.spec.quantization,
+        in_turns=pair.in_turns,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from cache.job import MustWait
 from cache.models import TooLarge
 from cache.questions.work import Work
 from core.experiment import InputError
@@ -30,6 +31,8 @@ def stored_gap(work: Work) -> StoredGap:
             return replace(gap, stored_gap=summarize(*_read(other)).gap)
     except TooLarge as error:
         return replace(gap, reason=str(error))
+    except MustWait:
+        raise
     except InputError as error:
         # Memory that others hold now may be free later; the budget above stays what it is.
         work.ctx.keep_for(RETRY)

@@ -28,7 +28,7 @@ from core.attention import values
 from core.attribution import through_post_norm
 from core.head.results import OvCircuit, OvTokens
 from core.models.quantized import head_weights
-from core.prompt import Prompt, special_ids, token_strings
+from core.prompt import AnsweredPrompt, special_ids, token_strings
 from core.readout import Readout, readout
 from core.recording import Recording
 
@@ -40,7 +40,7 @@ TOP = 10
 @torch.no_grad()
 def ov_circuit(
     recordings: tuple[Recording, Recording],
-    prompt: Prompt,
+    prompt: AnsweredPrompt,
     layer: int,
     head: int,
     position: int,
@@ -118,7 +118,7 @@ def _at_the_unembedding(
 
 
 def _over_the_vocabulary(
-    y: Float[Tensor, "pos d_model"], reader: Readout, prompt: Prompt, position: int, top: int, vocab_slice: int
+    y: Float[Tensor, "pos d_model"], reader: Readout, prompt: AnsweredPrompt, position: int, top: int, vocab_slice: int
 ) -> dict:
     """Own token's logit and counts at every position, and the chosen position's outermost tokens; a slice at a time."""
     ids = torch.tensor(prompt.ids, device=y.device)

@@ -18,12 +18,12 @@ from core.patching.gap import Gap
 from core.patching.growing_pass import shape_of
 from core.patching.plan import Direction, set_row
 from core.patching.sweeps import Recordings, gap_of, no_checkpoint, recipient_and_donor, run_plan
-from core.prompt import Prompt
+from core.prompt import AnsweredPrompt
 
 
 def patch_head(
     recordings: Recordings,
-    prompt: Prompt,
+    prompt: AnsweredPrompt,
     layer: int,
     head: int,
     direction: Direction = "instruct_to_base",

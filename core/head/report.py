@@ -13,13 +13,13 @@ from torch import Tensor
 from transformer_lens.model_bridge import TransformerBridge
 
 from core.attention import layer_attention, patterns, scaled_projection
-from core.attribution import Projection, head_outputs
+from core.attribution import Projection, head_outputs, readouts
 from core.experiment import InputError
 from core.head.ov_circuit import OvInput, ov_circuit
 from core.head.results import HeadReport, WeightChange
 from core.models.quantized import head_weights
-from core.prompt import Prompt
-from core.readout import readout, rounding
+from core.prompt import AnsweredPrompt
+from core.readout import rounding
 from core.recording import Recording
 from core.results import MODELS, Check, head_name
 
@@ -27,7 +27,7 @@ from core.results import MODELS, Check, head_name
 @torch.no_grad()
 def examine(
     recordings: tuple[Recording, Recording],
-    prompt: Prompt,
+    prompt: AnsweredPrompt,
     layer: int,
     head: int,
     position: int,
@@ -39,11 +39,9 @@ def examine(
     _check_place(bridges[0], prompt, layer, head, position)
     ov = ov_circuit(recordings, prompt, layer, head, position, ov_input)
     weights = weight_change(bridges, layer)
-    readouts = tuple(readout(bridge) for bridge in bridges)
     rows, checks = [], []
     for m, recording in enumerate(recordings):
-        reader = readouts[m] if projection == "own" else readouts[MODELS.index(projection)]
-        d = scaled_projection(recording, readouts[m], reader, prompt)
+        d = scaled_projection(recording, *readouts(recordings, m, projection), prompt)
         row = torch.stack([part[head] for part in layer_attention(recording, layer, d)])
         rows.append(row.float().cpu().numpy())
         residual = abs(float(row[2].sum() - head_outputs(recording, layer)[head] @ d))
@@ -95,7 +93,7 @@ def _read_two_ways(bridges, circuit: np.ndarray, written: np.ndarray) -> list[Ch
     ]
 
 
-def _check_place(bridge: TransformerBridge, prompt: Prompt, layer: int, head: int, position: int) -> None:
+def _check_place(bridge: TransformerBridge, prompt: AnsweredPrompt, layer: int, head: int, position: int) -> None:
     for name, value, count in (
         ("layer", layer, bridge.cfg.n_layers),
         ("head", head, bridge.cfg.n_heads),

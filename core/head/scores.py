@@ -18,6 +18,7 @@ from transformer_lens.hook_points import HookPoint
 from transformer_lens.model_bridge import TransformerBridge
 
 from core.head.results import HeadScores
+from core.models.turns import take_turn
 from core.prompt import leading_bos, special_ids
 
 SEQUENCES = 4
@@ -36,6 +37,7 @@ def score_heads(
     length = (ids.shape[1] - has_bos) // 2
     found = []
     for bridge in bridges:
+        take_turn(bridge)
         kept: dict[int, np.ndarray] = {}
 
         def keep(pattern: Tensor, hook: HookPoint) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
+from typing import NamedTuple
 
 from core.experiment import InputError
 from core.models.adapters import Adapter, check_fits, is_adapter, read_adapter
@@ -75,17 +76,46 @@ class Checkpoint:
         return {"adapter_sha256": weights_hash(self.adapter.folder), **commit, **named}
 
 
+class Place(NamedTuple):
+    """Where a model or adapter is: its local folder, its commit on the hub, the hash of its GGUF file; else ""."""
+
+    folder: Path
+    commit: str = ""
+    file_sha256: str = ""
+
+
+Progress = Callable[[str], None]
+Bring = Callable[[tuple[str, str], tuple[str, str], Path, Progress], tuple[Place, Place]]
+
+
+def bring_both(
+    sources: tuple[str, str], revisions: tuple[str, str], cache: Path, progress: Progress
+) -> tuple[Place, Place]:
+    """Both to local folders: what is not in the hub's cache is downloaded, what is not in `cache` dequantized.
+
+    Needs no device and may take minutes.
+    """
+    base, instruct = (_bring(source, revision, cache, progress) for source, revision in zip(sources, revisions))
+    return base, instruct
+
+
+def is_at_hand(source: str) -> bool:
+    """Whether a model is a local folder already: it takes no bringing."""
+    return is_path(source) and gguf_file(source) is None
+
+
 def find_both(
     sources: tuple[str, str],
     revisions: tuple[str, str],
     cache: Path = DEFAULT_CACHE,
-    progress: Callable[[str], None] = lambda message: None,
+    progress: Progress = lambda message: None,
+    bring: Bring = bring_both,
 ) -> tuple[Checkpoint, Checkpoint]:
     """Two checked models that can be compared, of which one may be an adapter made for the other one.
 
-    A hub model that is not in the hub's cache is downloaded; a GGUF file that is not in `cache` is dequantized.
+    bring: what finds or makes their local folders.
     """
-    placed = [_bring(source, revision, cache, progress) for source, revision in zip(sources, revisions)]
+    placed = bring(sources, revisions, cache, progress)
     adapters = [is_adapter(folder) for folder, _, _ in placed]
     if all(adapters):
         raise InputError(f"{sources[0]!r} and {sources[1]!r} are both adapters; name a whole model as one", "pair")
@@ -119,15 +149,14 @@ def check_same_sizes(base: dict, instruct: dict) -> None:
             )
 
 
-def _bring(source: str, revision: str, cache: Path, progress: Callable[[str], None]) -> tuple[Path, str, str]:
-    """The local folder of a model or adapter, its commit on the hub, and the hash of its GGUF file; else ""."""
+def _bring(source: str, revision: str, cache: Path, progress: Progress) -> Place:
     if not is_path(source):
-        folder = download(source, revision)
-        return folder, folder.name, ""
+        folder = download(source, revision, progress)
+        return Place(folder, commit=folder.name)
     if (file := gguf_file(source)) is not None:
         folder, sha256 = dequantized(file, cache, progress)
-        return folder, "", sha256
-    return local_path(source), "", ""
+        return Place(folder, file_sha256=sha256)
+    return Place(local_path(source))
 
 
 def _adapted(whole: Checkpoint, source: str, folder: Path, commit: str) -> Checkpoint:

@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from torch import Tensor
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
-_LOADER = threading.Lock()
+# Loading changes what is the process's (torch's default dtype, names of the loader's modules): one at a time.
+LOADING = threading.Lock()
 _COMPLETE = "complete.json"
 # Raised when what is written changes, so that entries of an earlier version are made again.
 _VERSION = 1
@@ -187,7 +188,7 @@ def _header_parsed_once() -> Iterator[None]:
     import gguf
     from transformers import modeling_gguf_pytorch_utils as loader
 
-    with _LOADER, ExitStack() as undo:
+    with LOADING, ExitStack() as undo:
         for module, name, value in (
             (gguf, "GGUFReader", lru_cache(1)(gguf.GGUFReader)),
             (gguf, "get_tensor_name_map", lru_cache(1)(gguf.get_tensor_name_map)),

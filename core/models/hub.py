@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from core.experiment import InputError, shorten
+
+MB = 10**6
 
 _HUB_FILES = ["*.json", "*.safetensors", "tokenizer.model", "*.txt", "*.jinja"]
 _HUB_DOUBLES = ["consolidated*", "original/*"]  # the same weights once more, in another layout
 
 
-def download(name: str, revision: str) -> Path:
-    """The folder of a model or adapter of the hub, its name the commit; downloaded if it is not in the hub's cache."""
+_RECENT = 5.0  # seconds over which a speed is measured
+
+
+def download(name: str, revision: str, progress: Callable[[str], None] = lambda message: None) -> Path:
+    """The folder of a model or adapter of the hub, its name the commit; downloaded if it is not in the hub's cache.
+
+    progress: called after each piece that comes, from several threads; what it raises ends the download.
+    """
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import (
         GatedRepoError,
@@ -28,7 +41,12 @@ def download(name: str, revision: str) -> Path:
     try:
         return Path(
             snapshot_download(
-                name, revision=revision, allow_patterns=_HUB_FILES, ignore_patterns=_HUB_DOUBLES, max_workers=4
+                name,
+                revision=revision,
+                allow_patterns=_HUB_FILES,
+                ignore_patterns=_HUB_DOUBLES,
+                max_workers=4,
+                tqdm_class=_bars(Meter(name), progress),
             )
         )
     except GatedRepoError:
@@ -51,6 +69,58 @@ def download(name: str, revision: str) -> Path:
             "what has come is kept, try again"
         )
     raise InputError(message, "pair")
+
+
+class Meter:
+    """How much of a download has come and how fast, in one line; may be told from any thread."""
+
+    def __init__(self, name: str, clock: Callable[[], float] = time.monotonic):
+        self._name, self._clock = name, clock
+        self._seen: deque[tuple[float, float]] = deque([(clock(), 0.0)])
+
+    def line(self, done: float, total: float) -> str:
+        now = self._clock()
+        self._seen.append((now, done))
+        while len(self._seen) > 2 and self._seen[1][0] <= now - _RECENT:
+            self._seen.popleft()
+        since, before = self._seen[0]
+        speed = f", {(done - before) / (now - since) / MB:,.1f} MB/s" if now > since else ""
+        return f"downloading {self._name}: {done / MB:,.0f} of {total / MB:,.0f} MB{speed}"
+
+
+def _bars(meter: Meter, progress: Callable[[str], None]) -> type:
+    """The bars that the hub's library draws, as lines: it takes a class. Two of them count the same bytes."""
+    from huggingface_hub.utils import tqdm
+
+    lock, counting = threading.Lock(), []
+
+    class Bar(tqdm):
+        def __init__(self, *args, **options):
+            super().__init__(*args, **options | {"disable": True})
+            if options.get("unit") == "B":
+                counting.append(self)
+
+        def update(self, n: float | None = 1) -> None:
+            with lock:
+                self.n += n or 0
+                # One of the two guesses its total beyond what the files say.
+                total = min((bar.total for bar in counting if bar.total), default=0)
+                line = meter.line(min(max((bar.n for bar in counting), default=0), total), total) if total else ""
+            try:
+                progress(line or f"asking for {meter._name}")
+            except BaseException:
+                _end_transfers()
+                raise
+
+    return Bar
+
+
+def _end_transfers() -> None:
+    """As the library does at Ctrl-C: a transfer of its own kind does not see what its callback raises."""
+    with suppress(ImportError):
+        from huggingface_hub.utils._xet import abort_xet_session
+
+        abort_xet_session()
 
 
 def _refused(name: str, error: BaseException | None) -> str | None:

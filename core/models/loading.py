@@ -16,22 +16,19 @@ import transformers
 from transformer_lens.model_bridge import TransformerBridge
 
 from core.experiment import InputError, shorten
-from core.models.checkpoint import Checkpoint, check_same_sizes, find_both
+from core.models.checkpoint import Bring, Checkpoint, bring_both, check_same_sizes, find_both
 from core.models.dtype import fitting_dtype, stored_dtype
-from core.models.gguf import weights_in
-from core.models.memory import GB, free_bytes
-from core.models.pairs import BYTES, PairSpec, held_bytes
-from core.models.places import gguf_file
+from core.models.gguf import LOADING
+from core.models.memory import SHARE, free_bytes
+from core.models.pairs import BYTES, PairSpec
 from core.models.quantized import check_quantizable
+from core.models.room import bytes_needed, check_known, check_room, must_take_turns
+from core.models.turns import Turns
 from core.settings import DEFAULT_CACHE
 
 DTYPES = {name: getattr(torch, name) for name in BYTES}
-# Beside the weights: activations of a prompt, a readout's slice, allocator slack.
-_SLACK_BYTES = 300_000_000
 # Parameters of a pair below which two threads are slower than one, and 25 times slower beside another busy process.
 _SMALL = 20_000_000
-# Of the free memory: float32 in place of a pair's own half precision must not crowd out everything else.
-_SHARE = 0.8
 # The sizes by TransformerLens' names, whatever a family's config.json calls them.
 _SIZES = {"n_layers": "layers", "n_heads": "query heads per layer", "n_key_value_heads": "KV groups per layer"}
 _SIZES |= {"d_model": "d_model", "d_head": "d_head"}
@@ -39,7 +36,10 @@ _SIZES |= {"d_model": "d_model", "d_head": "d_head"}
 
 @dataclass(frozen=True, eq=False)
 class LoadedPair:
-    """Two bridges on one device in one dtype, with the checkpoints they came from."""
+    """Two bridges on one device in one dtype, with the checkpoints they came from.
+
+    in_turns: the device holds one of them at a time: `core.models.turns`.
+    """
 
     spec: PairSpec
     base: TransformerBridge
@@ -47,6 +47,7 @@ class LoadedPair:
     checkpoints: tuple[Checkpoint, Checkpoint]
     dtype: str
     device: str
+    in_turns: bool = False
 
     @cached_property
     def stored_dtype(self) -> str:
@@ -59,7 +60,13 @@ class LoadedPair:
         models = {}
         for name, checkpoint in zip(("base", "instruct"), self.checkpoints):
             models[name] = {"model": checkpoint.source, "parameters": checkpoint.parameters, **checkpoint.identity()}
-        held = {"dtype": self.dtype, "stored_dtype": self.stored_dtype or None, "device": self.device}
+        held: dict[str, object] = {
+            "dtype": self.dtype,
+            "stored_dtype": self.stored_dtype or None,
+            "device": self.device,
+        }
+        if self.in_turns:
+            held["models_take_turns"] = True
         if self.spec.quantization:
             held["quantization"] = self.spec.quantization
         return {"pair": self.spec.id, **models, **held, "libraries": self._libraries()}
@@ -80,15 +87,16 @@ def find_checkpoints(
     cache: Path | None = None,
     progress: Callable[[str], None] = lambda message: None,
     device: str = "auto",
+    bring: Bring = bring_both,
 ) -> tuple[Checkpoint, Checkpoint]:
     """Both models' checked files, comparable with each other; cache: where GGUF files are dequantized to.
 
-    device: where they shall run, for a quantization that not every device can have.
+    device: where they shall run, for a quantization that not every device can have. bring: see `find_both`.
     """
     # Before a download of many gigabytes.
     check_quantizable(spec.title, spec.quantization, pick_device(device))
     revisions = (spec.base_revision, spec.instruct_revision)
-    found = find_both((spec.base, spec.instruct), revisions, cache or DEFAULT_CACHE, progress)
+    found = find_both((spec.base, spec.instruct), revisions, cache or DEFAULT_CACHE, progress, bring)
     if spec.quantization and any(checkpoint.adapter for checkpoint in found):
         raise InputError(
             f"{spec.title} has an adapter, which cannot be merged into {spec.quantization} weights; "
@@ -96,24 +104,6 @@ def find_checkpoints(
             "pair",
         )
     return found
-
-
-def bytes_known(spec: PairSpec, dtype: str) -> int:
-    """What a pair takes at least, as far as that is known before a download or a dequantization; 0 where it is not."""
-    need = spec.bytes_needed(dtype)
-    if need is not None:
-        return need
-    files = [file for name in (spec.base, spec.instruct) if (file := gguf_file(name)) is not None]
-    return held_bytes(sum(map(weights_in, files)), 0, dtype, spec.quantization)
-
-
-def bytes_needed(checkpoints: tuple[Checkpoint, Checkpoint], dtype: str, quantization: str = "") -> int:
-    """Memory that both models take in a dtype, with room for the activations of a prompt; shared weights count once."""
-    weights = (
-        held_bytes(c.parameters - c.shared, c.embedding if quantization else 0, dtype, quantization)
-        for c in checkpoints
-    )
-    return sum(weights) + _SLACK_BYTES
 
 
 def pick_device(name: str = "auto") -> str:
@@ -131,17 +121,6 @@ def pick_device(name: str = "auto") -> str:
     return name
 
 
-def check_memory(title: str, need: int, dtype: str, device: str, limit: int | None = None) -> None:
-    """Refuse what does not fit into the device's free memory, or into `limit` bytes where given."""
-    free = free_bytes(device) if limit is None else limit
-    if need > free:
-        raise InputError(
-            f"{title} in {dtype} needs {need / GB:.1f} GB, {device} has {free / GB:.1f} GB "
-            f"{'free' if limit is None else 'left of REPHRASE_MEMORY_GB'}; choose a smaller pair or dtype",
-            "pair",
-        )
-
-
 def load_pair(
     spec: PairSpec,
     dtype: str = "",
@@ -150,34 +129,56 @@ def load_pair(
     progress: Callable[[str], None] = lambda message: None,
     limit: int | None = None,
     cache: Path | None = None,
+    in_turns: bool | None = None,
 ) -> LoadedPair:
     """Load both models, or raise an `InputError` before any weight is read where they do not fit or do not compare.
 
-    dtype: "" takes `fitting_dtype`. limit: bytes that both may take, by default what the device has free. cache: where
-    GGUF files are dequantized to.
+    dtype: "" takes `fitting_dtype`. limit: bytes that they may take on the device, by default what it has free. cache:
+    where GGUF files are dequantized to. in_turns: by default where the device holds one of them, but not both.
     """
     device, least = pick_device(device), dtype or spec.dtype
     check_quantizable(spec.title, spec.quantization, device)
     progress(f"looking for {spec.title}")
     if checkpoints is None:
-        # Before a download of many gigabytes, or a dequantization of minutes.
-        check_memory(spec.title, bytes_known(spec, least), least, device, limit)
+        check_known(spec, least, device, limit)
         checkpoints = find_checkpoints(spec, cache, progress, device)
-    room = int(_SHARE * free_bytes(device)) if limit is None else limit
+    # Float32 in place of a pair's own half precision must not crowd out everything else.
+    room = int(SHARE * free_bytes(device)) if limit is None else limit
     dtype = dtype or fitting_dtype(spec.dtype, device, bytes_needed(checkpoints, "float32"), room)
-    check_memory(spec.title, bytes_needed(checkpoints, dtype, spec.quantization), dtype, device, limit)
-    bridges = []
-    for checkpoint, model in zip(checkpoints, _read(checkpoints, dtype, device, spec.quantization, progress)):
-        with _refusing(checkpoint, dtype, device):
-            bridges.append(_bridge(checkpoint, model, dtype))
-    check_same_sizes(*({name: getattr(bridge.cfg, field) for field, name in _SIZES.items()} for bridge in bridges))
-    return LoadedPair(spec, *bridges, checkpoints, dtype, device)
+    if in_turns is None:
+        free = free_bytes(device) if limit is None else limit
+        in_turns = must_take_turns(checkpoints, dtype, spec.quantization, free)
+    check_room(spec, checkpoints, dtype, device, limit, in_turns)
+    base, instruct = _bridges(checkpoints, dtype, "cpu" if in_turns else device, spec.quantization, progress)
+    check_same_sizes(_sizes(base), _sizes(instruct))
+    if in_turns:
+        Turns((base, instruct), device)
+    return LoadedPair(spec, base, instruct, checkpoints, dtype, device, in_turns)
 
 
 def fit_threads(pair: LoadedPair, threads: int | None = None) -> None:
     """Let torch use `threads` CPU threads, by default all cores, or one for a pair so small that more only wait."""
     small = sum(checkpoint.parameters for checkpoint in pair.checkpoints) < _SMALL
     torch.set_num_threads(threads or (1 if small else os.cpu_count() or 1))
+
+
+def _sizes(bridge: TransformerBridge) -> dict:
+    return {name: getattr(bridge.cfg, field) for field, name in _SIZES.items()}
+
+
+def _bridges(
+    checkpoints: tuple[Checkpoint, Checkpoint],
+    dtype: str,
+    device: str,
+    quantization: str,
+    progress: Callable[[str], None],
+) -> tuple[TransformerBridge, TransformerBridge]:
+    bridges = []
+    for checkpoint, model in zip(checkpoints, _read(checkpoints, dtype, device, quantization, progress)):
+        with _refusing(checkpoint, dtype, device):
+            bridges.append(_bridge(checkpoint, model, dtype))
+    base, instruct = bridges
+    return base, instruct
 
 
 def _read(
@@ -219,21 +220,22 @@ def _load(checkpoint: Checkpoint, dtype: str, device: str, quantization: str) ->
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
     # Loaded here rather than by the bridge: only so can pickles be refused and weights go straight to the device.
-    model, found = transformers.AutoModelForCausalLM.from_pretrained(
-        str(checkpoint.folder),
-        output_loading_info=True,
-        dtype=DTYPES[dtype],
-        device_map=device,
-        use_safetensors=True,
-        attn_implementation="eager",
-        trust_remote_code=False,
-        local_files_only=True,
-        **(
-            {"quantization_config": transformers.BitsAndBytesConfig(**{f"load_in_{quantization}": True})}
-            if quantization
-            else {}
-        ),
-    )
+    with LOADING:
+        model, found = transformers.AutoModelForCausalLM.from_pretrained(
+            str(checkpoint.folder),
+            output_loading_info=True,
+            dtype=DTYPES[dtype],
+            device_map=device,
+            use_safetensors=True,
+            attn_implementation="eager",
+            trust_remote_code=False,
+            local_files_only=True,
+            **(
+                {"quantization_config": transformers.BitsAndBytesConfig(**{f"load_in_{quantization}": True})}
+                if quantization
+                else {}
+            ),
+        )
     # They would be random, and so every number.
     if missing := sorted(found["missing_keys"]):
         raise InputError(

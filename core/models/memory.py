@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 GB = 10**9
+SHARE = 0.8  # of the free memory that models may take; the rest is for activations, and for everybody else
 CGROUP = Path("/sys/fs/cgroup")
 
 

@@ -55,8 +55,8 @@ class PairSpec:
     note: str = ""
     shape: Shape | None = None
 
-    def bytes_needed(self, dtype: str = "") -> int | None:
-        """Memory of both models' weights, computed from the shape; None where there is none.
+    def bytes_needed(self, dtype: str = "", in_turns: bool = False) -> int | None:
+        """Memory of both models' weights, computed from the shape; None where there is none. in_turns: of one model's.
 
         An adapter's model shares all that the adapter does not change; the rest is known only once its file is read.
         """
@@ -66,7 +66,7 @@ class PairSpec:
         embedding = shape.vocab * shape.d_model * (1 if shape.tied else 2)
         adapted = any(Path(name, "adapter_config.json").is_file() for name in (self.base, self.instruct))
         whole = held_bytes(shape.parameters, embedding, dtype or self.dtype, self.quantization)
-        return whole if adapted else 2 * whole
+        return whole if adapted or in_turns else 2 * whole
 
 
 def held_bytes(parameters: int, embedding: int, dtype: str, quantization: str) -> int:

@@ -44,15 +44,16 @@ def rows_per_chunk(recipient: Recording, rows: list[Row], budget: Budget) -> int
     return max(1, min(budget.bytes // one, budget.tokens // len(recipient.ids)) - 1)
 
 
-def row_bytes(recipient: Recording, heads: int = 0) -> int:
+def row_bytes(recipient: Recording, heads: int = 0, positions: int | None = None) -> int:
     """Bytes of one row at the peak of a layer, patches of `heads` heads in that layer included.
 
+    positions: of a prompt of that length in place of the recorded one's.
     The peak lies in attention (q, k, v, their rotated copies and halves, keys and values repeated for every query head,
     scores before and after mask and softmax, the softmax in float32) or in the MLP (its two pre-activations, the
     activation and their product). The residual stream lives beside either: once for the caller of the layer, once
     grown, once as the layer's own, and in float32 inside a norm.
     """
-    cfg, positions = recipient.bridge.cfg, len(recipient.ids)
+    cfg, positions = recipient.bridge.cfg, positions or len(recipient.ids)
     element = recipient.final_residual.element_size()
     stream = cfg.d_model * (4 * element + 3 * _FLOAT32)
     queries, keys = cfg.n_heads * cfg.d_head, (cfg.n_key_value_heads or cfg.n_heads) * cfg.d_head

@@ -13,11 +13,12 @@ import torch
 from torch import Tensor
 
 from core.experiment import InputError
+from core.models.turns import take_turn
 from core.patching.cells import HOOKS, from_source
 from core.patching.plan import Direction
 from core.patching.results import Estimate
 from core.patching.sweeps import Recordings, gap_of, recipient_and_donor
-from core.prompt import Prompt
+from core.prompt import AnsweredPrompt
 from core.readout import readout
 from core.recording import Recording
 
@@ -26,7 +27,7 @@ ESTIMATED = ("z", "v", "mlp_out")
 
 def estimate(
     recordings: Recordings,
-    prompt: Prompt,
+    prompt: AnsweredPrompt,
     sites: tuple[str, ...] = ESTIMATED,
     direction: Direction = "instruct_to_base",
 ) -> dict[str, Estimate]:
@@ -72,6 +73,7 @@ def _gradients(recipient: Recording, places: list[tuple[str, int]], candidates: 
     hooks += [(f"blocks.{layer}.{HOOKS[site]}", keeper((site, layer))) for site, layer in places]
     hooks += [(f"blocks.{bridge.cfg.n_layers - 1}.hook_out", finish)]
     ids = torch.tensor([recipient.ids], device=bridge.cfg.device)
+    take_turn(bridge)
     with torch.enable_grad():
         bridge.run_with_hooks(ids, return_type=None, fwd_hooks=hooks)
         logit_diff = readout(bridge).logit_diff(final[0], *candidates)

@@ -18,14 +18,14 @@ from core.patching.budget import Budget, default_budget
 from core.patching.plan import Direction
 from core.patching.results import Greedy, Sweep
 from core.patching.sweeps import Member, Recordings, no_checkpoint, no_progress, patch_sets, recipient_and_donor, sweep
-from core.prompt import Prompt
+from core.prompt import AnsweredPrompt
 
 CANDIDATES = 256  # every head of a small model; of a large one, few of the others do anything
 
 
 def greedy(
     recordings: Recordings,
-    prompt: Prompt,
+    prompt: AnsweredPrompt,
     steps: int,
     site: str = "z",
     direction: Direction = "instruct_to_base",

@@ -23,14 +23,16 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from transformer_lens.hook_points import HookPoint
 from transformer_lens.model_bridge import TransformerBridge
-from transformer_lens.model_bridge.generalized_components import NormalizationBridge
 
 from core.linear import fast_linears, replaced
 from core.models.quantized import head_weights
+from core.models.turns import take_turn
 from core.patching import cells as at
 from core.patching.budget import Budget, rows_per_chunk
 from core.patching.jitter import jittered
+from core.patching.norms import norms_once
 from core.patching.plan import DONOR, Patch, Row, Shape
+from core.patching.shortage import within_memory
 from core.readout import readout
 from core.recording import Recording
 
@@ -66,16 +68,19 @@ def run_rows(
     candidates: ids of answer and original. checkpoint is called before every chunk and at every layer; it may raise
     to cancel, which leaves no hook on the bridge.
     """
-    head = readout(recipient.bridge)
-    plain = float(head.logit_diff(recipient.final_residual[-1], *candidates))
+    read = lambda x: readout(recipient.bridge).logit_diff(x, *candidates).double().cpu().numpy()  # noqa: E731
+    plain = float(read(recipient.final_residual[-1]))
     logit_diff, no_op = np.full(len(rows), np.nan), float("nan")
     done = 0
-    for chunk in chunks(rows, rows_per_chunk(recipient, rows, budget)):
+
+    def run(chunk: list[int]) -> Float[Tensor, "row d_model"]:
         checkpoint()
-        final = _grow(recipient, donor, [rows[i] for i in chunk], checkpoint)
-        read = head.logit_diff(final, *candidates).double().cpu().numpy()
-        logit_diff[chunk] = read[1:]
-        no_op = float(np.fmax(no_op, abs(read[0] - plain)))
+        return _grow(recipient, donor, [rows[i] for i in chunk], checkpoint)
+
+    for chunk, final in within_memory(recipient, chunks(rows, rows_per_chunk(recipient, rows, budget)), run):
+        measured = read(final)
+        logit_diff[chunk] = measured[1:]
+        no_op = float(np.fmax(no_op, abs(measured[0] - plain)))
         done += len(chunk)
         progress(done, len(rows), logit_diff.copy(), no_op)
     return logit_diff, no_op
@@ -99,6 +104,7 @@ def _grow(
     growth = _Growth(recipient, donor, rows, checkpoint)
     bridge = recipient.bridge
     ids = torch.tensor([recipient.ids], device=bridge.cfg.device)
+    take_turn(bridge)
     # Without use_cache=False the keys and values of every row in every layer would be kept to the end.
     with fast_linears(bridge), replaced(_shortened(bridge, growth.first)), suppress(_Read):
         bridge.run_with_hooks(ids, return_type=None, fwd_hooks=list(growth.hooks()), use_cache=False)
@@ -112,15 +118,10 @@ class _Read(Exception):
 def _shortened(bridge: TransformerBridge, first: int) -> dict[nn.Module, Callable]:
     """Forwards that leave out what no row reads: layers below `first`, and every norm's second computation.
 
-    A bridge computes a norm twice, once for the hooks within it. What the layers below would have given is recorded,
-    and where the first rows join it takes the place of what comes in.
+    What the layers below would have given is recorded, and where the first rows join it takes the place of what comes
+    in.
     """
-    norms = [m for m in bridge.modules() if isinstance(m, NormalizationBridge) and m.use_native_layernorm_autograd]
-
-    def plain(norm: NormalizationBridge) -> Callable[[Tensor], Tensor]:
-        return lambda x: norm.hook_out(norm.original_component(norm.hook_in(x)))
-
-    return {norm: plain(norm) for norm in norms} | {block: lambda x, **kwargs: x for block in bridge.blocks[:first]}
+    return {**norms_once(bridge), **{block: lambda x, **kwargs: x for block in bridge.blocks[:first]}}
 
 
 @dataclass(eq=False)

@@ -5,7 +5,7 @@ INSTRUCT is the donor, BASE the recipient (what is sufficient); base_to_instruct
 not its negative. Sites are those of `core.patching.plan`, effects and scores those of `core.patching.gap`. Raw weights
 of both models, nothing folded, nothing centred. Every plan measures its noise floor beside: `core.patching.floor`.
 
-Every function takes the recordings of (BASE, INSTRUCT) and a prompt whose answer is set. `progress(done, total,
+Every function takes the recordings of (BASE, INSTRUCT) and their prompt. `progress(done, total,
 partial)` is called after every chunk with a result that has NaN where nothing has run yet; `checkpoint()` may raise to
 cancel. Not done: no ablation by means or noise, no patching along single paths.
 """
@@ -36,7 +36,7 @@ from core.patching.plan import (
     sweep_rows,
 )
 from core.patching.results import Pairs, PositionMap, Sets, Sweep
-from core.prompt import Prompt
+from core.prompt import AnsweredPrompt
 from core.readout import readout
 from core.recording import Recording
 
@@ -54,7 +54,7 @@ def no_checkpoint() -> None:
 
 def sweep(
     recordings: Recordings,
-    prompt: Prompt,
+    prompt: AnsweredPrompt,
     site: str = "z",
     direction: Direction = "instruct_to_base",
     positions: str | int = "all",
@@ -76,7 +76,7 @@ def sweep(
 
 def position_map(
     recordings: Recordings,
-    prompt: Prompt,
+    prompt: AnsweredPrompt,
     site: str = "resid_pre",
     direction: Direction = "instruct_to_base",
     *,
@@ -96,7 +96,7 @@ def position_map(
 
 def patch_sets(
     recordings: Recordings,
-    prompt: Prompt,
+    prompt: AnsweredPrompt,
     sets: Iterable[Iterable[Member]],
     site: str = "z",
     direction: Direction = "instruct_to_base",
@@ -120,7 +120,7 @@ def patch_sets(
 
 def patch_pairs(
     recordings: Recordings,
-    prompt: Prompt,
+    prompt: AnsweredPrompt,
     members: Iterable[Member],
     site: str = "z",
     direction: Direction = "instruct_to_base",
@@ -147,7 +147,7 @@ def patch_pairs(
 
 def run_plan(
     recordings: Recordings,
-    prompt: Prompt,
+    prompt: AnsweredPrompt,
     rows: list[Row],
     direction: Direction,
     result: Callable[[Gap, np.ndarray], object],
@@ -187,11 +187,12 @@ def recipient_and_donor(recordings: Recordings, direction: Direction) -> tuple[R
     return (base, instruct) if direction == "instruct_to_base" else (instruct, base)
 
 
-def gap_of(recordings: Recordings, prompt: Prompt, direction: Direction) -> Gap:
+def gap_of(recordings: Recordings, prompt: AnsweredPrompt, direction: Direction) -> Gap:
     """The two plain runs that a patch is measured against."""
-    recipient, donor = (
+    # The recipient last: it runs next.
+    donor, recipient = (
         float(readout(r.bridge).logit_diff(r.final_residual[-1], prompt.answer_id, prompt.original_id))
-        for r in recipient_and_donor(recordings, direction)
+        for r in reversed(recipient_and_donor(recordings, direction))
     )
     return Gap(direction, recipient, donor)
 

@@ -242,8 +242,9 @@ def on_screen(overview: Overview | None) -> str:
     seconds = overview.seconds
     took = f"{1000 * seconds['record']:.0f} ms for two forward passes" if seconds["record"] else "recorded before"
     dtype = f"{overview.dtype} on {overview.device}{_instead(overview)}"
+    turns = "models take turns · " if overview.in_turns else ""
     template = "chat template · " if state.experiment().template == "chat" else ""
-    return plain(f"{dtype} · {template}{len(overview.prompt.ids)} tokens · {took}")
+    return plain(f"{dtype} · {turns}{template}{len(overview.prompt.ids)} tokens · {took}")
 
 
 def _instead(overview: Overview) -> str:

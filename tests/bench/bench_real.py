@@ -18,7 +18,7 @@ from core.experiment import Experiment
 from core.models.loading import LoadedPair, fit_threads, load_pair
 from core.models.pairs import PairSpec
 from core.patching.sweeps import Recordings, sweep
-from core.prompt import Prompt
+from core.prompt import AnsweredPrompt
 from core.runs import read_prompt, record_both, settle
 from tests.bench.bench_patching import interleaved, plain_forwards, row_layers, seconds, transformer_lens
 from tests.bench.real_pair import installed
@@ -43,7 +43,7 @@ def plain_models(pair: LoadedPair) -> list[transformers.PreTrainedModel]:
     return [load(folder, dtype=torch.float32, attn_implementation="sdpa").eval() for _ in pair.checkpoints]
 
 
-def recordings(pair: LoadedPair, models: list[transformers.PreTrainedModel]) -> tuple[Prompt, Recordings]:
+def recordings(pair: LoadedPair, models: list[transformers.PreTrainedModel]) -> tuple[AnsweredPrompt, Recordings]:
     """Both recorded: the first time ever, and again against the plain forwards of both."""
     prompt = read_prompt(Experiment(pair=pair.spec.id), pair)
     ids = torch.tensor([prompt.ids])
@@ -58,11 +58,11 @@ def recordings(pair: LoadedPair, models: list[transformers.PreTrainedModel]) -> 
     print(f"  both recorded, {len(prompt.ids)} tokens: first time       {1000 * first:7.0f} ms")
     print(f"  both recorded, again                   {1000 * took['recorded']:7.0f} ms")
     print(f"    recorded / plain forwards            {took['recorded'] / took['plain']:7.2f}")
-    runs = settle(prompt, record_both(prompt, pair))
-    return runs.prompt, runs.recordings
+    recorded = record_both(prompt, pair)
+    return settle(prompt, recorded), recorded
 
 
-def sweeps(runs: Recordings, prompt: Prompt, model: transformers.PreTrainedModel, repeats: int = 3) -> None:
+def sweeps(runs: Recordings, prompt: AnsweredPrompt, model: transformers.PreTrainedModel, repeats: int = 3) -> None:
     for site in ("z", "v"):
         works = {
             "sweep": lambda: sweep(runs, prompt, site),

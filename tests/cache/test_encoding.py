@@ -26,8 +26,8 @@ PLAN = {"site": "z", "direction": "instruct_to_base", "positions": "all"}
 MEMBERS = {"members": ((0, 1), (1, 0))}
 OPTIONS: dict[str, dict] = {
     "overview": {},
-    "attribution": {"direction": "base"},
-    "attention": {"direction": "own"},
+    "attribution": {"projection": "base"},
+    "attention": {"projection": "own"},
     "pattern": {"layer": 1, "head": 2},
     "patterns": {"heads": ((0, 1), (1, 0))},
     "layer_patterns": {"layer": 0},

@@ -6,8 +6,10 @@ from types import SimpleNamespace
 
 import pytest
 
+from cache.job import MustWait
 from cache.models import InUse, Residents, TooLarge, memory_budget
 from cache.worker import Worker
+from core.experiment import InputError
 from core.models.memory import GB, free_bytes
 
 
@@ -91,6 +93,15 @@ def test_a_model_in_use_is_not_evicted_for_another(ledger):
         assert keys(ledger) == ["a", "c"] and ledger.snapshot()[0].uses == 1
     use(ledger, "b", 5)
     assert keys(ledger) == ["c", "b"]
+
+
+def test_what_does_not_fit_is_bad_input_of_the_pair_and_what_is_in_use_must_wait(ledger):
+    with ledger.use("a", 6 * GB, object):
+        for refused, need in ((TooLarge, 11), (InUse, 5)):
+            with pytest.raises(refused) as error:
+                use(ledger, "b", need)
+            assert isinstance(error.value, InputError) and error.value.field == "pair"
+    assert issubclass(InUse, MustWait) and not issubclass(TooLarge, MustWait)
 
 
 def test_a_model_used_twice_is_in_use_until_both_have_ended(ledger):

@@ -7,13 +7,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from cache.models import Residents, TooLarge
+from cache.models import InUse, Residents, TooLarge
 from cache.questions import precision as precision_questions
 from cache.service import Service
 from core.experiment import Experiment
-from core.models import loading, memory
-from core.models.loading import bytes_needed, find_checkpoints
+from core.models import memory, room
+from core.models.loading import find_checkpoints
 from core.models.pairs import registry
+from core.models.room import bytes_needed
 from core.settings import Settings
 
 PATIENCE = 60
@@ -83,8 +84,8 @@ class _Quiet:
 
 def test_where_both_do_not_fit_the_gap_is_shown_alone_with_the_reason_and_cells_are_refused():
     checkpoints = find_checkpoints(registry()["tiny"])
-    room = bytes_needed(checkpoints, "bfloat16") + bytes_needed(checkpoints, "float32") - 1
-    service = Service(Settings(memory_gb=room / 1e9))
+    both = bytes_needed(checkpoints, "bfloat16") + bytes_needed(checkpoints, "float32")
+    service = Service(Settings(memory_gb=(both - 1) / 1e9))
     try:
         found = result(service.ask("stored_gap", COARSE, "me"))
         assert np.isfinite(found.gap) and np.isnan(found.stored_gap) and "beside" in found.reason
@@ -95,15 +96,24 @@ def test_where_both_do_not_fit_the_gap_is_shown_alone_with_the_reason_and_cells_
         assert service.worker.stop()
 
 
+def test_a_gap_whose_second_models_must_wait_is_asked_again_and_not_answered_without_them(service):
+    def in_use(dtype: str):
+        raise InUse("'tiny in float32' needs 1.0 GB beside 6.0 GB in use", "pair")
+
+    with service.stages.work(COARSE, service.spec(COARSE), _Quiet(), None) as work:
+        with pytest.raises(InUse):
+            precision_questions.stored_gap(replace(work, beside=in_use))
+
+
 def test_memory_that_is_short_for_a_moment_is_asked_for_again(monkeypatch):
     free = memory.free_bytes
     service = Service(Settings(memory_gb=10.0))
     monkeypatch.setattr(precision_questions, "RETRY", -1.0)
     try:
         result(service.ask("overview", COARSE, "me"))
-        monkeypatch.setattr(loading, "free_bytes", lambda device: 0)
+        monkeypatch.setattr(room, "free_bytes", lambda device: 0)
         assert "free" in result(service.ask("stored_gap", COARSE, "me")).reason
-        monkeypatch.setattr(loading, "free_bytes", free)
+        monkeypatch.setattr(room, "free_bytes", free)
         assert np.isfinite(result(service.ask("stored_gap", COARSE, "me")).stored_gap)
     finally:
         assert service.worker.stop()

@@ -16,8 +16,9 @@ from safetensors.torch import load_file, save_file
 from core.__main__ import main
 from core.experiment import Experiment, InputError
 from core.models.adapters import CONFIG, WEIGHTS
-from core.models.loading import bytes_needed, find_checkpoints, load_pair
+from core.models.loading import find_checkpoints, load_pair
 from core.models.pairs import find_pair, registry
+from core.models.room import bytes_needed
 from core.models.weight_files import weights_hash
 from core.runs import run
 

@@ -321,13 +321,13 @@ def test_a_gated_model_without_access_is_told_with_the_way_out(capsys, tmp_path,
 
 
 def test_too_little_memory_is_told_before_weights_are_read(capsys, tmp_path, monkeypatch):
-    monkeypatch.setattr("core.models.loading.free_bytes", lambda device: 1000)
+    monkeypatch.setattr("core.models.room.free_bytes", lambda device: 1000)
     status, _, err = run(capsys, *GIVEN, "--json", tmp_path / "o.json")
     assert status == 2 and "GB free" in err and "smaller" in err
 
 
 def test_a_pair_too_large_for_the_memory_set_aside_is_not_even_looked_for(capsys, tmp_path, monkeypatch):
-    monkeypatch.setenv("REPHRASE_MEMORY_GB", "20")
+    monkeypatch.setenv("REPHRASE_MEMORY_GB", "10")
     monkeypatch.setattr("huggingface_hub.snapshot_download", lambda *_, **__: pytest.fail("downloaded"))
     status, _, err = run(capsys, *GIVEN, "--pair", "llama-3.1-8b", "--json", tmp_path / "o.json")
     assert status == 2 and "32.1 GB" in err and "REPHRASE_MEMORY_GB" in err

@@ -7,8 +7,9 @@ import torch
 from safetensors.torch import save_file
 
 from core.models.dtype import fitting_dtype, is_below, reference_dtype, stored_dtype
-from core.models.loading import bytes_needed, find_checkpoints, load_pair
+from core.models.loading import find_checkpoints, load_pair
 from core.models.pairs import PairSpec, registry
+from core.models.room import bytes_needed
 from core.precision import StoredGap
 
 TINY = registry()["tiny"]

@@ -12,7 +12,7 @@ import torch
 
 from core.attribution import attribute, head_outputs, through_post_norm
 from core.logit_difference import summarize
-from core.readout import readout
+from core.readout import capped, readout
 from core.recording import record
 from core.results import MODELS
 from tests.random_models import CASE_NAMES, CASES, POST_NORM
@@ -37,7 +37,7 @@ def test_logits_of_a_recording_equal_those_of_plain_transformers(pair_of, family
     pair = pair_of(family, groups)
     for model, recording in zip(pair.models, pair.recordings):
         reader = readout(recording.bridge)
-        logits = reader.capped(reader.logits(recording.final_residual))
+        logits = capped(reader.logits(recording.final_residual), recording.bridge)
         expected = transformers_logits(model, pair.prompt.ids)
         assert np.abs(expected[-1]).max() > 1
         np.testing.assert_allclose(logits.numpy(), expected, atol=1e-4)

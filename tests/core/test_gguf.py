@@ -229,8 +229,8 @@ def test_what_no_pair_of_it_could_be_loaded_into_is_refused_before_it_is_read(tm
     spec = find_pair(Experiment(pair="", base=str(file), instruct=str(file)))
     weights = sum(weight.numel() for weight in small().parameters())
     with pytest.raises(InputError, match="left of REPHRASE_MEMORY_GB"):
-        load_pair(spec, "float32", "cpu", limit=2 * 4 * weights - 1, cache=tmp_path / "cache")
-    service = Service(Settings(memory_gb=(2 * 4 * weights - 1) / 1e9, cache=tmp_path / "cache", device="cpu"))
+        load_pair(spec, "float32", "cpu", limit=4 * weights - 1, cache=tmp_path / "cache")
+    service = Service(Settings(memory_gb=(4 * weights - 1) / 1e9, cache=tmp_path / "cache", device="cpu"))
     try:
         job = service.ask("overview", Experiment(pair="", base=str(file), instruct=str(file)), "me")
         assert job.wait(60) and "memory budget" in str(job.error)

@@ -11,7 +11,7 @@ from core.experiment import Experiment
 from core.models.loading import load_pair
 from core.models.pairs import registry
 from core.patching.sweeps import position_map, sweep
-from core.readout import readout
+from core.readout import readout, soft_cap
 from core.runs import run
 from tests.random_llama import random_llama, recorded_pair
 from tests.random_models import CASE_NAMES, CASES, FAMILIES
@@ -29,7 +29,7 @@ REFERENCES = {
 
 def uncapped_difference(bridge, prompt):
     """The reference reads logits as the model gives them; where they are capped, the cap is taken back."""
-    cap = readout(bridge).soft_cap
+    cap = soft_cap(bridge)
 
     def metric(logits):
         pair = logits[0, -1, [prompt.answer_id, prompt.original_id]].double()

@@ -14,9 +14,10 @@ from core.attribution import attribute
 from core.experiment import InputError
 from core.head.report import weight_change
 from core.models import quantized
-from core.models.loading import bytes_needed, find_checkpoints, load_pair
+from core.models.loading import find_checkpoints, load_pair
 from core.models.pairs import read_pairs, registry
 from core.models.quantized import check_quantizable, head_weights
+from core.models.room import bytes_needed
 from core.patching.sweeps import sweep
 from core.recording import record
 

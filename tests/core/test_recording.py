@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 
 from core.recording import record
@@ -72,6 +73,16 @@ def test_a_later_run_does_not_change_a_recording(pair_of):
     for name, copy in copies.items():
         assert torch.equal(recording.activations[name], copy)
         assert torch.equal(again.activations[name], copy)
+
+
+@pytest.mark.parametrize("family", ["llama", "neox", "phi3", "gemma2", "olmo2"])
+def test_nothing_but_what_is_read_is_kept_alive_and_all_of_it_is_counted(pair_of, family):
+    recording = record(pair_of(family).bridges[0], IDS)
+    for name, activation in recording.activations.items():
+        assert activation.untyped_storage().nbytes() == activation.nbytes, name
+    assert recording.activations["unembed.hook_out"].shape[1] == 1
+    buffers = {x.data_ptr(): x.nbytes for x in recording.activations.values()}
+    assert recording.nbytes == sum(buffers.values()) + recording.next_token_logits.nbytes
 
 
 def test_no_gradient_is_kept(pair_of):
