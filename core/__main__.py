@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -24,6 +25,10 @@ from core.models.pairs import find_pair
 from core.precision import StoredGap
 from core.results import MODELS, Check, checks_frame
 from core.settings import Settings, settings
+
+if TYPE_CHECKING:
+    from core.models.loading import LoadedPair
+    from core.runs import Runs
 
 
 @dataclass
@@ -46,7 +51,9 @@ def _settings() -> Settings:
         raise InputError(str(error), "environment") from None
 
 
-def _run(args: argparse.Namespace, experiment: Experiment, environment: Settings, clock: _Clock):
+def _run(
+    args: argparse.Namespace, experiment: Experiment, environment: Settings, clock: _Clock
+) -> tuple[LoadedPair, Runs]:
     """The pair and both models' runs, or an `InputError`."""
     from core.models.loading import fit_threads, load_pair
     from core.runs import run
@@ -100,7 +107,7 @@ def _record(args: argparse.Namespace) -> str:
     return f"{len(recording.activations)} activations of {args.model.upper()}; wrote {args.out}"
 
 
-def _stored_gap(pair, runs, tables: dict[str, pd.DataFrame], limit: int | None, clock: _Clock) -> str:
+def _stored_gap(pair: LoadedPair, runs: Runs, tables: dict[str, pd.DataFrame], limit: int | None, clock: _Clock) -> str:
     """What a dtype below the stored weights' does to the gap: a row of the checks, and a part of the last line."""
     from core.logit_difference import summarize
     from core.models.loading import load_pair
@@ -124,7 +131,7 @@ def _stored_gap(pair, runs, tables: dict[str, pd.DataFrame], limit: int | None, 
     return f"{measured.text}; "
 
 
-def _tables(runs, sites: list[str], args: argparse.Namespace, clock: _Clock) -> dict[str, pd.DataFrame]:
+def _tables(runs: Runs, sites: list[str], args: argparse.Namespace, clock: _Clock) -> dict[str, pd.DataFrame]:
     """Every table of the export, in its order; `patching` only where a site is swept."""
     from core.attention import attend
     from core.attribution import attribute
@@ -152,7 +159,7 @@ def _tables(runs, sites: list[str], args: argparse.Namespace, clock: _Clock) -> 
     return tables
 
 
-def _write(args: argparse.Namespace, description: dict, tables: dict[str, pd.DataFrame]) -> None:
+def _write(args: argparse.Namespace, description: dict[str, Any], tables: dict[str, pd.DataFrame]) -> None:
     files = {args.json: to_json(description, tables)}
     if args.csv is None:
         write_whole(files)

@@ -35,17 +35,19 @@ def attend(
     recordings: tuple[Recording, Recording], prompt: AnsweredPrompt, projection: Projection = "own"
 ) -> Attention:
     """Attention of (BASE, INSTRUCT) from END."""
-    weight, value_weighted, written, checks = [], [], [], []
+    measures: tuple[list[np.ndarray], ...] = ([], [], [])
+    checks = []
     for m, recording in enumerate(recordings):
         d = scaled_projection(recording, *readouts(recordings, m, projection), prompt)
         layers = [layer_attention(recording, layer, d) for layer in range(recording.bridge.cfg.n_layers)]
-        for found, parts in zip((weight, value_weighted, written), zip(*layers)):
+        for found, parts in zip(measures, zip(*layers)):
             found.append(_array(torch.stack(parts)))
         checks += _checks(MODELS[m], recording, d, torch.stack([layer[2] for layer in layers]))
+    weight, value_weighted, written = map(np.stack, measures)
     return Attention(
-        weight=np.stack(weight),
-        value_weighted=np.stack(value_weighted),
-        written=np.stack(written),
+        weight=weight,
+        value_weighted=value_weighted,
+        written=written,
         tokens=prompt.tokens,
         roles=table_roles(prompt.roles, prompt.colons),
         projection=projection,

@@ -11,7 +11,8 @@ Not done: no attribution through later layers (that is patching), no folding of 
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Callable
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -71,16 +72,20 @@ def through_post_norm(recording: Recording, layer: int, position: int, x: Float[
         return x
     norm = block.ln1_post
     weight = norm.original_component.weight.to(x.dtype)
-    return x / scale[0, position].to(x.dtype) * (1 + weight if norm.uses_weight_offset else weight)
+    normed: Tensor = x / scale[0, position].to(x.dtype) * (1 + weight if norm.uses_weight_offset else weight)
+    return normed
 
 
-def _one_model(recording: Recording, prompt: AnsweredPrompt, own: Readout, reader: Readout) -> dict:
+def _one_model(recording: Recording, prompt: AnsweredPrompt, own: Readout, reader: Readout) -> dict[str, Any]:
     cfg = recording.bridge.cfg
     x = recording.final_residual[-1]
     d = reader.projection(prompt.answer_id, prompt.original_id)
     # Centring is linear and d is fixed, so it can be done once, on d.
     d = own.scale(x) * (d - d.mean() if own.centred else d)
-    project = lambda component: component.to(own.dtype) @ d  # noqa: E731
+
+    def project(component: Tensor) -> Tensor:
+        return component.to(own.dtype) @ d
+
     head, attn, mlp, bias = [], [], [], []
     for layer in range(cfg.n_layers):
         head.append(project(head_outputs(recording, layer)))
@@ -100,12 +105,12 @@ def _one_model(recording: Recording, prompt: AnsweredPrompt, own: Readout, reade
     }
 
 
-def _attention_bias(recording: Recording, layer: int, project) -> float:
+def _attention_bias(recording: Recording, layer: int, project: Callable[[Tensor], Tensor]) -> float:
     b_O = recording.bridge.blocks[layer].attn.b_O
     return 0.0 if b_O is None else float(project(through_post_norm(recording, layer, -1, b_O.to(torch.float64))))
 
 
-def _checks(model: str, part: dict, recording: Recording, projection: str) -> list[Check]:
+def _checks(model: str, part: dict[str, Any], recording: Recording, projection: str) -> list[Check]:
     total = part["embed"] + part["head"].sum() + part["attn_bias"].sum() + part["mlp"].sum() + part["bias"]
     layers = part["head"].sum(-1) + part["attn_bias"] - part["attn"]
     tolerance = rounding(recording.bridge)

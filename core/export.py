@@ -30,8 +30,12 @@ def csv_files(folder: Path) -> list[Path]:
 
 
 def describe(
-    experiment: Experiment, prompt: AnsweredPrompt, models: Mapping, seconds: Mapping[str, float], **details: Mapping
-) -> dict:
+    experiment: Experiment,
+    prompt: AnsweredPrompt,
+    models: Mapping[str, Any],
+    seconds: Mapping[str, float],
+    **details: Mapping[str, object],
+) -> dict[str, Any]:
     """An export's `experiment` and `manifest`; details: what else the manifest holds."""
     roles = {
         role: None if position is None else {"position": position, "context": neighbours(prompt, position)}
@@ -51,7 +55,7 @@ def describe(
     return {"experiment": asdict(experiment), "manifest": manifest}
 
 
-def records(frame: pd.DataFrame) -> list[dict]:
+def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
     """A table's rows as JSON-ready objects."""
     return [{name: _plain(value) for name, value in row.items()} for row in frame.to_dict("records")]
 
@@ -64,7 +68,7 @@ def _plain(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def to_json(description: Mapping, tables: Mapping[str, pd.DataFrame]) -> str:
+def to_json(description: Mapping[str, object], tables: Mapping[str, pd.DataFrame]) -> str:
     """One JSON object: experiment, manifest and every table as a list of row objects."""
     return json.dumps(
         {**description, **{name: records(frame) for name, frame in tables.items()}}, ensure_ascii=False, allow_nan=False

@@ -6,9 +6,12 @@ has one; the difference is before the cap, where it decomposes (see `core.attrib
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 from torch import Tensor
+from transformers import PreTrainedTokenizerFast
 
 from core.prompt import AnsweredPrompt, special_ids, token_strings
 from core.readout import capped
@@ -43,11 +46,11 @@ def summarize(recordings: tuple[Recording, Recording], prompt: AnsweredPrompt) -
     return Summary(**numbers, top=(rows[0]["top"], rows[1]["top"]), suggestions=suggestions)
 
 
-def _one_model(recording: Recording, prompt: AnsweredPrompt) -> dict:
+def _one_model(recording: Recording, prompt: AnsweredPrompt) -> dict[str, Any]:
     logits = recording.next_token_logits
     as_given = capped(logits, recording.bridge)
     prob = as_given.softmax(-1)
-    row: dict = {}
+    row: dict[str, Any] = {}
     for name, i in (("answer", prompt.answer_id), ("original", prompt.original_id)):
         row[f"logit_{name}"] = float(logits[i])
         row[f"prob_{name}"] = float(prob[i])
@@ -58,7 +61,7 @@ def _one_model(recording: Recording, prompt: AnsweredPrompt) -> dict:
     return row
 
 
-def _top(logits: Tensor, prob: Tensor, tokenizer) -> TopTokens:
+def _top(logits: Tensor, prob: Tensor, tokenizer: PreTrainedTokenizerFast) -> TopTokens:
     best = torch.topk(logits, min(TOP, len(logits))).indices
     strings = token_strings(best.tolist(), tokenizer)
     return TopTokens(

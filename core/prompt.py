@@ -9,9 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING
 
 from core.experiment import Experiment, InputError, PromptText, prompt_text, shorten
 from core.template import Spans, encode_around, first_special, in_chat
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
 
 MAX_TOKENS = 512
 
@@ -53,7 +57,12 @@ class AnsweredPrompt(Prompt):
     answer_id: int
 
 
-def tokenize(experiment: Experiment, tokenizer, max_tokens: int = MAX_TOKENS, template_of=None) -> Prompt:
+def tokenize(
+    experiment: Experiment,
+    tokenizer: PreTrainedTokenizerFast,
+    max_tokens: int = MAX_TOKENS,
+    template_of: PreTrainedTokenizerFast | None = None,
+) -> Prompt:
     """The experiment's prompt in a (fast, Hugging Face) tokenizer's ids, or an `InputError`.
 
     An `AnsweredPrompt` where the experiment names an answer.
@@ -80,7 +89,9 @@ def tokenize(experiment: Experiment, tokenizer, max_tokens: int = MAX_TOKENS, te
     return _answered(prompt, text.answer, answer_id)
 
 
-def encode(text: str, tokenizer, literal: bool | Spans) -> tuple[tuple[int, ...], list[tuple[int, int]]]:
+def encode(
+    text: str, tokenizer: PreTrainedTokenizerFast, literal: bool | Spans
+) -> tuple[tuple[int, ...], list[tuple[int, int]]]:
     """Ids with BOS exactly once where the tokenizer adds one, and each token's (start, end) in the text.
 
     literal: where a special token's name typed in the text ("<s>") is text, not the token: everywhere, nowhere, or in
@@ -101,19 +112,19 @@ def encode(text: str, tokenizer, literal: bool | Spans) -> tuple[tuple[int, ...]
     return tuple(ids), offsets
 
 
-def leading_bos(tokenizer) -> int | None:
+def leading_bos(tokenizer: PreTrainedTokenizerFast) -> int | None:
     """BOS where the tokenizer puts one before a text. Qwen's and SmolLM2's put none, whatever token they name."""
     bos = tokenizer.bos_token_id
     return bos if bos is not None and tokenizer("a")["input_ids"][:1] == [bos] else None
 
 
-def special_ids(tokenizer) -> set[int]:
+def special_ids(tokenizer: PreTrainedTokenizerFast) -> set[int]:
     """Tokens that mean no text: those with a name of their own (BOS), and all others marked so (ends of turns)."""
     added = tokenizer.added_tokens_decoder
     return set(tokenizer.all_special_ids) | {i for i, token in added.items() if token.special}
 
 
-def token_strings(ids: tuple[int, ...] | list[int], tokenizer) -> tuple[str, ...]:
+def token_strings(ids: tuple[int, ...] | list[int], tokenizer: PreTrainedTokenizerFast) -> tuple[str, ...]:
     """Each token as it reads in the middle of a text, a leading space kept; special tokens by name.
 
     A token is decoded behind a fixed neighbour, since many decoders drop the first token's space.
@@ -130,7 +141,7 @@ def token_strings(ids: tuple[int, ...] | list[int], tokenizer) -> tuple[str, ...
     return tuple(strings)
 
 
-def candidate_id(text: PromptText, candidate: str, field: str, tokenizer) -> int:
+def candidate_id(text: PromptText, candidate: str, field: str, tokenizer: PreTrainedTokenizerFast) -> int:
     """The one token id of a candidate after the prompt, or an `InputError` that shows its pieces."""
     shown = repr(candidate if len(candidate) <= 60 else candidate[:59] + "…")
     literal, whole = text.literal, text.text + candidate
@@ -185,14 +196,20 @@ def _check_length(experiment: Experiment, count: int, limit: int) -> None:
         )
 
 
-def _has_bos(ids: tuple[int, ...], tokenizer) -> bool:
+def _has_bos(ids: tuple[int, ...], tokenizer: PreTrainedTokenizerFast) -> bool:
     """Whether position 0 is a BOS. Where none is put before a text, what opens every turn of a chat is none either."""
     bos = tokenizer.bos_token_id
     return bos is not None and ids[0] == bos and (ids.count(bos) == 1 or leading_bos(tokenizer) is not None)
 
 
 def _roles(
-    experiment, text: PromptText, ids, offsets, colons, original_id: int, has_bos: bool
+    experiment: Experiment,
+    text: PromptText,
+    ids: tuple[int, ...],
+    offsets: list[tuple[int, int]],
+    colons: tuple[int, ...],
+    original_id: int,
+    has_bos: bool,
 ) -> dict[str, int | None]:
     end = len(ids) - 1
     if text.original_end is None:
@@ -231,7 +248,7 @@ def neighbours(prompt: Prompt, position: int, width: int = 2) -> str:
     return f"{left}[{prompt.tokens[position]}]{right}".replace("\n", "⏎")
 
 
-def with_answer(prompt: Prompt, answer_id: int, tokenizer) -> AnsweredPrompt:
+def with_answer(prompt: Prompt, answer_id: int, tokenizer: PreTrainedTokenizerFast) -> AnsweredPrompt:
     """The prompt with its open answer set to a token id."""
     return _answered(prompt, token_strings([answer_id], tokenizer)[0], answer_id)
 
@@ -258,7 +275,7 @@ def check_same_tokens(base: Prompt, instruct: Prompt) -> None:
             raise InputError(f"the {name} {getattr(base, name)!r} is token {a} in BASE and {b} in INSTRUCT", "pair")
 
 
-def check_same_answer(prompt: AnsweredPrompt, base_tokenizer, base_vocab: int) -> None:
+def check_same_answer(prompt: AnsweredPrompt, base_tokenizer: PreTrainedTokenizerFast, base_vocab: int) -> None:
     """Refuse an answer that was INSTRUCT's suggestion and is no token, or another one, of BASE."""
     i = prompt.answer_id
     read = token_strings([i], base_tokenizer)[0] if i < base_vocab else None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -16,6 +16,7 @@ import torch
 from jaxtyping import Float
 from safetensors.torch import save
 from torch import Tensor
+from transformer_lens.hook_points import HookPoint
 from transformer_lens.model_bridge import TransformerBridge
 
 from core.linear import fast_linears
@@ -27,6 +28,8 @@ _LAYER_HOOKS = (
     r"hook_resid_pre|hook_resid_mid|hook_attn_out|hook_mlp_out|ln1_post\.hook_scale|"
     r"attn\.hook_q|attn\.hook_k|attn\.hook_v|attn\.hook_z|attn\.hook_pattern"
 )
+# The name of a point, and what reads the activation there or gives another in its place
+Hook = tuple[str, Callable[[Tensor, HookPoint], Tensor | None]]
 _READ = re.compile(rf"blocks\.\d+\.({_LAYER_HOOKS})|ln_final\.hook_in|unembed\.hook_out")
 
 
@@ -47,7 +50,7 @@ class Recording:
     def nbytes(self) -> int:
         """Memory that it keeps: its activations, a buffer that some share counted once, and the logits at END."""
         buffers = {x.untyped_storage().data_ptr(): x.untyped_storage().nbytes() for x in self.activations.values()}
-        return sum(buffers.values()) + 4 * self.bridge.W_U.shape[1]
+        return sum(buffers.values()) + 4 * int(self.bridge.W_U.shape[1])
 
     def layer(self, layer: int, name: str) -> Float[Tensor, "pos ..."]:
         """`blocks.{layer}.{name}` without the batch axis."""
@@ -65,11 +68,13 @@ class Recording:
             return readout(self.bridge).logits(self.final_residual[-1])
 
 
-def to_safetensors(recording: Recording, description: Mapping[str, Mapping]) -> bytes:
+def to_safetensors(recording: Recording, description: Mapping[str, object]) -> bytes:
     """The activations under their hook names; each part of the description is JSON in the file's metadata."""
-    own = {"device": "cpu", "copy": True, "memory_format": torch.contiguous_format}
     # The format takes no two names for one memory.
-    tensors = {name: activation.to(**own) for name, activation in recording.activations.items()}
+    tensors = {
+        name: activation.to("cpu", copy=True, memory_format=torch.contiguous_format)
+        for name, activation in recording.activations.items()
+    }
     return save(tensors, {name: json.dumps(part, ensure_ascii=False) for name, part in description.items()})
 
 
@@ -78,8 +83,8 @@ def record(bridge: TransformerBridge, ids: Iterable[int]) -> Recording:
     ids = tuple(int(i) for i in ids)
     kept: dict[str, Tensor] = {}
 
-    def keeper(name: str):
-        def keep(activation: Tensor, hook) -> None:
+    def keeper(name: str) -> Hook:
+        def keep(activation: Tensor, hook: HookPoint) -> None:
             # Of a view, the whole that it is cut out of would stay alive.
             whole = activation.untyped_storage().nbytes() == activation.nbytes
             kept[name] = activation if whole else activation.clone()

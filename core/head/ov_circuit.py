@@ -17,12 +17,12 @@ through later layers. In the readout's dtype (float32), the vocabulary a slice a
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
 from core.attention import values
 from core.attribution import through_post_norm
@@ -57,21 +57,29 @@ def ov_circuit(
         scaled = _at_the_unembedding(recording, reader, layer, output)
         parts.append(_over_the_vocabulary(scaled, reader, prompt, position, top, vocab_slice))
     tokenizer = recordings[0].bridge.tokenizer
-    sides = {
-        side: tuple(
+
+    def tokens(side: str) -> tuple[OvTokens, OvTokens]:
+        base, instruct = (
             OvTokens(tuple(ids), token_strings(ids, tokenizer), np.asarray(value, np.float32))
             for ids, value in (part[side] for part in parts)
         )
-        for side in ("promoted", "suppressed")
-    }
+        return base, instruct
+
+    def numbers(name: str) -> np.ndarray:
+        return np.stack([part[name] for part in parts])
+
     special = special_ids(tokenizer)
     return OvCircuit(
         layer=layer,
         head=head,
         position=position,
         ov_input=ov_input,
-        **sides,
-        **{name: np.stack([part[name] for part in parts]) for name in ("own", "above", "below", "difference")},
+        promoted=tokens("promoted"),
+        suppressed=tokens("suppressed"),
+        own=numbers("own"),
+        above=numbers("above"),
+        below=numbers("below"),
+        difference=numbers("difference"),
         vocab=recordings[0].bridge.W_U.shape[1],
         tokens=prompt.tokens,
         skip=tuple(at for at, i in enumerate(prompt.ids) if i in special),
@@ -95,7 +103,7 @@ def token_embedding(recording: Recording, first_mlp: bool) -> Float[Tensor, "pos
     """Each token of the prompt alone: its embedding, and the first MLP's answer to it if asked for; no attention."""
     bridge = recording.bridge
     ids = torch.tensor(recording.ids, device=bridge.cfg.device)
-    x = bridge.embed.original_component(ids)
+    x: Tensor = bridge.embed.original_component(ids)
     if not first_mlp:
         return x
     block = bridge.blocks[0]
@@ -103,9 +111,9 @@ def token_embedding(recording: Recording, first_mlp: bool) -> Float[Tensor, "pos
     return x + _normed(block, "ln2_post", block.mlp.original_component(_normed(block, "ln2", x)[None])[0])
 
 
-def _normed(block, name: str, x: Tensor) -> Tensor:
+def _normed(block: nn.Module, name: str, x: Tensor) -> Tensor:
     """One of a block's norms, as the model applies it; unchanged where the family has no such norm."""
-    norm = getattr(block, name, None)
+    norm: Any = getattr(block, name, None)
     return x if norm is None else norm.original_component(x)
 
 
@@ -119,14 +127,16 @@ def _at_the_unembedding(
 
 def _over_the_vocabulary(
     y: Float[Tensor, "pos d_model"], reader: Readout, prompt: AnsweredPrompt, position: int, top: int, vocab_slice: int
-) -> dict:
+) -> dict[str, Any]:
     """Own token's logit and counts at every position, and the chosen position's outermost tokens; a slice at a time."""
     ids = torch.tensor(prompt.ids, device=y.device)
     rows = torch.arange(len(ids), device=y.device)
     own = (y * reader.W_U[:, ids].T.to(y.dtype)).sum(-1)
     above, below = torch.zeros_like(ids), torch.zeros_like(ids)
     total = torch.zeros(len(ids), dtype=torch.float64, device=y.device)
-    best, worst, start = [], [], 0
+    best: list[tuple[float, int]] = []
+    worst: list[tuple[float, int]] = []
+    start = 0
     for columns in reader.W_U.split(vocab_slice, dim=-1):
         logits = y @ columns.to(y.dtype)
         inside = (ids >= start) & (ids < start + logits.shape[1])

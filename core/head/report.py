@@ -84,7 +84,9 @@ def _relative_change(base: Float[Tensor, "n rows columns"], instruct: Float[Tens
     return ratio.cpu().numpy()
 
 
-def _read_two_ways(bridges, circuit: np.ndarray, written: np.ndarray) -> list[Check]:
+def _read_two_ways(
+    bridges: tuple[TransformerBridge, TransformerBridge], circuit: np.ndarray, written: np.ndarray
+) -> list[Check]:
     residuals = np.abs(circuit - written).max(-1)
     # Both sides are results, so float32 whatever the model's dtype.
     return [

@@ -7,11 +7,11 @@ One of two models may be an adapter, which is merged into the other one's weight
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from core.experiment import InputError
 from core.models.adapters import Adapter, check_fits, is_adapter, read_adapter
@@ -42,7 +42,7 @@ class Checkpoint:
     source: str
     folder: Path
     revision: str
-    config: dict
+    config: dict[str, Any]
     parameters: int
     shared: int = 0
     adapter: Adapter | None = None
@@ -53,7 +53,7 @@ class Checkpoint:
         """How many weights embed and unembed."""
         text = self.config.get("text_config", self.config)
         one = text.get("vocab_size", 0) * text.get("hidden_size", 0)
-        return min(self.parameters, one if text.get("tie_word_embeddings") else 2 * one)
+        return min(self.parameters, int(one if text.get("tie_word_embeddings") else 2 * one))
 
     @property
     def tokenizer_folder(self) -> Path:
@@ -138,7 +138,7 @@ def check_comparable(base: Checkpoint, instruct: Checkpoint) -> None:
     check_same_sizes(*({name: _size(c.config, key) for key, name in _COMPARED.items()} for c in (base, instruct)))
 
 
-def check_same_sizes(base: dict, instruct: dict) -> None:
+def check_same_sizes(base: Mapping[str, int | None], instruct: Mapping[str, int | None]) -> None:
     """Refuse two models of different sizes (name → size), saying which differs and how."""
     for name in base:
         if base[name] != instruct[name]:
@@ -167,16 +167,16 @@ def _adapted(whole: Checkpoint, source: str, folder: Path, commit: str) -> Check
     return replace(whole, source=source, revision=commit, shared=whole.parameters - changed, adapter=adapter)
 
 
-def _size(config: dict, key: str) -> int | None:
-    text = config.get("text_config", config)
+def _size(config: dict[str, Any], key: str) -> int | None:
+    text: dict[str, int | None] = config.get("text_config", config)
     if key == "num_key_value_heads":
         return text.get(key) or text.get("num_attention_heads")
     if key == "head_dim" and not text.get(key):
-        return text.get("hidden_size", 0) // (text.get("num_attention_heads") or 1)
+        return (text.get("hidden_size") or 0) // (text.get("num_attention_heads") or 1)
     return text.get(key)
 
 
-def _config(folder: Path) -> dict:
+def _config(folder: Path) -> dict[str, Any]:
     if not folder.is_dir():
         raise InputError(f"there is no folder {str(folder)!r}; give the folder that holds config.json", "pair")
     path = folder / "config.json"

@@ -96,7 +96,7 @@ def _sizes(folder: Path) -> dict[str, int]:
 
 def _is_whole(folder: Path) -> bool:
     try:
-        return json.loads((folder / _COMPLETE).read_text()) == {"version": _VERSION, "sizes": _sizes(folder)}
+        return bool(json.loads((folder / _COMPLETE).read_text()) == {"version": _VERSION, "sizes": _sizes(folder)})
     except (OSError, ValueError):
         return False
 

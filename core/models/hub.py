@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from core.experiment import InputError, shorten
 
@@ -34,7 +35,7 @@ def download(name: str, revision: str, progress: Callable[[str], None] = lambda 
         RepositoryNotFoundError,
         RevisionNotFoundError,
     )
-    from huggingface_hub.utils import disable_progress_bars
+    from huggingface_hub.utils.tqdm import disable_progress_bars
 
     # Its bars would stand beside the one line that an error gets.
     disable_progress_bars()
@@ -74,7 +75,7 @@ def download(name: str, revision: str, progress: Callable[[str], None] = lambda 
 class Meter:
     """How much of a download has come and how fast, in one line; may be told from any thread."""
 
-    def __init__(self, name: str, clock: Callable[[], float] = time.monotonic):
+    def __init__(self, name: str, clock: Callable[[], float] = time.monotonic) -> None:
         self._name, self._clock = name, clock
         self._seen: deque[tuple[float, float]] = deque([(clock(), 0.0)])
 
@@ -90,13 +91,14 @@ class Meter:
 
 def _bars(meter: Meter, progress: Callable[[str], None]) -> type:
     """The bars that the hub's library draws, as lines: it takes a class. Two of them count the same bytes."""
-    from huggingface_hub.utils import tqdm
+    from huggingface_hub.utils.tqdm import tqdm
 
-    lock, counting = threading.Lock(), []
+    lock = threading.Lock()
+    counting: list[tqdm] = []
 
     class Bar(tqdm):
-        def __init__(self, *args, **options):
-            super().__init__(*args, **options | {"disable": True})
+        def __init__(self, *args: object, **options: Any) -> None:
+            super().__init__(*args, **options | {"disable": True})  # type: ignore[no-untyped-call]
             if options.get("unit") == "B":
                 counting.append(self)
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import torch
 import transformers
@@ -55,7 +56,7 @@ class LoadedPair:
         return stored_dtype(checkpoint.folder for checkpoint in self.checkpoints)
 
     @cached_property
-    def manifest(self) -> dict:
+    def manifest(self) -> dict[str, Any]:
         """What was run: model names, hub commits or hashes of local weights, dtypes, device, library versions."""
         models = {}
         for name, checkpoint in zip(("base", "instruct"), self.checkpoints):
@@ -162,7 +163,7 @@ def fit_threads(pair: LoadedPair, threads: int | None = None) -> None:
     torch.set_num_threads(threads or (1 if small else os.cpu_count() or 1))
 
 
-def _sizes(bridge: TransformerBridge) -> dict:
+def _sizes(bridge: TransformerBridge) -> dict[str, int | None]:
     return {name: getattr(bridge.cfg, field) for field, name in _SIZES.items()}
 
 

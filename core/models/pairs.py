@@ -9,6 +9,7 @@ import tomllib
 from dataclasses import dataclass, fields
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from core.experiment import DTYPES, Experiment, InputError, shorten
 from core.models.places import absolute, is_path, last_part, local_path
@@ -101,7 +102,7 @@ def read_pairs(path: Path) -> dict[str, PairSpec]:
     return pairs
 
 
-def _spec(entry: dict, where: str, folder: Path) -> PairSpec:
+def _spec(entry: dict[str, Any], where: str, folder: Path) -> PairSpec:
     entry = dict(entry)
     known = {field.name for field in fields(PairSpec)}
     if unknown := sorted(set(entry) - known):
@@ -181,4 +182,5 @@ def find_pair(experiment: Experiment, extra: str = "", only_listed: bool = False
         raise InputError(f"two models are compared: name the {missing} model too", "pair")
     places = [absolute(name, Path()) for name in (experiment.base, experiment.instruct)]
     title = " → ".join(map(last_part, places))
-    return PairSpec(f"{places[0]}|{places[1]}", title, *places, dtype=experiment.dtype or "float32")
+    base, instruct = places
+    return PairSpec(f"{base}|{instruct}", title, base, instruct, dtype=experiment.dtype or "float32")

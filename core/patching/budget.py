@@ -61,7 +61,7 @@ def row_bytes(recipient: Recording, heads: int = 0, positions: int | None = None
     scores = cfg.n_heads * positions * (3 * element + 2 * _FLOAT32)
     mlp = 4 * cfg.d_mlp * element
     patched = heads * ((positions + 4 * cfg.d_head) * element)
-    return positions * (stream + max(attention + scores, mlp) + patched)
+    return int(positions * (stream + max(attention + scores, mlp) + patched))
 
 
 def _heads(row: Row, recipient: Recording) -> int:

@@ -8,9 +8,12 @@ model; here the activations come from two models, so only the gradient is the re
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 from torch import Tensor
+from transformer_lens.hook_points import HookPoint
 
 from core.experiment import InputError
 from core.models.turns import take_turn
@@ -20,7 +23,7 @@ from core.patching.results import Estimate
 from core.patching.sweeps import Recordings, gap_of, recipient_and_donor
 from core.prompt import AnsweredPrompt
 from core.readout import readout
-from core.recording import Recording
+from core.recording import Hook, Recording
 
 ESTIMATED = ("z", "v", "mlp_out")
 
@@ -54,22 +57,22 @@ def _gradients(recipient: Recording, places: list[tuple[str, int]], candidates: 
     kept: dict[tuple[str, int], Tensor] = {}
     final: list[Tensor] = []
 
-    def begin(x: Tensor, hook) -> Tensor:
+    def begin(x: Tensor, hook: HookPoint) -> Tensor:
         # The graph starts here, whether or not the weights themselves ask for gradients.
         return x.detach().requires_grad_()
 
-    def keeper(place: tuple[str, int]):
-        def keep(x: Tensor, hook) -> Tensor:
+    def keeper(place: tuple[str, int]) -> Callable[[Tensor, HookPoint], Tensor]:
+        def keep(x: Tensor, hook: HookPoint) -> Tensor:
             # Returned, so that the graph runs through the hook's own view of the activation.
             kept[place] = x
             return x
 
         return keep
 
-    def finish(x: Tensor, hook) -> None:
+    def finish(x: Tensor, hook: HookPoint) -> None:
         final.append(x[0, -1])
 
-    hooks = [("blocks.0.hook_resid_pre", begin)]
+    hooks: list[Hook] = [("blocks.0.hook_resid_pre", begin)]
     hooks += [(f"blocks.{layer}.{HOOKS[site]}", keeper((site, layer))) for site, layer in places]
     hooks += [(f"blocks.{bridge.cfg.n_layers - 1}.hook_out", finish)]
     ids = torch.tensor([recipient.ids], device=bridge.cfg.device)

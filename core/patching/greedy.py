@@ -16,7 +16,7 @@ import numpy as np
 from core.experiment import InputError
 from core.patching.budget import Budget, default_budget
 from core.patching.plan import Direction
-from core.patching.results import Greedy, Sweep
+from core.patching.results import Greedy, Sets, Sweep
 from core.patching.sweeps import Member, Recordings, no_checkpoint, no_progress, patch_sets, recipient_and_donor, sweep
 from core.prompt import AnsweredPrompt
 
@@ -51,7 +51,9 @@ def greedy(
     pool = singles.top(candidates)
     steps = min(steps, len(pool))
     total = sum(len(pool) - step for step in range(1, steps))
-    gap, chosen, curve, done, ended = singles.gap, [], [], 0, False
+    gap, done, ended = singles.gap, 0, False
+    chosen: list[Member] = []
+    curve: list[float] = []
     left, tried = pool, (_of(singles.logit_diff, pool), _of(singles.noise_floor, pool))
 
     def result() -> Greedy:
@@ -68,8 +70,10 @@ def greedy(
         if ended or len(chosen) == steps:
             return result()
         left = [member for member in pool if member not in chosen]
-        how = dict(budget=budget, progress=_forward(progress, done, total, result()), checkpoint=checkpoint)
-        sets = patch_sets(recordings, prompt, [[*chosen, m] for m in left], site, direction, positions, **how)
+        sets = patch_sets(
+            recordings, prompt, [[*chosen, m] for m in left], site, direction, positions,
+            budget=budget, progress=_forward(progress, done, total, result()), checkpoint=checkpoint,
+        )  # fmt: skip
         tried, done = (sets.logit_diff, sets.noise_floor), done + len(left)
         no_op = float(np.fmax(gap.no_op, sets.gap.no_op))
         gap = replace(gap, no_op=no_op, floor=gap.floor.joined(sets.gap.floor))
@@ -86,7 +90,9 @@ def _of(cells: np.ndarray, members: list[Member]) -> np.ndarray:
     return np.array([cells[member] for member in members])
 
 
-def _forward(progress: Callable, before: int, total: int, partial: Greedy) -> Callable:
+def _forward(
+    progress: Callable[[int, int, Greedy], None], before: int, total: int, partial: Greedy
+) -> Callable[[int, int, Sets], None]:
     """Progress of one step as progress of the whole; the circuit itself grows only when a step is complete."""
     return lambda done, _, sets: progress(before + done, total, partial)
 

@@ -34,15 +34,16 @@ from core.patching.norms import norms_once
 from core.patching.plan import DONOR, Patch, Row, Shape
 from core.patching.shortage import within_memory
 from core.readout import readout
-from core.recording import Recording
+from core.recording import Hook, Recording
 
 # (rows done, rows in all, logit_diff of each row in the plan's order with NaN where not done, effect of the no-op)
 Progress = Callable[[int, int, np.ndarray, float], None]
-Hook = tuple[str, Callable]
 
 # Hooks run in this order: what a counterfactual reads is written before it, what overwrites it after.
-_ORDER = ("resid_pre", "q", "k", "v", "pattern", "value_only", "pattern_only", "z", "result")
-_ORDER += ("attn_out", "resid_mid", "mlp_out")
+_ORDER = (
+    *("resid_pre", "q", "k", "v", "pattern", "value_only", "pattern_only", "z", "result"),
+    *("attn_out", "resid_mid", "mlp_out"),
+)
 
 
 def shape_of(recording: Recording) -> Shape:
@@ -86,6 +87,10 @@ def run_rows(
     return logit_diff, no_op
 
 
+def _lifted(dtype: torch.dtype) -> Callable[[Tensor, HookPoint], Tensor]:
+    return lambda x, hook: x.to(dtype)
+
+
 def chunks(rows: list[Row], size: int) -> list[list[int]]:
     """Indices of the rows, at most `size` at once, deepest chunk first; in a chunk they stand in order of joining."""
     order = sorted(range(len(rows)), key=lambda i: -lowest(rows[i]))
@@ -115,7 +120,7 @@ class _Read(Exception):
     """Ends a forward pass whose final residual has been read: norm and unembedding are not needed."""
 
 
-def _shortened(bridge: TransformerBridge, first: int) -> dict[nn.Module, Callable]:
+def _shortened(bridge: TransformerBridge, first: int) -> dict[nn.Module, Callable[..., object]]:
     """Forwards that leave out what no row reads: layers below `first`, and every norm's second computation.
 
     What the layers below would have given is recorded, and where the first rows join it takes the place of what comes
@@ -140,7 +145,7 @@ class _Growth:
 
     @property
     def last(self) -> int:
-        return self.recipient.bridge.cfg.n_layers - 1
+        return int(self.recipient.bridge.cfg.n_layers) - 1
 
     @property
     def end(self) -> int:
@@ -163,7 +168,7 @@ class _Growth:
     def _source(self, name: str) -> Recording:
         return self.donor if name == DONOR else jittered(self.recipient, name)
 
-    def _enter(self, layer: int, joining: int) -> Callable:
+    def _enter(self, layer: int, joining: int) -> Callable[[Tensor, HookPoint], Tensor | None]:
         def enter(x: Tensor, hook: HookPoint) -> Tensor | None:
             self.checkpoint()
             if not joining:
@@ -180,7 +185,7 @@ class _Growth:
         for layer in range(self.last + 1):
             dtype = self.recipient.layer(layer, "attn.hook_pattern").dtype
             if dtype != self.recipient.layer(layer, "attn.hook_v").dtype:
-                yield f"blocks.{layer}.attn.hook_v", lambda v, hook, dtype=dtype: v.to(dtype)
+                yield f"blocks.{layer}.attn.hook_v", _lifted(dtype)
 
     def _writes(self, layer: int, site: str, patches: list[tuple[int, Patch]], source: Recording) -> Iterator[Hook]:
         """The hooks that write the patches of one site in one layer, all from one source."""
@@ -205,7 +210,7 @@ class _Growth:
     def _counterfactual(self, layer: int, site: str, cells: at.Cells, source: Recording) -> Iterator[Hook]:
         """z of running pattern and the source's v, or of the source's pattern and running v."""
         held: list[Tensor] = []
-        groups = shape_of(self.recipient).group_of(cells.heads)
+        groups = shape_of(self.recipient).group_of(cells.of_heads)
 
         def hold(x: Tensor, hook: HookPoint) -> None:
             held.append(at.read_pattern(x, cells) if site == "value_only" else x[cells.rows, :, groups])

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from typing import TypeGuard
 from weakref import WeakKeyDictionary
 
 import torch
@@ -33,11 +34,11 @@ def norms_once(bridge: TransformerBridge) -> dict[nn.Module, Forward]:
     return forwards if _equal[bridge] else {}
 
 
-def _is_twice(module: nn.Module) -> bool:
+def _is_twice(module: nn.Module) -> TypeGuard[NormalizationBridge]:
     return isinstance(module, NormalizationBridge) and bool(getattr(module, "use_native_layernorm_autograd", False))
 
 
-def _once(norm: nn.Module) -> Forward:
+def _once(norm: NormalizationBridge) -> Forward:
     return lambda x: norm.hook_out(norm.original_component(norm.hook_in(x)))
 
 
