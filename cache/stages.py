@@ -68,12 +68,13 @@ class Stages:
 
     @contextmanager
     def work(self, experiment: Experiment, spec: PairSpec, ctx: Context, known: Callable[..., Any]) -> Iterator[Work]:
-        """Both models on the experiment, recorded now or a moment ago."""
+        """A resident pair, on which the experiment is recorded once somebody looks at its runs."""
         seconds = {"load": 0.0, "record": 0.0}
         with self._open(spec, experiment.dtype, ctx, seconds) as stage:
-            runs = self._runs(experiment, stage, ctx, seconds)
-            beside = lambda dtype: self._beside(spec, dtype, ctx, runs.prompt, stage)  # noqa: E731
-            yield Work(runs, stage.pair, ctx, seconds, known, beside)
+            run = partial(self._runs, experiment, stage, ctx, seconds)
+            beside = lambda dtype: self._beside(spec, dtype, ctx, work.runs.prompt, stage)  # noqa: E731
+            work: Work = Work(run, stage.pair, ctx, seconds, known, beside, experiment, self._settings.max_tokens)
+            yield work
 
     def _runs(self, experiment: Experiment, stage: Stage, ctx: Context, seconds: dict[str, float]) -> Runs:
         """Tokenized and answered once for all questions about the experiment."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from difflib import SequenceMatcher
+from typing import Any
 
 from core.experiment import Experiment, choose_word, occurrences, word_spans, words
 from core.function_words import is_function_word
@@ -30,6 +32,12 @@ def keep_choice(experiment: Experiment, sentence: str) -> dict[str, str | int]:
             return {"original": word, "occurrence": int(len(starts) > 1)}
         place = folded.index(word.casefold()) if word.casefold() in folded else None
     return {} if place is None else choose_word(sentence, place)
+
+
+def with_word(experiment: Experiment, index: int, answer: str = "") -> Experiment:
+    """The experiment about another word of its sentence, by its number from 0; the answer is open if none is given."""
+    chosen: dict[str, Any] = choose_word(experiment.sentence, index)
+    return replace(experiment, **chosen, answer=answer)
 
 
 def chosen_word(experiment: Experiment) -> int | None:

@@ -1,14 +1,27 @@
-"""What a model goes on to write: greedy, token by token."""
+"""What a model goes on to write: greedy, token by token, or a line at once."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
 import torch
+from torch import Tensor
 from transformer_lens.model_bridge import TransformerBridge
+from transformers import StoppingCriteriaList
 
+from core.choice import with_word
+from core.experiment import Experiment, InputError, text_before_answer, words
+from core.linear import fast_linears
+from core.models.loading import LoadedPair
 from core.models.turns import take_turn
-from core.prompt import Prompt
+from core.prompt import MAX_TOKENS, Prompt, encode
+from core.rewriting import Rewriting, choose_original
+from core.runs import read_prompt
+from core.template import first_special, in_chat
+
+_DRAFT = 12  # tokens that are drafted at a time
+_LONGEST = 96  # tokens of a rewriting: those of the words among which one is chosen
 
 
 def continuation(bridge: TransformerBridge, prompt: Prompt, max_new_tokens: int = 24) -> Iterator[str]:
@@ -37,6 +50,93 @@ def continuation(bridge: TransformerBridge, prompt: Prompt, max_new_tokens: int 
         new = step[0].tolist()
         written += new[len(prompt.ids) :] if len(new) > len(prompt.ids) else new
         yield decode(written, skip_special_tokens=True)[len(before) :]
+
+
+@torch.no_grad()
+def line(
+    bridge: TransformerBridge,
+    ids: Sequence[int],
+    stops: Sequence[int] = (),
+    max_new_tokens: int = 24,
+    checkpoint: Callable[[], None] = lambda: None,
+) -> tuple[str, bool]:
+    """The first line that is written after a prompt, and whether it came to its end within the limit.
+
+    The same tokens as `continuation` writes. They are drafted from the prompt, which a rewriting mostly repeats, and
+    the model checks several in one pass. checkpoint: called between passes.
+    """
+    room = max(0, min(max_new_tokens, bridge.cfg.n_ctx - len(ids)))
+    if room == 0:
+        return "", False
+    decode, ends = bridge.tokenizer.decode, [*_end_tokens(bridge), *stops]
+    before = decode(ids, skip_special_tokens=True)
+
+    def text(written: Tensor) -> str:
+        return str(decode(written, skip_special_tokens=True))[len(before) :].lstrip()
+
+    def at_its_end(written: Tensor, scores: object, **options: object) -> Tensor:
+        checkpoint()
+        return torch.tensor(["\n" in text(written[0])], device=written.device)
+
+    prompt = torch.tensor([list(ids)], device=bridge.cfg.device)
+    take_turn(bridge)
+    with fast_linears(bridge):
+        # Some models' own settings name a penalty, which would make it another text than the likeliest.
+        written = bridge.hf_generate(
+            prompt, max_new_tokens=room, do_sample=False, temperature=None, repetition_penalty=1.0,
+            eos_token_id=ends or None, return_type="tokens", prompt_lookup_num_tokens=_DRAFT,
+            stopping_criteria=StoppingCriteriaList([at_its_end]),
+        )[0]  # fmt: skip
+    first, *more = text(written).split("\n", 1)
+    return first.rstrip(), bool(more) or len(written) - len(ids) < room or int(written[-1]) in ends
+
+
+def rewrite(
+    experiment: Experiment,
+    pair: LoadedPair,
+    max_tokens: int = MAX_TOKENS,
+    publish: Callable[[Rewriting], None] = lambda first: None,
+    checkpoint: Callable[[], None] = lambda: None,
+) -> Rewriting:
+    """INSTRUCT's rewriting of the sentence, and the word that it changes, whatever the experiment's own word is.
+
+    publish: gets what is known before INSTRUCT has written. Raises the `InputError` that every word would raise.
+    """
+    ids, stops = _before_answer(experiment, pair)
+
+    def about(index: int, replacement: str = "") -> Experiment:
+        # Roles of another sentence must not refuse this one's words.
+        return replace(with_word(experiment, index, replacement), colon=0, picked=None)
+
+    def fits(index: int, replacement: str) -> bool:
+        try:
+            read_prompt(about(index, replacement), pair, max_tokens)
+        except InputError as error:
+            if error.field in ("original", "answer"):
+                return False
+            raise
+        return True
+
+    first = choose_original(experiment.sentence, experiment.sentence, fits)
+    if first is None:
+        # The first word is refused as every other one is.
+        read_prompt(about(0), pair, max_tokens)
+        raise AssertionError("a word was refused, and then was not")
+    publish(replace(first, written=""))
+    written, finished = line(pair.instruct, ids, stops, min(len(ids), _LONGEST), checkpoint)
+    return choose_original(experiment.sentence, written, fits, finished) or first
+
+
+def _before_answer(experiment: Experiment, pair: LoadedPair) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """The ids of the prompt before any word is chosen, and what ends a turn behind it."""
+    text, tokenizer = text_before_answer(experiment), pair.instruct.tokenizer
+    if not words(experiment.sentence):
+        raise InputError("the sentence has no word that could be replaced; write one", "sentence")
+    if experiment.template == "chat":
+        text = in_chat(text, tokenizer)
+    ids, _ = encode(text.text, tokenizer, text.literal)
+    stop = first_special(text.after, tokenizer)
+    return ids, () if stop is None else (stop,)
 
 
 def _end_tokens(bridge: TransformerBridge) -> list[int]:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from typing import Any, get_type_hints
 
-from cache.questions import attention, overview, patching, precision
+from cache.questions import attention, overview, patching, precision, rewriting
 from core.experiment import Experiment
 
 # A viewer's first figures go before what follows them a second later (texts, one head's patches), and that before
@@ -41,6 +41,9 @@ class Question:
 
 QUESTIONS: dict[str, Question] = {
     "overview": Question(FIRST, overview.overview),
+    "rewriting": Question(
+        FIRST, rewriting.rewriting, frozenset({"original", "occurrence", "answer", "picked", "colon"})
+    ),
     "attribution": Question(NEXT, overview.attribution),
     "attention": Question(NEXT, attention.attention),
     "pattern": Question(NEXT, attention.pattern),

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from cache.worker import Context
+from core.experiment import Experiment
+from core.prompt import MAX_TOKENS
 
 if TYPE_CHECKING:
     from core.models.loading import LoadedPair
@@ -16,16 +19,25 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Work:
-    """What a question works on: the recorded runs of a resident pair, and its line to the worker.
+    """What a question works on: the runs of a resident pair, and its line to the worker.
 
+    run: records both models on the experiment, or gives what was recorded a moment ago.
     seconds: wall-clock of the stages `load` and `record`, 0 where nothing had to be done.
     known: (question, **options) → what was answered before about this experiment and is still kept, or None.
     beside: dtype → a context with the same prompt's runs in that dtype, beside these; raises TooLarge at entry.
+    experiment: what is asked about; max_tokens: of its prompt, at most.
     """
 
-    runs: Runs
+    run: Callable[[], Runs]
     pair: LoadedPair
     ctx: Context
     seconds: dict[str, float]
     known: Callable[..., Any] = lambda question, **options: None
     beside: Callable[[str], AbstractContextManager[Runs]] | None = None
+    experiment: Experiment = Experiment()
+    max_tokens: int = MAX_TOKENS
+
+    @cached_property
+    def runs(self) -> Runs:
+        """Recorded when they are first looked at: not every question wants them, or has a word to record."""
+        return self.run()

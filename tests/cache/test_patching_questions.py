@@ -49,7 +49,7 @@ def small_chunks(monkeypatch, pair_of):
 @pytest.fixture
 def work_of(pair_of):
     pair = pair_of()
-    return lambda line: Work(Runs(pair.prompt, pair.recordings), None, line, {})
+    return lambda line: Work(lambda: Runs(pair.prompt, pair.recordings), None, line, {})
 
 
 def unchanged(pair) -> bool:
@@ -117,7 +117,7 @@ def test_a_greedy_circuit_takes_the_sweep_that_is_known_and_runs_none(pair_of, w
         return singles
 
     result = patching_questions.greedy(
-        Work(Runs(pair.prompt, pair.recordings), None, Line(), {}, known), steps=2, **PLAN
+        Work(lambda: Runs(pair.prompt, pair.recordings), None, Line(), {}, known), steps=2, **PLAN
     )
     assert asked == [("sweep", PLAN)]
     assert result.members == alone.members
