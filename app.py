@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager, nullcontext
 
 import streamlit as st
 from starlette.middleware import Middleware
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 import pages.attention.views  # noqa: F401 — imported before the first visitor waits for it
 import pages.attribution.parts  # noqa: F401
@@ -33,10 +34,10 @@ async def warm(app: st.App) -> AsyncIterator[None]:
 class Serving:
     """ASGI middleware: torch is imported when no request is being answered."""
 
-    def __init__(self, app):
+    def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
-    async def __call__(self, scope, receive, send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         with busy() if scope["type"] == "http" else nullcontext():
             await self.app(scope, receive, send)
 

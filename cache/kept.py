@@ -42,7 +42,7 @@ def _own_bytes(item: Any) -> int:
     return max(size, int(getattr(item, "nbytes", 0)))
 
 
-def _parts(item: Any) -> list:
+def _parts(item: Any) -> list[Any]:
     if callable(getattr(item, "memory_usage", None)) or callable(getattr(item, "untyped_storage", None)):
         return []
     if isinstance(item, Mapping):
@@ -52,7 +52,7 @@ def _parts(item: Any) -> list:
     if _is_view(item):
         return [item.base]
     if getattr(item, "dtype", None) is not None and getattr(item.dtype, "hasobject", False):
-        return item.ravel().tolist()
+        return list(item.ravel().tolist())
     if is_dataclass(item):
         return [getattr(item, field.name) for field in fields(item)]
     return list(getattr(item, "__dict__", {}).values())

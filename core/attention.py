@@ -19,12 +19,12 @@ from jaxtyping import Float
 from torch import Tensor
 
 from core.attention_results import Attention, Patterns, table_roles
-from core.attribution import Projection, head_outputs, readouts, through_post_norm
+from core.attribution import head_outputs, readouts, through_post_norm
 from core.models.quantized import head_weights
 from core.prompt import AnsweredPrompt
 from core.readout import Readout, rounding
 from core.recording import Recording
-from core.results import MODELS, Check
+from core.results import MODELS, Check, Projection
 
 # What a row's sum may miss: families take the softmax in float32 even in float64, and store it in the model's dtype.
 _ROW_TOLERANCE = {torch.float64: 1e-5, torch.float32: 1e-5, torch.float16: 2e-3, torch.bfloat16: 1e-2}

@@ -12,7 +12,7 @@ Not done: no attribution through later layers (that is patching), no folding of 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,9 +23,7 @@ from core.models.quantized import head_weights
 from core.prompt import AnsweredPrompt
 from core.readout import Readout, readout, rounding
 from core.recording import Recording
-from core.results import MODELS, Attribution, Check
-
-Projection = Literal["own", "base", "instruct"]
+from core.results import MODELS, Attribution, Check, Projection
 
 
 @torch.no_grad()

@@ -7,11 +7,13 @@ Layers, heads and positions count from 0. Absent numbers are NaN in arrays and n
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import pandas as pd
 
 MODELS = ("base", "instruct")
+Projection = Literal["own", "base", "instruct"]  # whose unembedding is projected on
 
 
 def head_name(layer: int, head: int) -> str:

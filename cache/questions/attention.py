@@ -7,7 +7,8 @@ from weakref import WeakKeyDictionary
 
 from cache.questions.work import Work
 from core.attention_results import Attention, Patterns
-from core.head.results import HeadPatches, HeadReport, HeadScores
+from core.head.results import HeadPatches, HeadReport, HeadScores, OvInput
+from core.results import Projection
 
 if TYPE_CHECKING:
     from core.models.loading import LoadedPair
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 _scores: WeakKeyDictionary[LoadedPair, HeadScores] = WeakKeyDictionary()
 
 
-def attention(work: Work, projection: str = "own") -> Attention:
+def attention(work: Work, projection: Projection = "own") -> Attention:
     from core.attention import attend
 
     return attend(work.runs.recordings, work.runs.prompt, projection)
@@ -37,12 +38,13 @@ def layer_patterns(work: Work, layer: int) -> Patterns:
     return patterns(work, tuple((layer, head) for head in range(work.pair.base.cfg.n_heads)))
 
 
-def head(work: Work, layer: int, head: int, source: str, ov_input: str) -> HeadReport:
+def head(work: Work, layer: int, head: int, source: str, ov_input: OvInput) -> HeadReport:
     """source: a role; END where the prompt has no such token."""
     from core.head.report import examine
 
-    roles = work.runs.prompt.roles
-    position = roles["end"] if roles.get(source) is None else roles[source]
+    position = work.runs.prompt.roles.get(source)
+    if position is None:
+        position = work.runs.prompt.end
     return examine(work.runs.recordings, work.runs.prompt, layer, head, position, ov_input)
 
 
@@ -63,6 +65,6 @@ def head_patches(work: Work, layer: int, head: int) -> tuple[HeadPatches, HeadPa
     found = []
     for n, direction in enumerate(DIRECTIONS):
         work.ctx.progress(n, len(DIRECTIONS), f"patches of L{layer}H{head}")
-        calls = {"checkpoint": work.ctx.stop_if_unwanted, "between": work.ctx.checkpoint}
-        found.append(patch_head(work.runs.recordings, work.runs.prompt, layer, head, direction, **calls))
+        stop, between = work.ctx.stop_if_unwanted, work.ctx.checkpoint
+        found.append(patch_head(work.runs.recordings, work.runs.prompt, layer, head, direction, stop, between))
     return found[0], found[1]

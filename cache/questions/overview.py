@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from cache.questions.work import Work
 from core.prompt import AnsweredPrompt
-from core.results import MODELS, Attribution, Summary
+from core.results import MODELS, Attribution, Projection, Summary
 
 CONTINUATION_TOKENS = 24
 
@@ -62,7 +62,7 @@ def overview(work: Work) -> Overview:
     )
 
 
-def attribution(work: Work, projection: str = "own") -> Attribution:
+def attribution(work: Work, projection: Projection = "own") -> Attribution:
     from core.attribution import attribute
 
     return attribute(work.runs.recordings, work.runs.prompt, projection)

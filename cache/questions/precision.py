@@ -10,10 +10,13 @@ from cache.models import TooLarge
 from cache.questions.work import Work
 from core.experiment import InputError
 from core.models.dtype import reference_dtype
+from core.patching.plan import Direction
 from core.patching.results import Sets
 from core.precision import StoredGap
 
 if TYPE_CHECKING:
+    from core.prompt import AnsweredPrompt
+    from core.recording import Recording
     from core.runs import Runs
 
 FINE = "float32"
@@ -39,12 +42,12 @@ def stored_gap(work: Work) -> StoredGap:
         return replace(gap, reason=str(error))
 
 
-def _read(runs: Runs) -> tuple:
+def _read(runs: Runs) -> tuple[tuple[Recording, Recording], AnsweredPrompt]:
     return runs.recordings, runs.prompt
 
 
 def recomputed(
-    work: Work, members: tuple[tuple[int, int], ...], site: str, direction: str, positions: str | int
+    work: Work, members: tuple[tuple[int, int], ...], site: str, direction: Direction, positions: str | int
 ) -> Sets:
     """Cells of a sweep once more in float32, each in a run of its own; a ValueError where that does not fit beside."""
     from core.patching.sweeps import patch_sets

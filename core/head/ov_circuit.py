@@ -17,7 +17,7 @@ through later layers. In the readout's dtype (float32), the vocabulary a slice a
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -26,13 +26,12 @@ from torch import Tensor, nn
 
 from core.attention import values
 from core.attribution import through_post_norm
-from core.head.results import OvCircuit, OvTokens
+from core.head.results import OvCircuit, OvInput, OvTokens
 from core.models.quantized import head_weights
 from core.prompt import AnsweredPrompt, special_ids, token_strings
 from core.readout import Readout, readout
 from core.recording import Recording
 
-OvInput = Literal["recorded", "embedding", "effective"]
 SLICE = 16_384
 TOP = 10
 

@@ -13,15 +13,15 @@ from torch import Tensor
 from transformer_lens.model_bridge import TransformerBridge
 
 from core.attention import layer_attention, patterns, scaled_projection
-from core.attribution import Projection, head_outputs, readouts
+from core.attribution import head_outputs, readouts
 from core.experiment import InputError
-from core.head.ov_circuit import OvInput, ov_circuit
-from core.head.results import HeadReport, WeightChange
+from core.head.ov_circuit import ov_circuit
+from core.head.results import HeadReport, OvInput, WeightChange
 from core.models.quantized import head_weights
 from core.prompt import AnsweredPrompt
 from core.readout import rounding
 from core.recording import Recording
-from core.results import MODELS, Check, head_name
+from core.results import MODELS, Check, Projection, head_name
 
 
 @torch.no_grad()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -10,6 +11,8 @@ import pandas as pd
 from core.patching.gap import Gap
 from core.results import MODELS, Check, group_name, head_name
 
+# What the OV circuit is fed with: see `core.head.ov_circuit`.
+OvInput = Literal["recorded", "embedding", "effective"]
 # A token stands at an end of the vocabulary when at most this share of the other tokens lies beyond it.
 EDGE = 0.01
 # What is patched of one head: alone, then jointly with the query heads of its KV group; sites of `core.patching.plan`.

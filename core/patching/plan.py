@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 Heads = TypeVar("Heads", "int", "ndarray", "Tensor")
 
 Direction = Literal["instruct_to_base", "base_to_instruct"]
-DIRECTIONS = ("instruct_to_base", "base_to_instruct")
+DIRECTIONS: tuple[Direction, Direction] = ("instruct_to_base", "base_to_instruct")
 
 HEAD_SITES = ("z", "value_only", "pattern_only", "result", "q", "pattern")
 GROUP_SITES = ("v", "k")
