@@ -85,9 +85,7 @@ def record(bridge: TransformerBridge, ids: Iterable[int]) -> Recording:
 
     def keeper(name: str) -> Hook:
         def keep(activation: Tensor, hook: HookPoint) -> None:
-            # Of a view, the whole that it is cut out of would stay alive.
-            whole = activation.untyped_storage().nbytes() == activation.nbytes
-            kept[name] = activation if whole else activation.clone()
+            kept[name] = activation
 
         return name, keep
 
