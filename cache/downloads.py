@@ -26,7 +26,7 @@ class _Bringing:
     """One pair under way; jobs: the lines of those that wait for it."""
 
     jobs: list[Context] = field(default_factory=list)
-    ended: Future = field(default_factory=Future)
+    ended: Future[None] = field(default_factory=Future)
 
 
 class Downloads:

@@ -26,7 +26,7 @@ class Elsewhere(Exception):
     It leaves the worker's thread to others and runs anew after that; where `ended` holds an exception, it fails of it.
     """
 
-    def __init__(self, ended: Future):
+    def __init__(self, ended: Future[None]):
         super().__init__("waits for what is done elsewhere")
         self.ended = ended
 

@@ -279,7 +279,7 @@ class Worker:
         _drop_frames(error)
         self._leave(job, "failed", error)
 
-    def _set_aside(self, job: Job, ended: Future) -> None:
+    def _set_aside(self, job: Job, ended: Future[None]) -> None:
         with self._lock:
             self._stack.remove(job)
             self._queue.set_aside(job)

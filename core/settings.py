@@ -119,7 +119,8 @@ class Settings:
     memory_gb: float | None = _setting(
         None,
         "MEMORY_GB",
-        "Memory for all resident models, in GB; by default most of what the device has free.",
+        "Memory for all resident models, in GB, by default most of what the device has free; where one model of a pair "
+        "fits and both do not, they take turns.",
         "a number above 0",
         _above_zero(float),
     )

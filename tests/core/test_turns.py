@@ -9,7 +9,7 @@ import torch
 from core.attention import attend
 from core.attribution import attribute
 from core.experiment import Experiment, InputError
-from core.generation import continuation
+from core.generation import continuation, rewrite
 from core.head.ov_circuit import ov_circuit
 from core.head.scores import score_heads
 from core.logit_difference import summarize
@@ -39,6 +39,7 @@ def tables(pair) -> dict[str, np.ndarray]:
     for projection in ("own", "base", "instruct"):
         found[f"attribution {projection}"] = attribute(recordings, prompt, projection).head
         found[f"attention {projection}"] = attend(recordings, prompt, projection).written
+    found["rewriting"] = np.array(rewrite(Experiment(), pair).written.encode())
     for ov_input in ("recorded", "effective"):
         found[f"OV {ov_input}"] = ov_circuit(recordings, prompt, 2, 6, 3, ov_input).difference
     for direction in DIRECTIONS:
