@@ -62,7 +62,8 @@ class Job:
         self.partial: Partial | None = None
         self._place = place
         self._run: Callable[[Any], Any] | None = run
-        self._interest: dict[Hashable, Hashable] = {}
+        # owner → whether the job belongs to what that owner looks at
+        self._interest: dict[Hashable, Callable[[Hashable], bool]] = {}
         self._turn = 0
         self._nests = True
         self._aside = False

@@ -33,9 +33,9 @@ class Queue:
         return {owner for job in self._jobs.values() for owner in job._interest}
 
     def look_at(self, owner: Hashable, group: Hashable, key: Hashable) -> None:
-        """End this owner's interest in every job of another group, but for the one named `key`."""
+        """End this owner's interest in every job that does not belong to `group`, but for the one named `key`."""
         for job in list(self._jobs.values()):
-            if job.key != key and job._interest.get(owner, group) != group:
+            if job.key != key and owner in job._interest and not job._interest[owner](group):
                 self.lose(job.key, owner)
 
     def ask(
@@ -43,11 +43,11 @@ class Queue:
         key: Hashable,
         run: Callable[[Any], Any],
         owner: Hashable,
-        group: Hashable,
+        belongs: Callable[[Hashable], bool],
         priority: int,
         place: Callable[[Job], int],
     ) -> Job:
-        """The job under `key`, new or under way, with one more owner waiting for it."""
+        """The job under `key`, new or under way, with one more owner waiting for it as long as it `belongs`."""
         job = self._jobs.get(key)
         if job is None:
             turn = self._turn(owner, priority)
@@ -55,7 +55,7 @@ class Queue:
             job._turn = turn
         elif job.state == "queued" and (owner not in job._interest or priority > job.priority):
             self._hasten(job, owner, priority)
-        job._interest[owner] = group
+        job._interest[owner] = belongs
         return job
 
     def lose(self, key: Hashable, owner: Hashable) -> None:

@@ -51,14 +51,17 @@ class Service:
     def ask(self, question: str, experiment: Experiment, owner: Hashable, **options) -> Job:
         """The job that answers a question of `cache.questions.catalogue`; its options are part of what is asked."""
         asked = QUESTIONS[question]
+        matters = asked.matters(experiment)
 
         def run(ctx: Context):
             known = partial(self.known, experiment=experiment)
             with self.stages.work(experiment, self.spec(experiment), ctx, known) as work:
                 return asked.answer(work, **options)
 
-        key = _key(question, experiment, options)
-        return self.worker.submit(key, run, owner=owner, group=experiment, priority=asked.priority)
+        return self.worker.submit(
+            _key(question, experiment, options), run, owner=owner, group=experiment, priority=asked.priority,
+            belongs=lambda shown: asked.matters(shown) == matters,
+        )  # fmt: skip
 
     def known(self, question: str, experiment: Experiment, **options):
         """What was answered before and is still kept, or None; asks nothing."""
@@ -70,4 +73,4 @@ class Service:
 
 
 def _key(question: str, experiment: Experiment, options: dict) -> Hashable:
-    return (question, experiment, tuple(sorted(options.items())))
+    return (question, QUESTIONS[question].matters(experiment), tuple(sorted(options.items())))

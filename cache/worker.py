@@ -117,10 +117,12 @@ class Worker:
         owner: Hashable,
         group: Hashable,
         priority: int = 0,
+        belongs: Callable[[Hashable], bool] | None = None,
     ) -> Job:
         """The job that answers `key`: a finished one if its result is kept, the one under way, or a new one.
 
-        `group` is what the owner looks at now: its interest in unfinished jobs of any other group ends here.
+        `group` is what the owner looks at now: its interest ends here in unfinished jobs that do not belong to it.
+        A job belongs to the groups that `belongs` says, by default to the one that it was asked for in.
         """
         with self._lock:
             if self._stopping or not self._thread.is_alive():
@@ -128,7 +130,8 @@ class Worker:
             self._queue.look_at(owner, group, key)
             job = self._kept.get(key) or self._held.get(key)
             if job is None or job.outdated:
-                job = self._queue.ask(key, run, owner, group, priority, self._place)
+                belongs = belongs or (lambda looked_at: looked_at == group)
+                job = self._queue.ask(key, run, owner, belongs, priority, self._place)
                 self._lock.notify()
             return job
 

@@ -18,15 +18,21 @@ from core.experiment import Experiment
 FIRST, NEXT, TEXT, SWEEP = 3, 2, 1, 0
 
 _DEFAULT = {field.name: field.default for field in fields(Experiment)}
+# Positions that a view follows: no forward pass reads them.
+ROLES = frozenset({"picked", "colon"})
+# What decides which numbers a pair of models is made of, whatever it reads.
+_MODELS = frozenset({"pair", "base", "instruct", "dtype"})
 
 
 @dataclass(frozen=True)
 class Question:
-    """priority: of its job. ignores: the fields of an experiment that its answer does not depend on."""
+    """priority: of its job. ignores: the fields of an experiment that its answer does not depend on; ignores_free: those
+    that it does not depend on in a free prompt either. (Of a sentence the original decides where the prompt ends.)"""
 
     priority: int
     answer: Callable
     ignores: frozenset[str] = frozenset()
+    ignores_free: frozenset[str] = frozenset()
 
     @property
     def kind(self) -> Any:
@@ -36,7 +42,13 @@ class Question:
     def matters(self, experiment: Experiment) -> Experiment:
         """The experiment with everything at its default that the question does not look at: two that are then equal
         have one answer."""
-        return replace(experiment, **{name: _DEFAULT[name] for name in self.ignores})
+        ignored = self.ignores | self.ignores_free if experiment.is_free else self.ignores
+        return replace(experiment, **{name: _DEFAULT[name] for name in ignored})
+
+
+def _of_text(priority: int, answer: Callable) -> Question:
+    """A question about the prompt's text alone, whatever the candidates."""
+    return Question(priority, answer, ROLES | {"answer"}, frozenset({"original"}))
 
 
 QUESTIONS: dict[str, Question] = {
@@ -44,21 +56,21 @@ QUESTIONS: dict[str, Question] = {
     "rewriting": Question(
         FIRST, rewriting.rewriting, frozenset({"original", "occurrence", "answer", "picked", "colon"})
     ),
-    "attribution": Question(NEXT, overview.attribution),
+    "attribution": Question(NEXT, overview.attribution, ROLES),
     "attention": Question(NEXT, attention.attention),
-    "pattern": Question(NEXT, attention.pattern),
-    "patterns": Question(NEXT, attention.patterns),
-    "layer_patterns": Question(NEXT, attention.layer_patterns),
+    "pattern": _of_text(NEXT, attention.pattern),
+    "patterns": _of_text(NEXT, attention.patterns),
+    "layer_patterns": _of_text(NEXT, attention.layer_patterns),
     "head": Question(NEXT, attention.head),
-    "head_scores": Question(NEXT, attention.head_scores),
-    "head_patches": Question(TEXT, attention.head_patches),
-    "continuation": Question(TEXT, overview.continuation),
-    "estimate": Question(NEXT, patching.estimate),
-    "sweep": Question(SWEEP, patching.sweep),
-    "position_map": Question(SWEEP, patching.position_map),
-    "pairs": Question(SWEEP, patching.pairs),
-    "head_set": Question(SWEEP, patching.head_set),
-    "greedy": Question(SWEEP, patching.greedy),
-    "stored_gap": Question(TEXT, precision.stored_gap),
-    "recomputed": Question(SWEEP, precision.recomputed),
+    "head_scores": Question(NEXT, attention.head_scores, frozenset(_DEFAULT) - _MODELS),
+    "head_patches": Question(TEXT, attention.head_patches, ROLES),
+    "continuation": _of_text(TEXT, overview.continuation),
+    "estimate": Question(NEXT, patching.estimate, ROLES),
+    "sweep": Question(SWEEP, patching.sweep, ROLES),
+    "position_map": Question(SWEEP, patching.position_map, ROLES),
+    "pairs": Question(SWEEP, patching.pairs, ROLES),
+    "head_set": Question(SWEEP, patching.head_set, ROLES),
+    "greedy": Question(SWEEP, patching.greedy, ROLES),
+    "stored_gap": Question(TEXT, precision.stored_gap, ROLES),
+    "recomputed": Question(SWEEP, precision.recomputed, ROLES),
 }

@@ -1,0 +1,121 @@
+"""What a question ignores changes nothing of its answer, and so computes nothing anew."""
+
+from __future__ import annotations
+
+from dataclasses import fields, is_dataclass, replace
+
+import numpy as np
+import pytest
+
+from cache.questions.catalogue import QUESTIONS, ROLES
+from cache.service import Service
+from core.experiment import Experiment
+from core.settings import Settings
+from tests.cache.test_worker import hold
+
+PATIENCE = 60
+PLAN = {"site": "z", "direction": "instruct_to_base", "positions": "all"}
+OPTIONS: dict[str, dict] = {
+    "pattern": {"layer": 1, "head": 2},
+    "patterns": {"heads": ((0, 1), (1, 2))},
+    "layer_patterns": {"layer": 1},
+    "head": {"layer": 1, "head": 2, "source": "original", "ov_input": "recorded"},
+    "head_patches": {"layer": 1, "head": 2},
+    "continuation": {"model": "instruct"},
+    "estimate": {"site": "z", "direction": "instruct_to_base"},
+    "sweep": PLAN,
+    "position_map": {"site": "resid_pre", "direction": "instruct_to_base"},
+    "pairs": {"members": ((0, 1), (1, 2)), **PLAN},
+    "head_set": {"members": ((0, 1), (1, 2)), **PLAN},
+    "greedy": {"steps": 1, **PLAN},
+    "recomputed": {"members": ((0, 1),), **PLAN},
+}
+# Another value of each field that some question ignores.
+OTHER = {
+    "picked": 5,
+    "colon": 1,
+    "answer": "slow",
+    "original": "fox",
+    "instruction": "Repeat the following sentence",
+    "sentence": "The tired quick dog.",
+    "occurrence": 1,
+    "prompt": "The quick dog is quick: The",
+    "template": "chat",
+}
+# Its original is exact in a free prompt too.
+PARTS = Experiment(original=" quick", dtype="bfloat16")
+FREE = Experiment(prompt="Rephrase: The quick fox: The", original=" quick", answer=" swift", dtype="bfloat16")
+FREE_OTHER = OTHER | {"answer": " slow", "original": " fox"}
+CASES = [
+    *((name, field, PARTS, OTHER) for name, asked in QUESTIONS.items() for field in sorted(asked.ignores)),
+    *((name, field, FREE, FREE_OTHER) for name, asked in QUESTIONS.items() for field in sorted(asked.ignores_free)),
+]
+
+
+@pytest.fixture(scope="module")
+def service():
+    service = Service(Settings())
+    yield service
+    assert service.worker.stop()
+
+
+def computed(service, question: str, experiment: Experiment):
+    """The answer, computed now."""
+    service.worker.clear()
+    job = service.ask(question, experiment, "me", **OPTIONS.get(question, {}))
+    assert job.wait(PATIENCE) and job.error is None, job.error
+    return job.result
+
+
+def same(a, b) -> bool:
+    """Whether two answers are equal to the last bit."""
+    if is_dataclass(a):
+        return type(a) is type(b) and all(same(getattr(a, f.name), getattr(b, f.name)) for f in fields(a))
+    if isinstance(a, (tuple, list)):
+        return len(a) == len(b) and all(map(same, a, b))
+    if isinstance(a, dict):
+        return a.keys() == b.keys() and all(same(a[key], b[key]) for key in a)
+    return np.array_equal(a, b, equal_nan=True) if isinstance(a, (np.ndarray, float)) else a == b
+
+
+@pytest.mark.parametrize("question, field, experiment, other", CASES, ids=lambda case: str(case)[:20])
+def test_an_ignored_field_changes_nothing_of_the_answer(service, question, field, experiment, other):
+    if field == "template":
+        pytest.skip("the tiny pair has no chat template")
+    changed = replace(experiment, **{field: other[field]})
+    assert changed != experiment and QUESTIONS[question].matters(changed) == QUESTIONS[question].matters(experiment)
+    assert same(computed(service, question, experiment), computed(service, question, changed))
+
+
+def test_what_a_view_follows_changes_the_answers_that_do_not_ignore_it(service):
+    for question in ("overview", "attention", "head"):
+        assert not QUESTIONS[question].ignores & ROLES
+    followed = [computed(service, "attention", replace(PARTS, picked=picked)) for picked in (None, 5)]
+    assert not same(*followed)
+
+
+def test_of_a_sentence_the_original_decides_where_the_continuation_begins(service):
+    first, other = (replace(PARTS, original=word) for word in ("quick", "fox"))
+    assert computed(service, "continuation", first) != computed(service, "continuation", other)
+
+
+def test_a_followed_token_finds_the_sweep_that_is_there_and_ends_none_that_runs(service):
+    experiment, followed = (replace(PARTS, sentence="The quick bear.", picked=picked) for picked in (None, 3))
+    gate, _ = hold(service.worker)
+    sweep = service.ask("sweep", experiment, "viewer", **PLAN)
+    attention = service.ask("attention", experiment, "viewer")
+    overview = service.ask("overview", followed, "viewer")
+    assert sweep.state == "queued" and attention.state == "cancelled"
+    assert service.ask("sweep", followed, "viewer", **PLAN) is sweep
+    gate.open.set()
+    assert all(job.wait(PATIENCE) and job.state == "done" for job in (sweep, overview))
+    assert service.ask("sweep", replace(followed, colon=1), "viewer", **PLAN) is sweep
+    assert service.known("sweep", replace(experiment, picked=4), **PLAN) is sweep.result
+
+
+def test_another_sentence_still_ends_what_ran_for_the_last_one(service):
+    gate, _ = hold(service.worker)
+    sweep = service.ask("sweep", replace(PARTS, sentence="The quick wolf."), "viewer", **PLAN)
+    service.ask("overview", replace(PARTS, sentence="The quick lion."), "viewer")
+    assert sweep.state == "cancelled"
+    gate.open.set()
