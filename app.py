@@ -12,7 +12,7 @@ import streamlit as st
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-import pages.attention.views  # noqa: F401 — imported before the first visitor waits for it
+import pages.attention.patterns  # noqa: F401 — imported before the first visitor waits for it
 import pages.attribution.parts  # noqa: F401
 import pages.explore.parts  # noqa: F401
 import pages.head.parts  # noqa: F401

@@ -2,11 +2,11 @@
 
 import streamlit as st
 
-from pages.attention import parts, views
+from pages.attention import maps, patterns
 from pages.shared import heads
 from pages.shared.answers import ask, figures
 
-parts.title()
+maps.title()
 overview = ask("overview")
 answer = ask("attention")
 with figures(answer):
@@ -18,13 +18,13 @@ with figures(answer):
         above, layer = st.container(), st.container()
         # A layer's small maps are quickly drawn: they do not wait for the large figures above them.
         with layer:
-            views.layer(attention, head)
+            patterns.layer(attention, head)
         with above:
-            parts.sources(attention, overview.result)
-            parts.strips(attention, head)
-            parts.heatmaps(attention, head)
-            parts.layers(attention)
-            listed = parts.head_list(attention)
-            parts.tables(attention, listed)
-            views.patterns(attention, head)
-        views.chosen_heads(listed)
+            maps.sources(attention, overview.result)
+            maps.strips(attention, head)
+            maps.heatmaps(attention, head)
+            maps.layers(attention)
+            listed = maps.head_list(attention)
+            maps.tables(attention, listed)
+            patterns.patterns(attention, head)
+        patterns.chosen_heads(listed)

@@ -15,8 +15,8 @@ from core.patching.results import agreement
 from core.results import head_name
 from pages.patching import values
 from pages.patching.board import Board, known, troubles
-from pages.patching.parts import grey
 from pages.patching.plan import SITES, Plan
+from pages.patching.score_map import grey
 from pages.patching.table import numbers
 from pages.shared import definitions, state
 from pages.shared.figures import below, figure

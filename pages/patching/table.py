@@ -15,8 +15,8 @@ from core.patching.plan import unit
 from core.patching.results import Sets, Sweep
 from core.results import MODELS, head_name
 from pages.patching.board import Board, known, troubles
-from pages.patching.parts import grey
 from pages.patching.plan import Plan
+from pages.patching.score_map import grey
 from pages.shared import definitions, state
 from pages.shared.figures import below
 from pages.shared.widgets import edited, mirror
