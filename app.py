@@ -21,7 +21,7 @@ from cache.courtesy import busy
 from core.models.pairs import default_pair
 from core.settings import settings
 from pages.shared import circuitsvis
-from pages.shared.jobs import service
+from pages.shared.service import service
 
 
 @asynccontextmanager

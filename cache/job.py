@@ -11,6 +11,15 @@ from typing import Any, Literal, NamedTuple
 
 State = Literal["queued", "running", "done", "failed", "cancelled"]
 
+# Notified whenever any job has more to show or has ended: who waits for one of several waits here.
+_moved = threading.Condition()
+
+
+def wait_until(holds: Callable[[], bool], timeout: float) -> bool:
+    """Whether `holds()` within `timeout` seconds; asked again whenever a job moves. It may read jobs, no worker."""
+    with _moved:
+        return _moved.wait_for(holds, timeout)
+
 
 class Cancelled(BaseException):
     """Raised by `checkpoint` when nobody waits for the job. A BaseException: `except Exception` must not swallow it."""
@@ -77,6 +86,12 @@ class Job:
         return self._ended.is_set()
 
     @property
+    def version(self) -> int:
+        """Of the partial result; 0 while there is none."""
+        partial = self.partial
+        return partial.version if partial else 0
+
+    @property
     def outdated(self) -> bool:
         """Whether its answer may be another one by now, as the job itself has said."""
         return time.monotonic() > self._good_until
@@ -111,3 +126,13 @@ class Job:
         self._clock(running=False)
         self.state = state
         self._ended.set()
+        self._tell()
+
+    def _publish(self, partial: Any) -> None:
+        self.partial = Partial(self.version + 1, partial)
+        self._tell()
+
+    @staticmethod
+    def _tell() -> None:
+        with _moved:
+            _moved.notify_all()

@@ -21,7 +21,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from cache.job import Cancelled, Elsewhere, Job, MustWait, Partial, Progress, State
+from cache.job import Cancelled, Elsewhere, Job, MustWait, Progress, State
 from cache.kept import Kept, nbytes
 from cache.queue import Queue
 from core.experiment import InputError
@@ -53,8 +53,7 @@ class Context:
 
     def publish(self, partial: Any) -> None:
         """Show a partial result. Readers share it with the job: publish a frozen value or a copy."""
-        version = self._job.partial.version if self._job.partial else 0
-        self._job.partial = Partial(version + 1, partial)
+        self._job._publish(partial)
 
     def keep_for(self, seconds: float) -> None:
         """The answer holds no longer than that from now: whoever asks later has it computed again."""

@@ -26,8 +26,10 @@ _MODELS = frozenset({"pair", "base", "instruct", "dtype"})
 
 @dataclass(frozen=True)
 class Question:
-    """priority: of its job. ignores: the fields of an experiment that its answer does not depend on; ignores_free: those
-    that it does not depend on in a free prompt either. (Of a sentence the original decides where the prompt ends.)"""
+    """priority: of its job. ignores: the fields of an experiment that its answer does not depend on.
+
+    ignores_free: those that it ignores in a free prompt besides: in a sentence the original decides where END is.
+    """
 
     priority: int
     answer: Callable

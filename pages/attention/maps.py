@@ -1,4 +1,4 @@
-"""The upper part of the Attention page: sources, tokens, heatmaps, layers, tables."""
+"""The upper part of the Attention page: sources, tokens, heatmaps, layers."""
 
 from __future__ import annotations
 
@@ -19,40 +19,24 @@ from core.charts.heatmap import head_heatmaps, model_panels
 from core.prompt import neighbours
 from core.results import MODELS, head_name
 from pages.shared import definitions, heads, state
-from pages.shared.answers import ask
 from pages.shared.figures import below, figure
 from pages.shared.once import once
 from pages.shared.text import plain
 from pages.shared.tokens import attention_strip
-from pages.shared.widgets import choice, mirror
+from pages.shared.widgets import choice, which_colon
 
-LISTED = 8  # heads in the tables before anybody edits the list
-POSTS = ("L30H31", "L13H23", "L16H29", "L13H15", "L22H30", "L13H22", "L30H29")
 _MEASURES = {"weight": "attention", "value_weighted": "value-weighted", "written": "written along the difference"}
 _UNITS = {"weight": theme.ATTENTION, "value_weighted": "A·‖v W_O‖", "written": theme.LOGITS}
-ESTIMATE = {"site": "z", "direction": "instruct_to_base"}
-
-
-def title() -> None:
-    st.subheader("Where does the model look, and where do the two look differently?")
 
 
 def sources(attention: Attention, overview: Overview) -> None:
     """Which colon, which picked token, and what a cell shows."""
     with st.container(horizontal=True, vertical_alignment="bottom", key="attention_controls"):
         if len(overview.prompt.colons) > 1:
-            _colon()
+            which_colon("Which “:”", "which_colon")
         choice(st.segmented_control, "A cell shows", "measure", _MEASURES, required=True)
         if "picked" in attention.roles:
             st.button("Follow no other token", on_click=lambda: state.edit(picked=None), key="unpick")
-
-
-def _colon() -> None:
-    key = "which_colon"
-    value = "second" if state.experiment().colon else "first"
-    mirror(key, value)
-    change = lambda: state.edit(colon=int(st.session_state[key] == "second"))  # noqa: E731
-    st.segmented_control("Which “:”", ["first", "second"], key=key, required=True, on_change=change)
 
 
 def strips(attention: Attention, head: tuple[int, int]) -> None:
@@ -126,58 +110,3 @@ def layers(attention: Attention) -> None:
         pd.concat(frames, ignore_index=True),
     )
     st.markdown("\n".join(f"- {plain(change.line())}." for change in changes.values()))
-
-
-def head_list(attention: Attention) -> list[tuple[int, int]]:
-    """The heads of the tables and small maps: edited, or the preset."""
-    shape = attention.weight.shape[1:3]
-    preset, why = _preset(attention)
-    st.markdown("**Chosen heads**")
-    listed = heads.list_input(shape, preset, f"Preset: {why}")
-    return listed
-
-
-def _preset(attention: Attention) -> tuple[list[tuple[int, int]], str]:
-    """The best heads by output patch, as one backward pass estimates it, so that a link lists the same anywhere."""
-    layers, count = attention.weight.shape[1:3]
-    estimate = ask("estimate", **ESTIMATE)
-    if estimate is not None:
-        found = estimate.result.as_sweep().top(LISTED)
-        why = "the heads whose output patch is estimated to move BASE furthest"
-    else:
-        by_role = [attention.top_heads(role, LISTED) for role in heads.followed(attention)]
-        found = [head for several in zip(*by_role) for head in several]
-        why = "the heads that differ most between the models"
-    posts = [place for name in POSTS if (place := heads.parse(name)) and place[0] < layers and place[1] < count]
-    why += ", and the post's" if posts else ""
-    return list(dict.fromkeys([*list(dict.fromkeys(found))[:LISTED], *posts])), why
-
-
-def tables(attention: Attention, listed: list[tuple[int, int]]) -> None:
-    """The post's tables: A(src→END) of the listed heads in both models."""
-    roles = heads.followed(attention)
-    # Two in a row: of three, the last column would be cut off.
-    columns = [column for start in range(0, len(roles), 2) for column in st.columns(2 if len(roles) > 1 else 1)]
-    for role, column in zip(roles, columns):
-        with column:
-            table = attention.heads_frame(role, listed)
-            st.markdown(f"**{plain(heads.named(attention, role))}**, {role}")
-            _table(table, f"heads_{role}")
-            below(f"table_{role}", "Select a row to choose its head.", definitions.ATTENTION, table)
-
-
-def _table(table: pd.DataFrame, key: str) -> None:
-    def choose() -> None:
-        rows = st.session_state[key].selection.rows
-        if rows:
-            state.set_view("head", str(table["name"].iloc[rows[0]]))
-
-    shown = {"name": "head", "base": "BASE", "instruct": "INSTRUCT", "change": "INSTRUCT − BASE"}
-    formats = {label: st.column_config.NumberColumn(format="%.2f" if name != "change" else "%+.2f")
-               for name, label in shown.items() if name != "name"}  # fmt: skip
-    # What rounds to zero is zero, without a sign.
-    table = table.assign(change=table["change"].round(2) + 0.0)
-    st.dataframe(
-        table[list(shown)].rename(columns=shown), key=key, hide_index=True, column_config=formats, on_select=choose,
-        selection_mode="single-row", width="stretch",
-    )  # fmt: skip

@@ -2,29 +2,30 @@
 
 import streamlit as st
 
-from pages.attention import maps, patterns
+from pages.attention import listed, maps, patterns
 from pages.shared import heads
-from pages.shared.answers import ask, figures
+from pages.shared.asking import ask
+from pages.shared.figures import figures, nothing_yet
 
-maps.title()
+st.subheader("Where does the model look, and where do the two look differently?")
 overview = ask("overview")
 answer = ask("attention")
-with figures(answer):
-    if answer is None or overview is None:
-        st.info("The first figures appear once both models have run.")
-    else:
-        attention = answer.result
-        head = heads.on_screen(attention)
-        above, layer = st.container(), st.container()
-        # A layer's small maps are quickly drawn: they do not wait for the large figures above them.
-        with layer:
-            patterns.layer(attention, head)
-        with above:
+attention = answer.result
+if attention is None or overview.result is None:
+    nothing_yet(overview, answer)
+else:
+    head = heads.on_screen(attention)
+    above, layer = st.container(), st.container()
+    # A layer's small maps are quickly drawn: they do not wait for the large figures above them.
+    with layer:
+        patterns.layer(head)
+    with above:
+        with figures(overview, answer, key="attention"):
             maps.sources(attention, overview.result)
             maps.strips(attention, head)
             maps.heatmaps(attention, head)
             maps.layers(attention)
-            listed = maps.head_list(attention)
-            maps.tables(attention, listed)
-            patterns.patterns(attention, head)
-        patterns.chosen_heads(listed)
+            chosen = listed.choose(attention)
+            listed.tables(attention, chosen)
+        patterns.of_head(head)
+    patterns.of_list(chosen)

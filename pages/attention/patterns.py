@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import streamlit as st
 
-from core.attention_results import Attention, Patterns
+from core.attention_results import Patterns
 from core.results import MODELS, head_name
 from pages.shared import circuitsvis, definitions, layer_grid, state
-from pages.shared.answers import ask
-from pages.shared.figures import below
+from pages.shared.asking import ask
+from pages.shared.figures import below, figures
+from pages.shared.heads import Place
 from pages.shared.widgets import choice
 
 WHOSE = {"base": "BASE", "instruct": "INSTRUCT", "change": "INSTRUCT − BASE"}
 
 
-def patterns(attention: Attention, head: tuple[int, int]) -> None:
+def of_head(head: Place) -> None:
     """The chosen head's whole pattern, both models side by side."""
     answer = ask("pattern", layer=head[0], head=head[1])
     st.markdown(f"**Full pattern of {head_name(*head)}**")
-    if answer is None:
-        return
-    found: Patterns = answer.result
+    with figures(answer, key="pattern"):
+        if answer.result is not None:
+            _of_head(answer.result)
+
+
+def _of_head(found: Patterns) -> None:
     name = head_name(*found.heads[0])
     shown = [
         circuitsvis.pattern_view(f"{model.upper()}, {name}", found.pattern[m, 0], found.tokens, model)
@@ -35,13 +39,16 @@ def patterns(attention: Attention, head: tuple[int, int]) -> None:
     )
 
 
-def layer(attention: Attention, head: tuple[int, int]) -> None:
+def layer(head: Place) -> None:
     """Every head of the chosen head's layer at a glance."""
-    whose = _whose()
+    whose = choice(st.segmented_control, "Patterns of", "whose", WHOSE, required=True)
     answer = ask("layer_patterns", layer=head[0])
-    if answer is None:
-        return
-    found: Patterns = answer.result
+    with figures(answer, key="layer"):
+        if answer.result is not None:
+            _layer(answer.result, whose, head)
+
+
+def _layer(found: Patterns, whose: str, head: Place) -> None:
     layer = found.heads[0][0]
     st.markdown(f"**All heads of layer {layer}, {WHOSE[whose]}**")
 
@@ -57,23 +64,22 @@ def layer(attention: Attention, head: tuple[int, int]) -> None:
     below("layer_patterns", read, definitions.PATTERN, found.to_frame)
 
 
-def chosen_heads(listed: list[tuple[int, int]]) -> None:
+def of_list(listed: list[Place]) -> None:
     """CircuitsVis' small maps of the listed heads, one model or their difference."""
     answer = ask("patterns", heads=tuple(listed[: circuitsvis.HEADS]))
-    if answer is None:
-        return
-    found: Patterns = answer.result
+    with figures(answer, key="patterns"):
+        if answer.result is not None:
+            _of_list(answer.result, len(listed))
+
+
+def _of_list(found: Patterns, listed: int) -> None:
     names = [head_name(*place) for place in found.heads]
     st.markdown(f"**The chosen heads, {WHOSE[state.view('whose')]}**")
     view = circuitsvis.heads_view("", _of(found, state.view("whose")), names, found.tokens, state.view("whose"))
     circuitsvis.show([view], "heads", "attention patterns of the chosen heads", len(found.tokens))
-    most = f" The first {circuitsvis.HEADS} of the list." if len(listed) > circuitsvis.HEADS else ""
+    most = f" The first {circuitsvis.HEADS} of the list." if listed > circuitsvis.HEADS else ""
     read = f"Hover over a head to see it in full, click to keep it.{most}{circuitsvis.cut(len(found.tokens))}"
     below("chosen_patterns", read, definitions.PATTERN, found.to_frame)
-
-
-def _whose() -> str:
-    return choice(st.segmented_control, "Patterns of", "whose", WHOSE, required=True)
 
 
 def _of(found: Patterns, whose: str):

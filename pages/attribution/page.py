@@ -1,21 +1,19 @@
 """Attribution: which layers and heads write the logit difference directly, in each model."""
 
-import streamlit as st
-
 from core.charts.attribution import layer_attribution
 from core.charts.heatmap import head_heatmaps, model_panels
 from pages.attribution import parts
 from pages.shared import definitions, state
-from pages.shared.answers import ask, figures
-from pages.shared.figures import figure
+from pages.shared.asking import ask
+from pages.shared.figures import figure, figures, nothing_yet
 
 project = parts.controls()
-ask("overview")
+overview = ask("overview")
 answer = ask("attribution", projection=project)
-with figures(answer):
-    if answer is None:
-        st.info("The first figures appear once both models have run.")
-    else:
+if answer.result is None:
+    nothing_yet(overview, answer)
+else:
+    with figures(overview, answer, key="attribution"):
         attribution = answer.result
         parts.badges(attribution)
         figure(

@@ -3,13 +3,13 @@
 from core.charts.tokens import logit_difference_bars, top_tokens
 from pages.explore import parts
 from pages.shared import definitions
-from pages.shared.answers import ask, figures
-from pages.shared.figures import figure
+from pages.shared.asking import ask
+from pages.shared.figures import figure, figures
 
 overview = ask("overview")
-with figures(overview):
-    parts.headline(overview)
-    if overview is None:
+with figures(overview, key="overview"):
+    parts.headline(overview.result)
+    if overview.result is None:
         parts.text_only()
     else:
         prompt, summary = overview.result.prompt, overview.result.summary
@@ -29,5 +29,5 @@ with figures(overview):
             definitions.TOP_TOKENS,
             parts.top_table(summary),
         )
-if overview is not None and overview.fresh:
-    parts.continuations(overview.result)
+if overview.result is not None:
+    parts.continuations(overview)

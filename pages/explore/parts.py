@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from functools import partial
 
 import pandas as pd
 import streamlit as st
@@ -12,39 +13,40 @@ from core.experiment import HEADER, InputError, prompt_text
 from core.prompt import Prompt, neighbours, role_names
 from core.results import MODELS, Summary
 from pages.shared import definitions, state
-from pages.shared.figures import below
-from pages.shared.jobs import POLL, Answer, owner, service
-from pages.shared.text import plain, quoted
+from pages.shared.asking import Answer, follow, so_far, stop
+from pages.shared.figures import below, figures
+from pages.shared.text import plain, quoted, signed
 from pages.shared.tokens import token_strip
+from pages.shared.watching import line
 
 
-def headline(answer: Answer | None) -> None:
+def headline(overview: Overview | None) -> None:
     """The question with this prompt's words, and the three numbers."""
-    if answer is None:
+    if overview is None:
         st.subheader("Why does INSTRUCT rephrase where BASE repeats?")
     else:
-        prompt: Prompt = answer.result.prompt
+        prompt = overview.prompt
         st.subheader(f"Does the model write {quoted(prompt.answer)} or repeat {quoted(prompt.original)}?")
     columns = st.columns(3)
     for m, name in enumerate(MODELS):
         with columns[m]:
-            _metric(name.upper(), answer, m)
+            _metric(name.upper(), overview, m)
     columns[2].metric(
         "Gap, INSTRUCT − BASE",
-        f"{answer.result.summary.gap:+.2f}".replace("-", "−") if answer else "…",
+        signed(overview.summary.gap) if overview else "…",
         help="logit difference of INSTRUCT minus that of BASE, in logits",
     )
 
 
-def _metric(name: str, answer: Answer | None, m: int) -> None:
+def _metric(name: str, overview: Overview | None, m: int) -> None:
     label = f"{name}: logit difference"
-    if answer is None:
+    if overview is None:
         st.metric(label, "…")
         st.caption("not computed yet")
         return
-    summary, prompt = answer.result.summary, answer.result.prompt
-    st.metric(label, f"{summary.logit_diff[m]:+.2f}".replace("-", "−"))
-    line = " · ".join(
+    summary, prompt = overview.summary, overview.prompt
+    st.metric(label, signed(summary.logit_diff[m]))
+    candidates = " · ".join(
         f"{quoted(word)} {_percent(prob[m])}, rank {int(rank[m])}"
         for word, prob, rank in (
             (prompt.answer, summary.prob_answer, summary.rank_answer),
@@ -52,8 +54,8 @@ def _metric(name: str, answer: Answer | None, m: int) -> None:
         )
     )
     capped = summary.capped_diff[m]
-    cap = "" if abs(capped - summary.logit_diff[m]) < 1e-6 else f" · after the soft cap {capped:+.2f}"
-    st.caption(line + cap)
+    cap = "" if abs(capped - summary.logit_diff[m]) < 1e-6 else f" · after the soft cap {signed(capped)}"
+    st.caption(candidates + cap)
 
 
 def _percent(p: float) -> str:
@@ -108,52 +110,32 @@ def top_table(summary: Summary) -> pd.DataFrame:
     return pd.concat(frames, ignore_index=True)[["model", "token", "id", "prob", "logit"]]
 
 
-def continuations(overview: Overview) -> None:
+def continuations(overview: Answer) -> None:
     """What each model goes on to write, as it writes it."""
-    experiment = state.experiment()
-    stopped = st.session_state.setdefault("stopped_texts", set())
-    jobs = {
-        name: service().ask("continuation", experiment, owner(), model=name)
-        for name in MODELS
-        if (experiment, name) not in stopped
-    }
-
-    def show() -> None:
-        running = [job for job in jobs.values() if not job.finished]
-        if jobs and not running and active:
-            st.rerun()
-        for column, name in zip(st.columns(2), MODELS):
-            with column:
-                _continuation(name, jobs.get(name), overview.prompt)
-        if running:
-            st.button("Stop writing", on_click=_stop, args=(jobs,), icon=":material/stop:")
-
-    active = any(not job.finished for job in jobs.values())
+    answers = [follow(overview, "continuation", redraw=False, model=name) for name in MODELS]
     st.markdown("**What each model goes on to write**")
-    st.fragment(show, run_every=POLL if active else None)()
-    texts = [(name, jobs[name].result if name in jobs else None) for name in MODELS]
+    with figures(*answers, key="continuations"):
+        for column, name, answer in zip(st.columns(2), MODELS, answers):
+            with column:
+                st.caption(name.upper() + (" (stopped)" if answer.stopped else ""))
+                line(partial(_continuation, answer, overview.result.prompt))
+    running = [answer for answer in answers if answer.running and not answer.stopped]
+    if running:
+        st.button("Stop writing", on_click=stop, args=(running,), icon=":material/stop:")
     below(
         "continuations",
         "Greedy: at each step the most likely token.",
         definitions.CONTINUATION,
-        pd.DataFrame(texts, columns=["model", "text"]),
+        pd.DataFrame([(name, answer.result) for name, answer in zip(MODELS, answers)], columns=["model", "text"]),
     )
 
 
-def _continuation(name: str, job, prompt: Prompt) -> None:
-    text = "" if job is None else job.result if job.state == "done" else job.partial.result if job.partial else ""
-    tail = "" if job is None or job.finished else " ▍"
+def _continuation(answer: Answer, prompt: Prompt) -> str:
+    """The begun answer, and in bold what the model has written so far."""
+    text = so_far(answer.job) or ""
+    tail = " ▍" if answer.running else ""
     # A chat template may write its whole text in one line.
     _, header, begun = prompt.text.rsplit("\n", 1)[-1].rpartition(HEADER)
-    start = header + begun
-    st.caption(name.upper() + ("" if job is not None else " (stopped)"))
     space = " " if text.startswith(" ") else ""
     written = f"{space}**{plain(text.strip())}**" if text.strip() else ""
-    st.markdown(f"{plain(start)}{written}{tail}")
-
-
-def _stop(jobs: dict) -> None:
-    for name, job in jobs.items():
-        if not job.finished:
-            service().worker.cancel(job.key, owner())
-            st.session_state.stopped_texts.add((state.experiment(), name))
+    return f"{plain(header + begun)}{written}{tail}"

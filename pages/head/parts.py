@@ -17,11 +17,13 @@ from core.patching.floor import name_of
 from core.prompt import neighbours
 from core.results import MODELS, group_name, head_name
 from pages.shared import circuitsvis, definitions, heads, state
+from pages.shared.asking import Answer
 from pages.shared.figures import below, figure
-from pages.shared.jobs import Answer
 from pages.shared.once import once
-from pages.shared.text import plain, quoted
+from pages.shared.text import plain, quoted, signed
 from pages.shared.widgets import choice
+
+Patches = tuple[HeadPatches, HeadPatches]  # INSTRUCT → BASE, BASE → INSTRUCT
 
 _ROLES = {"original": "original", "colon": "colon", "picked": "the picked token", "first": "first", "end": "END"}
 _INPUTS = {"recorded": "what it read there", "embedding": "the bare embedding", "effective": "embedding + first MLP"}
@@ -38,11 +40,8 @@ _KINDS = {"copying": "copies it", "suppressing": "suppresses it", "neither": "ne
 _SCORES = {"previous": "previous token", "induction": "induction", "bos": "BOS", "first": "first token"}
 
 
-def title(head: heads.Place | None, attention: Attention | None = None) -> None:
+def title(head: heads.Place, attention: Attention) -> None:
     """Which head, and the choice of another one."""
-    if head is None or attention is None:
-        st.subheader("What does one head do?")
-        return
     ends = {"vertical_alignment": "bottom", "horizontal_alignment": "distribute"}
     with st.container(horizontal=True, key="head_title", **ends):
         st.subheader(f"What does {head_name(*head)} do?")
@@ -63,22 +62,23 @@ def controls(attention: Attention) -> tuple[str, str]:
     return source, ov_input
 
 
-def sentence(report: Answer, patches: Answer | None, scores: Answer | None, first: str) -> None:
+def sentence(report: Answer, patches: Answer, scores: Answer, first: str) -> None:
     """What the numbers support, in one sentence; what is not there yet is left out. first: position 0's name."""
     found: HeadReport = report.result
     evidence, kinds = None, None
-    if patches is not None and patches.fresh and _same(patches.result[0], found):
+    if _of(patches.result, (found.layer, found.head)) and patches.agrees_with(report):
         patched: HeadPatches = patches.result[0]
         evidence = PatchEvidence(patched.effect["z"], patched.score["z"], patched.noise_floor["z"])
-    if scores is not None and scores.fresh:
+    if scores.result is not None and scores.agrees_with(report):
         kinds = scores.result.of(found.layer, found.head)
     with st.container(border=True, key="sentence"):
         st.markdown(f"**{plain(head_sentence(found, found.ov.position, evidence, kinds))}**")
         st.caption(f"{_reads(found)} {_rests(found, first)}")
 
 
-def _same(patches: HeadPatches, report: HeadReport) -> bool:
-    return (patches.layer, patches.head) == (report.layer, report.head)
+def _of(patches: Patches | None, head: heads.Place) -> bool:
+    """Whether they are there, and of this head."""
+    return patches is not None and (patches[0].layer, patches[0].head) == head
 
 
 def _reads(report: HeadReport) -> str:
@@ -137,13 +137,12 @@ def _pattern_table(report: HeadReport) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["model", "query", "source", "value"])
 
 
-def patch_table(answer: Answer | None, report: HeadReport) -> None:
+def patch_table(patches: Patches | None, head: heads.Place) -> None:
     """The head's patches in both directions: alone, then with its group."""
     st.markdown("**What patching it moves**")
-    if answer is None or not _same(answer.result[0], report):
-        st.caption("The patches are being run.")
+    if not _of(patches, head):
+        st.caption("No patch of this head has run yet.")
         return
-    patches: tuple[HeadPatches, HeadPatches] = answer.result
     forth, back = patches
     for reason in dict.fromkeys(patched.gap.reason for patched in patches if patched.gap.reason):
         st.warning(reason[0].upper() + reason[1:] + ".")
@@ -180,8 +179,8 @@ def ov_tables(report: HeadReport) -> None:
     for m, column in enumerate(st.columns(2)):
         with column:
             rank = f"{quoted(token)} itself: rank {int(ov.own_rank[m]):,} of {ov.vocab:,}"
-            own = f"{ov.own[m, ov.position]:+.3f} logits".replace("-", "−")
-            st.caption(f"{MODELS[m].upper()} {_KINDS[ov.kinds()[m]]} · {rank}, {own}")
+            own = signed(ov.own[m, ov.position], 3)
+            st.caption(f"{MODELS[m].upper()} {_KINDS[ov.kinds()[m]]} · {rank}, {own} logits")
             _ov_table(report, m)
     counts = ov.counts()
     said = " · ".join(f"{kind} {base} → {instruct}" for kind, (base, instruct) in counts.items())
@@ -216,27 +215,16 @@ def weights(report: HeadReport) -> None:
     below("weight_change", read, definitions.WEIGHTS, report.weights.to_frame)
 
 
-def score_table(answer: Answer | None, report: HeadReport) -> None:
+def score_table(scores: HeadScores | None, head: heads.Place) -> None:
     """What kind of head it is on random repeated tokens."""
     st.markdown("**On random repeated tokens**")
-    if answer is None:
-        st.caption("The scores are being measured.")
+    if scores is None:
+        st.caption("No score has been measured yet.")
         return
-    scores: HeadScores = answer.result
-    found = scores.of(report.layer, report.head)
+    found = scores.of(*head)
     rows = [(_SCORES[name], *map(float, values), float(values[1] - values[0])) for name, values in found.items()]
     table = pd.DataFrame(rows, columns=["score", "BASE", "INSTRUCT", "INSTRUCT − BASE"])
     formats = {name: st.column_config.NumberColumn(format="%.3f") for name in table if name != "score"}
     st.dataframe(table, hide_index=True, column_config=formats, width="stretch")
     read = f"Mean attention over {scores.sequences} sequences of {scores.length} random tokens and their repetition."
     below("head_scores", read, definitions.SCORES, scores.to_frame)
-
-
-def badges(report: HeadReport) -> None:
-    """The identities that the numbers of this page hold."""
-    with st.container(horizontal=True, key="head_badges"):
-        for check in report.checks:
-            icon, color = (":material/check:", "green") if check.holds else (":material/close:", "red")
-            st.badge(f"{plain(check.name)}: {check.residual:.0e}", icon=icon, color=color)
-        with st.popover("What is checked", type="tertiary"):
-            st.markdown(definitions.HEAD_CHECKS)

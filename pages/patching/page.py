@@ -2,20 +2,19 @@
 
 import streamlit as st
 
-from pages.patching import score_map, sections, table
-from pages.patching.board import board_of
-from pages.shared.answers import ask, figures
+from pages.patching import choice, score_map, sections, table
+from pages.shared.asking import ask
+from pages.shared.figures import figures, nothing_yet
 
-answer = ask("overview")
-board = board_of(answer)
+overview = ask("overview")
 st.subheader("What carries the rephrasing from one model into the other?")
-with figures(answer):
-    if board is None:
-        st.info("The first figures appear once both models have run.")
-    elif (plan := score_map.controls(board)) is not None:
-        score_map.reading(plan)
-        progress = score_map.progress(board, plan)
-        score_map.score_map(board, plan)
-        table.top_heads(board, plan)
-        sections.section(board, plan)
-        progress()
+if overview.result is None:
+    nothing_yet(overview)
+elif (plan := choice.controls(overview.result)) is not None:
+    with figures(overview, key="reading"):
+        choice.reading(plan)
+    progress = score_map.progress(overview, plan)
+    score_map.score_map(overview, plan)
+    table.top_heads(overview, plan)
+    sections.section(overview, plan)
+    progress()

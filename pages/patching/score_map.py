@@ -1,110 +1,64 @@
-"""The upper part of the Patching page: controls, how to read it, and the map that fills."""
+"""The map of the Patching page, which fills, with the line that says what has run."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import streamlit as st
 
-from cache.job import Job
 from core.charts.attribution import layer_bars
 from core.charts.grid import Panel
 from core.charts.heatmap import head_heatmaps
 from core.patching.floor import name_of
 from core.patching.plan import unit
 from core.patching.results import Estimate, Sweep, agreement
-from pages.patching.board import Board, known, troubles, watch
 from pages.patching.plan import DIRECTIONS, SITES, Plan
 from pages.shared import definitions, state
-from pages.shared.figures import figure
-from pages.shared.text import plain, quoted
-from pages.shared.tokens import token_strip
-from pages.shared.widgets import choice
-
-PLACES = {"all": "all", "end": "END only", "picked": "one token"}
-SHOWN = {"score": "score", "effect": "effect"}
+from pages.shared.asking import Answer, again, follow, followed, so_far, stop
+from pages.shared.figures import figure, figures
+from pages.shared.watching import line
 
 
-def controls(board: Board) -> Plan | None:
-    """Direction, site, positions, and whether scores or effects are shown; None while a token is to be picked."""
-    with st.container(horizontal=True, vertical_alignment="top", key="patch_controls"):
-        direction = choice(st.segmented_control, "Donor → recipient", "direction", DIRECTIONS, required=True)
-        site = choice(st.selectbox, "Patched activation", "site", SITES, width=290)
-        positions = choice(st.segmented_control, "Positions", "positions", PLACES, required=True)
-        show = choice(st.segmented_control, "Show", "show", SHOWN, required=True)
-    # In a place of its own, so that what stands below is moved, not made anew.
-    with st.container(key="patched_position"):
-        if positions == "picked":
-            positions = _picked(board)
-    return None if positions is None else Plan(site, direction, positions, show, board.overview)
-
-
-def _picked(board: Board) -> str | None:
-    """The token that the viewer picks here."""
-    prompt = board.overview.prompt
-    token_strip(prompt.tokens, prompt.roles, "patched_token", lambda i: state.edit(picked=i))
-    if prompt.roles["picked"] is None:
-        st.info("Click the token at which activations are to be patched.")
-        return None
-    return str(prompt.roles["picked"])
-
-
-def reading(plan: Plan) -> None:
-    """What is shown and how to read it, with this prompt's numbers; or why there are no scores."""
-    donor, recipient = DIRECTIONS[plan.direction].split(" → ")
-    gap = plan.gap
-    where = {"all": "", "end": " at END"}.get(plan.positions)
-    if where is None:
-        where = f" at {quoted(plan.overview.prompt.tokens[int(plan.positions)])}"
-    with st.container(key="reading"):
-        st.caption(
-            f"Each {'bar' if unit(plan.site) == 'layer' else 'cell'} is one run of {recipient} with one activation "
-            f"taken from {donor}{where}. Unpatched, {recipient} has a logit difference of {_signed(gap.recipient)}, "
-            f"{donor} of {_signed(gap.donor)}" + ("." if gap.reason else "; a score of 1 moves all of the gap.")
-        )
-        if gap.reason:
-            st.warning(plain(gap.reason[0].upper() + gap.reason[1:] + "."))
-
-
-def _signed(value: float) -> str:
-    return f"{value:+.2f}".replace("-", "−")
-
-
-def progress(board: Board, plan: Plan) -> Callable[[], None]:
-    """The place of the line that says what has run, with its button; call what is returned once all is asked."""
-    preview, job = _asked(board, plan)
+def progress(overview: Answer, plan: Plan) -> Callable[[], None]:
+    """The line that says what has run, with its button; call what is returned once all is asked."""
+    preview, swept = _asked(overview, plan)
     with st.container(horizontal=True, vertical_alignment="center", key="sweep_progress"):
-        place, button = st.container(width="stretch"), st.container(width="content")
+        with st.container(width="stretch"):
+            line(partial(_line, plan, swept, preview))
+        button = st.container(width="content")
 
     def show() -> None:
+        answers = followed()
+        running = [answer for answer in answers if answer.running]
         with button:
-            if board.stopped and not board.running:
+            if not running and any(answer.stopped for answer in answers):
                 icon = ":material/play_arrow:"
-                st.button("Run again", on_click=board.resume, disabled=not board.fresh, icon=icon, key="run_sweep")
+                st.button("Run again", on_click=again, args=(answers,), icon=icon, key="run_sweep")
             else:
-                can_stop = board.fresh and board.running and not board.stopping
+                can_stop = [answer for answer in running if answer.fresh and not answer.stopped]
                 icon = ":material/stop:"
-                st.button("Cancel", on_click=board.stop, disabled=not can_stop, icon=icon, key="stop_sweep")
-        with place:
-            watch(board, lambda: _line(plan, job, known(preview), board.stopping))
+                st.button("Cancel", on_click=stop, args=(can_stop,), disabled=not can_stop, icon=icon, key="stop_sweep")
 
     return show
 
 
-def _asked(board: Board, plan: Plan) -> tuple[Job | None, Job | None]:
-    preview = board.follow("estimate", site=plan.site, direction=plan.direction) if plan.has_estimate else None
-    return preview, board.follow("sweep", **plan.options)
+def _asked(overview: Answer, plan: Plan) -> tuple[Answer | None, Answer]:
+    preview = None
+    if plan.has_estimate:
+        preview = follow(overview, "estimate", site=plan.site, direction=plan.direction)
+    return preview, follow(overview, "sweep", **plan.options)
 
 
-def _line(plan: Plan, job: Job | None, estimate: Estimate | None, stopping: bool) -> str:
-    sweep = known(job) or plan.nothing_yet(plan.site)
+def _line(plan: Plan, swept: Answer, preview: Answer | None) -> str:
+    job, sweep = swept.job, so_far(swept.job) or plan.nothing_yet(plan.site)
     count = f"{sweep.done} of {sweep.total}"
     state_ = job.state if job is not None else "not computed,"
     if state_ == "done":
         parts = [f":green[:material/check_circle:] all {sweep.total} exact in {job.seconds:.1f} s"]
         parts.append(f"noise floor up to {name_of(sweep.gap.floor.highest)} logits")
-    elif stopping and state_ in ("queued", "running"):
+    elif swept.stopped and not job.finished:
         why = "running on for another viewer" if job.wanted else "stopping after this chunk"
         parts = [f":orange[:material/hourglass_top:] {count} exact, {why}"]
     elif state_ == "running":
@@ -113,17 +67,18 @@ def _line(plan: Plan, job: Job | None, estimate: Estimate | None, stopping: bool
         parts = [f":blue[:material/hourglass_top:] {count} exact, waiting"]
     else:
         parts = [f":orange[:material/pause_circle:] {state_} with {count} exact"]
+    estimate = so_far(preview.job) if preview is not None else None
     found = agreement(estimate, sweep) if estimate is not None else None
     if found is not None and np.isfinite(found.correlation):
         parts.append(f"rank correlation with the estimate {found.correlation:.2f}")
     return " · ".join(parts)
 
 
-def score_map(board: Board, plan: Plan) -> None:
+def score_map(overview: Answer, plan: Plan) -> None:
     """The map: estimates first, exact values as they arrive, deepest layers first."""
-    preview, job = _asked(board, plan)
-    if not troubles(job):
-        _map(plan, known(job) or plan.nothing_yet(plan.site), known(preview))
+    preview, swept = _asked(overview, plan)
+    with figures(*([] if preview is None else [preview]), swept, key="map"):
+        _map(plan, swept.value or plan.nothing_yet(plan.site), preview.value if preview is not None else None)
 
 
 def _map(plan: Plan, sweep: Sweep, estimate: Estimate | None) -> None:

@@ -14,15 +14,16 @@ from core.patching.plan import LAYER_SITES, unit
 from core.patching.results import agreement
 from core.results import head_name
 from pages.patching import values
-from pages.patching.board import Board, known, troubles
 from pages.patching.plan import SITES, Plan
 from pages.patching.score_map import grey
 from pages.patching.table import numbers
 from pages.shared import definitions, state
-from pages.shared.figures import below, figure
-from pages.shared.jobs import POLL, progress_line
-from pages.shared.text import plain
-from pages.shared.widgets import choice, mirror
+from pages.shared.asking import Answer, follow
+from pages.shared.figures import below, figure, figures
+from pages.shared.tables import choosable
+from pages.shared.text import plain, signed
+from pages.shared.watching import line, progress_line
+from pages.shared.widgets import choice, show
 
 TITLES = {
     "scatter": "Value against output",
@@ -35,35 +36,36 @@ TITLES = {
 }
 
 
-def section(board: Board, plan: Plan) -> None:
+def section(overview: Answer, plan: Plan) -> None:
     """The chosen one."""
     part = choice(st.segmented_control, "A closer look", "part", TITLES, required=True)
     sections = {"scatter": _scatter, "groups": _groups, "pairs": _pairs, "greedy": _greedy, "set": _set}
     sections |= {"positions": _positions, "estimate": _agreement}
     with st.container(key="section"):
-        sections[part](board, plan)
+        sections[part](overview, plan)
 
 
-def _filled(board: Board, asked: list[tuple[str, dict]], draw: Callable) -> None:
+def _filled(overview: Answer, asked: list[tuple[str, dict]], draw: Callable) -> None:
     """Draw from the answers, or from what there is of them; the page is drawn anew when there is more."""
-    jobs = [board.follow(question, **options) for question, options in asked]
-    running = [job for job in jobs if job in board.running]
+    answers = [follow(overview, question, **options) for question, options in asked]
 
-    def tick() -> None:
-        waits = plain(progress_line(running[0])) if running and board.fresh else "not all of it has been computed"
-        done = all(job is not None and job.state == "done" for job in jobs)
-        st.caption(":green[:material/check_circle:] all exact" if done else f":material/hourglass_top: {waits}")
+    def said() -> str:
+        if all(answer.job is not None and answer.job.state == "done" for answer in answers):
+            return ":small[:green[:material/check_circle:] all exact]"
+        running = [answer.job for answer in answers if answer.running and answer.fresh]
+        waits = plain(progress_line(running[0])) if running else "not all of it has been computed"
+        return f":small[:material/hourglass_top: {waits}]"
 
-    st.fragment(tick, run_every=POLL if running else None)()
-    if not troubles(*jobs):
-        draw(*map(known, jobs))
+    line(said)
+    with figures(*answers, key="section"):
+        draw(*(answer.value for answer in answers))
 
 
 def _sweeps(plan: Plan, *sites: str) -> list[tuple[str, dict]]:
     return [("sweep", plan.at(site)) for site in sites]
 
 
-def _scatter(board: Board, plan: Plan) -> None:
+def _scatter(overview: Answer, plan: Plan) -> None:
     def draw(*sweeps) -> None:
         z, v, value_only = (sweep or plan.nothing_yet(site) for sweep, site in zip(sweeps, ("z", "v", "value_only")))
         chosen = state.chosen_head(plan.overview.n_layers, plan.overview.n_heads)
@@ -71,10 +73,10 @@ def _scatter(board: Board, plan: Plan) -> None:
             with column:
                 figure(fig, key, read, definitions.SCATTER, table, heads="head")
 
-    _filled(board, _sweeps(plan, "z", "v", "value_only"), draw)
+    _filled(overview, _sweeps(plan, "z", "v", "value_only"), draw)
 
 
-def _groups(board: Board, plan: Plan) -> None:
+def _groups(overview: Answer, plan: Plan) -> None:
     if plan.group_size == 1:
         st.info("In this model every query head has values of its own: there are no groups to compare.")
         return
@@ -85,36 +87,28 @@ def _groups(board: Board, plan: Plan) -> None:
     def draw(*sweeps) -> None:
         found = [sweep or plan.nothing_yet(site) for sweep, site in zip(sweeps, sites)]
         table, groups = values.group_table(plan, *found)
-
-        def choose() -> None:
-            rows = st.session_state.groups.selection.rows
-            if rows:
-                layer, group = groups[rows[0]]
-                state.set_view("head", head_name(layer, group * plan.group_size))
-
-        options = {"on_select": choose, "selection_mode": "single-row", "height": 35 * 13 + 3}
-        st.dataframe(table, key="groups", hide_index=True, column_config=numbers(table), width="stretch", **options)
+        heads = [(layer, group * plan.group_size) for layer, group in groups]
+        choosable(table, "groups", heads, column_config=numbers(table), height=35 * 13 + 3)
         read = f"In {plan.unit}; largest value patch first. Where the joint patch is not the sum, the heads interact."
         read += " In brackets: within the noise floor."
         below("kv_groups", read, definitions.GROUPS, values.group_csv(plan, groups, *found))
 
-    _filled(board, _sweeps(plan, *sites), draw)
+    _filled(overview, _sweeps(plan, *sites), draw)
 
 
 def _count(label: str, name: str, least: int, most: int) -> int:
     """A number in the address."""
-    key, value = f"input_{name}", min(max(int(state.view(name)), least), most)
-    mirror(key, value)
-    change = lambda: state.set_view(name, str(int(st.session_state[key])))  # noqa: E731
-    st.number_input(label, least, most, key=key, on_change=change, width=220)
+    value = min(max(int(state.view(name)), least), most)
+    change = lambda count: state.set_view(name, str(int(count)))  # noqa: E731
+    show(st.number_input, label, f"input_{name}", value, change, min_value=least, max_value=most, width=220)
     return value
 
 
-def _pairs(board: Board, plan: Plan) -> None:
+def _pairs(overview: Answer, plan: Plan) -> None:
     heads = plan.overview.n_layers * plan.overview.n_heads
     count = _count("Best heads by output patch", "pairs", min(2, heads), min(16, heads))
-    singles = board.follow("sweep", **plan.at("z"))
-    if singles is None or singles.state != "done":
+    singles = follow(overview, "sweep", **plan.at("z"))
+    if not singles.complete:
         st.info("The heads are chosen once the sweep of z has run.")
         return
     members = tuple(singles.result.top(count))
@@ -131,10 +125,10 @@ def _pairs(board: Board, plan: Plan) -> None:
         table = pd.DataFrame() if pairs is None else pairs.to_frame()
         figure(fig, "pairs", read, definitions.PAIRS, table, heads=lambda cell: members[cell[0]])
 
-    _filled(board, [("pairs", {"members": members, **plan.at("z")})], draw)
+    _filled(overview, [("pairs", {"members": members, **plan.at("z")})], draw)
 
 
-def _greedy(board: Board, plan: Plan) -> None:
+def _greedy(overview: Answer, plan: Plan) -> None:
     heads = plan.overview.n_layers * plan.overview.n_heads
     steps = _count("Heads in the circuit", "steps", 1, min(20, heads))
 
@@ -154,18 +148,17 @@ def _greedy(board: Board, plan: Plan) -> None:
         table = pd.DataFrame() if greedy is None else greedy.to_frame()
         figure(fig, "greedy", read, definitions.GREEDY, table, heads=(lambda at: members[at[0]]) if members else "")
 
-    _filled(board, [("greedy", {"steps": steps, **plan.at("z")})], draw)
+    _filled(overview, [("greedy", {"steps": steps, **plan.at("z")})], draw)
 
 
-def _set(board: Board, plan: Plan) -> None:
+def _set(overview: Answer, plan: Plan) -> None:
     places = [head_name(layer, h) for layer in range(plan.overview.n_layers) for h in range(plan.overview.n_heads)]
     chosen = [name for name in state.view("heads").split(",") if name in places]
     if absent := [name for name in state.view("heads").split(",") if name and name not in places]:
         st.warning(f"These models have no {', '.join(absent)}.")
-    mirror("input_heads", chosen)
-    change = lambda: state.set_view("heads", ",".join(st.session_state.input_heads))  # noqa: E731
+    change = lambda names: state.set_view("heads", ",".join(names))  # noqa: E731
     label = "Heads whose outputs are patched together"
-    st.multiselect(label, places, key="input_heads", on_change=change, max_selections=30)
+    show(st.multiselect, label, "input_heads", chosen, change, options=places, max_selections=30)
     if not chosen:
         st.info("Choose at least one head.")
         return
@@ -175,7 +168,7 @@ def _set(board: Board, plan: Plan) -> None:
         numbers = (float("nan"),) * 3 if sets is None else (sets.effect[0], sets.score[0], sets.logit_diff[0])
         labels = ("Effect, logits", "Score", "Logit difference when patched")
         for column, label, number in zip(st.columns(3), labels, numbers):
-            column.metric(label, f"{number:+.3f}".replace("-", "−") if np.isfinite(number) else "–")
+            column.metric(label, signed(number, 3))
         table = pd.DataFrame() if sets is None else sets.to_frame()
         read = "All chosen heads take the donor's output in one run."
         if sets is not None and sets.complete and np.isfinite(sets.noise_floor[0]):
@@ -183,10 +176,10 @@ def _set(board: Board, plan: Plan) -> None:
             read += f" The effect is within {floor}." if sets.within_noise[0] else f" Beyond {floor}."
         below("set", read, definitions.PATCHING, table)
 
-    _filled(board, [("head_set", {"members": members, **plan.at("z")})], draw)
+    _filled(overview, [("head_set", {"members": members, **plan.at("z")})], draw)
 
 
-def _positions(board: Board, plan: Plan) -> None:
+def _positions(overview: Answer, plan: Plan) -> None:
     sites = {site: SITES[site] for site in ("resid_pre", *(s for s in LAYER_SITES if s != "resid_pre"))}
     site = choice(st.segmented_control, "Patched at one position at a time", "map", sites, required=True)
     prompt = plan.overview.prompt
@@ -201,10 +194,10 @@ def _positions(board: Board, plan: Plan) -> None:
         table = pd.DataFrame() if found is None else found.to_frame()
         figure(fig, "position_map", read, definitions.POSITION_MAP, table)
 
-    _filled(board, [("position_map", {"site": site, "direction": plan.direction})], draw)
+    _filled(overview, [("position_map", {"site": site, "direction": plan.direction})], draw)
 
 
-def _agreement(board: Board, plan: Plan) -> None:
+def _agreement(overview: Answer, plan: Plan) -> None:
     if not plan.has_estimate:
         st.info("Estimates exist for output patches (z), value patches (v) and MLPs, at all positions.")
         return
@@ -225,4 +218,4 @@ def _agreement(board: Board, plan: Plan) -> None:
         figure(fig, "estimate", read, definitions.AGREEMENT, table, heads="" if kind == "layer" else kind)
 
     preview = {"site": plan.site, "direction": plan.direction}
-    _filled(board, [("estimate", preview), ("sweep", plan.options)], draw)
+    _filled(overview, [("estimate", preview), ("sweep", plan.options)], draw)

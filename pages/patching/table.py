@@ -13,37 +13,45 @@ from core.models.dtype import HALVES
 from core.patching.floor import name_of
 from core.patching.plan import unit
 from core.patching.results import Sets, Sweep
-from core.results import MODELS, head_name
-from pages.patching.board import Board, known, troubles
+from core.results import MODELS
 from pages.patching.plan import Plan
 from pages.patching.score_map import grey
 from pages.shared import definitions, state
-from pages.shared.figures import below
-from pages.shared.widgets import edited, mirror
+from pages.shared.asking import Answer, follow
+from pages.shared.figures import below, figures
+from pages.shared.tables import choosable
+from pages.shared.text import signed
+from pages.shared.widgets import show
 
 TOP = 8
 
 
-def top_heads(board: Board, plan: Plan) -> None:
+def top_heads(overview: Answer, plan: Plan) -> None:
     """Of what has run so far; the chosen head is added where it is not among them."""
     if unit(plan.site) == "layer":
         return
-    job, attention = board.follow("sweep", **plan.options), board.follow("attention")
+    swept, attention = follow(overview, "sweep", **plan.options), follow(overview, "attention")
     with st.container(horizontal=True, vertical_alignment="center", key="top_heading"):
         st.markdown("**The components that move the recipient furthest**", width="stretch")
         wanted = recomputable(plan.overview) and _toggle()
 
-    sweep = known(job) or plan.nothing_yet(plan.site)
+    sweep = swept.value or plan.nothing_yet(plan.site)
     cells = _cells(plan, sweep)
-    table = _table(plan, sweep, cells, known(attention))
+    table = _table(plan, sweep, cells, attention.value)
+    asked = [swept, attention]
     read = "Furthest towards the donor first. Select a row to choose its head; a chosen head is added below."
     read += f" {grey(sweep)}"
     if wanted:
-        fine = _recomputed(board, plan, cells) if job is not None and job.state == "done" else None
+        fine = None
+        if swept.complete:
+            # The same cells in float32, the models in that dtype beside those on screen.
+            asked.append(follow(overview, "recomputed", members=tuple(cells), **plan.options))
+            fine = asked[-1].result
         table = _beside(table, plan, fine)
         read += _in_float32(plan, fine)
-    _show(plan, table, cells, [bool(sweep.within_noise[cell]) for cell in cells])
-    below("top_patching_heads", read, definitions.PATCHING, flat(table))
+    with figures(*asked, key="top"):
+        _show(plan, table, cells, [bool(sweep.within_noise[cell]) for cell in cells])
+        below("top_patching_heads", read, definitions.PATCHING, flat(table))
 
 
 def recomputable(overview: Overview) -> bool:
@@ -53,17 +61,10 @@ def recomputable(overview: Overview) -> bool:
 
 def _toggle() -> bool:
     """Whether the table's cells are run once more in float32."""
-    mirror("input_recomputed", bool(state.view("recomputed")))
-    change = lambda: state.set_view("recomputed", "1" if st.session_state.input_recomputed else "")  # noqa: E731
-    st.toggle("Recompute in float32", key="input_recomputed", on_change=edited("input_recomputed", change))
-    return bool(state.view("recomputed"))
-
-
-def _recomputed(board: Board, plan: Plan, cells: list[tuple[int, int]]) -> Sets | None:
-    """The same cells in float32, the models in that dtype beside those on screen."""
-    job = board.follow("recomputed", members=tuple(cells), **plan.options)
-    troubles(job)
-    return job.result if job is not None and job.state == "done" else None
+    value = bool(state.view("recomputed"))
+    change = lambda wanted: state.set_view("recomputed", "1" if wanted else "")  # noqa: E731
+    show(st.toggle, "Recompute in float32", "input_recomputed", value, change)
+    return value
 
 
 def _beside(table: pd.DataFrame, plan: Plan, fine: Sets | None) -> pd.DataFrame:
@@ -79,7 +80,7 @@ def _beside(table: pd.DataFrame, plan: Plan, fine: Sets | None) -> pd.DataFrame:
 def _in_float32(plan: Plan, fine: Sets | None) -> str:
     if fine is None:
         return ""
-    gaps = [f"{gap.size:+.2f}".replace("-", "−") for gap in (fine.gap, plan.gap)]
+    gaps = [signed(gap.size) for gap in (fine.gap, plan.gap)]
     return f" In float32 the gap is {gaps[0]}, in {plan.overview.dtype} {gaps[1]}."
 
 
@@ -124,20 +125,13 @@ def _attention_columns(plan: Plan, cells: list[tuple[int, int]], attention: Atte
 
 
 def _show(plan: Plan, table: pd.DataFrame, cells: list[tuple[int, int]], faint: list[bool]) -> None:
-    def choose() -> None:
-        rows = st.session_state.top_patching.selection.rows
-        if rows and rows[0] < len(cells):
-            layer, column = cells[rows[0]]
-            state.set_view("head", head_name(layer, plan.head_of(plan.site, column)))
-
     # As a number it would be 0.0000013 in one row and 8.7e-7 in the next.
     floors = [name_of(value) if np.isfinite(value) else "…" for value in table["", "noise floor"]]
     table = table.copy()
     table["", "noise floor"] = floors
-    st.dataframe(
-        greyed(table, faint), key="top_patching", hide_index=True, column_config=numbers(table), on_select=choose,
-        selection_mode="single-row", width="stretch", height=35 * (TOP + 3) + 3,
-    )  # fmt: skip
+    places = [(layer, plan.head_of(plan.site, column)) for layer, column in cells]
+    height = 35 * (TOP + 3) + 3
+    choosable(greyed(table, faint), "top_patching", places, column_config=numbers(table), height=height)
 
 
 def greyed(table: pd.DataFrame, faint: list[bool]):

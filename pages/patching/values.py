@@ -10,6 +10,7 @@ from core.charts.patching import value_output_scatter
 from core.patching.results import Sweep
 from core.results import group_name, head_name
 from pages.patching.plan import Plan
+from pages.shared.text import signed
 
 
 def scatters(
@@ -92,8 +93,8 @@ def group_table(plan: Plan, *sweeps: Sweep) -> tuple[pd.DataFrame, list[tuple[in
             row[name, "joint"] = float(whole[layer, group])
             row[name, "noise"] = "within" if within[name][layer, group] else ""
             row[name, "sum of heads"] = float(single[layer, heads].sum())
-            alone = zip(single[layer, heads], noise[name][layer, heads])
-            row[name, "each head alone"] = "  ".join(f"({_number(x)})" if grey else _number(x) for x, grey in alone)
+            alone = [(signed(x, 3), grey) for x, grey in zip(single[layer, heads], noise[name][layer, heads])]
+            row[name, "each head alone"] = "  ".join(f"({number})" if grey else number for number, grey in alone)
         rows.append(row)
     table = pd.DataFrame(rows)
     table.columns = pd.MultiIndex.from_tuples(table.columns)
@@ -114,7 +115,3 @@ def group_csv(
     columns |= {f"{name}_{kind}": plan.values(sweep)[layer, column] for name, (sweep, column) in sweeps.items()}
     floors = {f"{name}_noise_floor": sweep.noise_floor[layer, column] for name, (sweep, column) in sweeps.items()}
     return pd.DataFrame(columns | floors)
-
-
-def _number(value: float) -> str:
-    return f"{value:+.3f}".replace("-", "−") if np.isfinite(value) else "…"

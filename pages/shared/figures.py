@@ -1,17 +1,22 @@
-"""A figure with what belongs to it: how to read it, its definition one click away, its data as CSV."""
+"""A figure with what belongs to it: whether it is of now, how to read it, its definition one click away, its data."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
+from core.experiment import InputError
 from core.results import head_name
 from pages.shared import state
+from pages.shared.asking import Answer, again, on_screen
+from pages.shared.text import plain
 
 CONFIG = {"displaylogo": False, "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d", "zoom2d", "pan2d"]}
+_STYLE = "<style>.st-key-{key} {{ opacity: {opacity}; transition: opacity 0.15s; }}</style>"
 
 
 # What a click carries (customdata) → the (layer, head) that it chooses.
@@ -20,6 +25,39 @@ Heads = Callable[[Sequence[int]], tuple[int, int]]
 
 # A figure's data, or what makes them when somebody asks for them.
 Table = pd.DataFrame | Callable[[], pd.DataFrame]
+
+
+@contextmanager
+def figures(*answers: Answer, key: str) -> Iterator[None]:
+    """What is drawn from answers: dimmed while one of them is not of what the page asks now; what failed is told."""
+    stale = any(answer.value is not None and not answer.fresh for answer in answers)
+    st.html(_STYLE.format(key=f"figures_{key}", opacity=0.45 if stale else 1))
+    with st.container(key=f"figures_{key}"):
+        _troubles(answers, key)
+        yield
+
+
+def nothing_yet(*answers: Answer) -> None:
+    """In the place of a page's figures, before there are any."""
+    with figures(*answers, key="first"):
+        if all(answer.failure is None for answer in answers):
+            st.info("The first figures appear once both models have run.")
+
+
+def _troubles(answers: Sequence[Answer], key: str) -> None:
+    """What failed, where its figure would stand; not what is told beside the input that caused it."""
+    asking = st.session_state.asking
+    failed = [answer for answer in answers if answer.failure is not None and answer.job not in asking.told]
+    failed = [answer for answer in failed if str(answer.failure) not in asking.errors.values()]
+    if not failed:
+        return
+    asking.told |= {answer.job for answer in failed}
+    error = failed[0].failure
+    if isinstance(error, InputError):
+        st.error(plain(str(error)[:1].upper() + str(error)[1:]))
+    else:
+        st.error(f"The computation failed ({type(error).__name__}); the server's log has it.")
+    st.button("Try again", on_click=again, args=(failed,), key=f"again_{key}", icon=":material/refresh:")
 
 
 def figure(fig: go.Figure, key: str, read: str, definition: str, table: Table, heads: str | Heads = "") -> None:
@@ -33,7 +71,7 @@ def figure(fig: go.Figure, key: str, read: str, definition: str, table: Table, h
 
 def below(key: str, read: str, definition: str, table: Table) -> None:
     """The line under a figure: how to read it, definition, download."""
-    overview = st.session_state.get("last", {}).get("overview")
+    overview = on_screen()
     if overview and overview.quantization:
         read += f" Weights are quantized to {overview.quantization}."
     with st.container(horizontal=True, vertical_alignment="center", key=f"below_{key}"):
@@ -67,4 +105,6 @@ def _head(carried: Sequence[int], heads: str | Heads) -> tuple[int, int]:
     if callable(heads):
         return heads(carried)
     layer, column = carried[:2]
-    return layer, column * state.group_size() if heads == "group" else column
+    overview = on_screen()
+    grouped = heads == "group" and overview is not None
+    return layer, column * (overview.n_heads // overview.n_groups) if grouped else column

@@ -14,7 +14,7 @@ from core.charts.labels import visible
 from core.results import head_name
 from pages.shared import state
 from pages.shared.text import plain, quoted
-from pages.shared.widgets import mirror
+from pages.shared.widgets import show
 
 MOST = 16  # heads in a list
 Place = tuple[int, int]
@@ -29,7 +29,8 @@ def parse(name: str) -> Place | None:
 def link(head: Place) -> None:
     """To the page of one head, which shows the chosen one."""
     page = Path(__file__).parents[1] / "head/page.py"
-    st.page_link(page, label=f"Everything about {head_name(*head)}", icon=":material/arrow_forward:")
+    label, icon = f"Everything about {head_name(*head)}", ":material/arrow_forward:"
+    st.page_link(page, label=label, icon=icon, query_params=state.address())
 
 
 def on_screen(attention: Attention) -> Place:
@@ -77,10 +78,8 @@ def _arrow(values: np.ndarray, form: str = "{:.2f}") -> str:
 
 def picker(shape: tuple[int, int], head: Place) -> None:
     """One head of the model's; choosing it chooses it everywhere."""
-    names = all_names(shape)
-    mirror("pick_head", head_name(*head))
-    choose = lambda: state.set_view("head", st.session_state.pick_head)  # noqa: E731
-    st.selectbox("Head", names, key="pick_head", on_change=choose, width=180)
+    choose = lambda name: state.set_view("head", name)  # noqa: E731
+    show(st.selectbox, "Head", "pick_head", head_name(*head), choose, options=all_names(shape), width=180)
 
 
 def all_names(shape: tuple[int, int]) -> list[str]:
@@ -96,15 +95,12 @@ def list_input(shape: tuple[int, int], preset: Sequence[Place], caption: str) ->
         st.warning(f"These models have no {', '.join(absent)}.")
     edited = [name for name in asked if name in known]
     value = edited or [head_name(*place) for place in preset]
-    mirror("input_listed", value)
-
-    def change() -> None:
-        state.set_view("listed", ",".join(st.session_state.input_listed))
-
+    change = lambda listed: state.set_view("listed", ",".join(listed))  # noqa: E731
     with st.container(horizontal=True, vertical_alignment="bottom", key="list_of_heads"):
-        st.multiselect(
-            "Heads", names, key="input_listed", on_change=change, max_selections=MOST, label_visibility="collapsed"
-        )
+        show(
+            st.multiselect, "Heads", "input_listed", value, change,
+            options=names, max_selections=MOST, label_visibility="collapsed",
+        )  # fmt: skip
         if edited:
             st.button("Back to the preset", on_click=lambda: state.set_view("listed", ""), key="unlist")
     st.caption("Edited list; it is part of the link." if edited else f"{caption}.")

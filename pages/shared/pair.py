@@ -8,9 +8,10 @@ from core.experiment import Experiment, InputError
 from core.models.dtype import is_below
 from core.models.pairs import PairSpec, lacking
 from pages.shared import state
-from pages.shared.jobs import Asking, service
+from pages.shared.asking import Asking
+from pages.shared.service import service
 from pages.shared.text import plain
-from pages.shared.widgets import edited, mirror
+from pages.shared.widgets import show
 
 OWN = "own models"
 _WARNING = ":orange[:material/warning:] "
@@ -28,11 +29,10 @@ def choice(experiment: Experiment) -> object:
     if own or experiment.pair not in pairs:
         ids.append(OWN if own else experiment.pair)
     current = OWN if own else experiment.pair
-    mirror("input_pair", current)
 
-    def choose() -> None:
-        if st.session_state.input_pair != OWN:
-            state.edit(pair=st.session_state.input_pair, base="", instruct="")
+    def choose(name: str) -> None:
+        if name != OWN:
+            state.edit(pair=name, base="", instruct="")
 
     def title(name: str) -> str:
         if name == OWN:
@@ -41,7 +41,7 @@ def choice(experiment: Experiment) -> object:
             return f"{name} (unknown)"
         return pairs[name].title + (" (not installed)" if lacking(pairs[name]) else "")
 
-    st.selectbox("Pair of models", ids, key="input_pair", on_change=edited("input_pair", choose), format_func=title)
+    show(st.selectbox, "Pair of models", "input_pair", current, choose, options=ids, format_func=title)
     if current in pairs:
         st.caption(plain(_line(pairs[current])))
     slot = st.empty()
@@ -67,14 +67,15 @@ def _absent(specs: list[PairSpec]) -> None:
 def precision(slots: dict, asking: Asking) -> None:
     """Where the dtype is below that of the stored weights: what that does to the gap on screen."""
     current = asking.ask("overview")
-    if current is None or not current.fresh or current.result.quantization:
+    if current.result is None or not current.fresh or current.result.quantization:
         return
     if not is_below(current.result.dtype, current.result.stored_dtype):
         return
     dtypes = f"{current.result.dtype} is below the stored {current.result.stored_dtype}"
     answer = asking.ask("stored_gap")
     with slots["precision"].container():
-        if answer is not None and answer.fresh:
+        if answer.result is not None and answer.fresh:
             st.caption(_WARNING + plain(answer.result.text))
         else:
-            st.caption(f"{_WARNING}{dtypes}; what that does to the gap is being measured.")
+            what = "could not be measured" if answer.failure is not None else "is being measured"
+            st.caption(f"{_WARNING}{dtypes}; what that does to the gap {what}.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 import streamlit as st
@@ -19,20 +20,25 @@ from core.experiment import (
     prompt_text,
     words,
 )
-from pages.shared import pair, state
-from pages.shared.jobs import service
+from pages.shared import pair, state, widgets
+from pages.shared.asking import on_screen
+from pages.shared.service import service
 from pages.shared.text import plain, quoted
-from pages.shared.widgets import edited, mirror
+from pages.shared.widgets import show
 
 MOST_WORDS = 60
 _TEMPLATES = {"raw": "none: raw text", "chat": "INSTRUCT's own"}
 _AUTO = "auto: the pair's own; on a CPU float32 in place of bfloat16 and float16, which are slower there, where it fits"
 
 
-def sidebar() -> dict[str, object]:
-    """Draw the inputs; returns for each field the slot beside it where an error is shown."""
+def sidebar(pages: Sequence) -> dict[str, object]:
+    """Draw the list of pages and the inputs; returns for each field the slot beside it where an error is shown."""
     experiment, slots = state.experiment(), {}
     with st.sidebar:
+        address = state.address()
+        with st.container(gap=None, key="pages"):
+            for page in pages:
+                st.page_link(page, query_params=address, width="stretch")
         slots["pair"] = pair.choice(experiment)
         slots["precision"] = st.empty()
         if experiment.is_free:
@@ -48,10 +54,11 @@ def sidebar() -> dict[str, object]:
     return slots
 
 
-def finish(slots: dict, errors: dict[str, str], suggested: tuple[str, ...]) -> None:
+def finish(slots: dict, errors: dict[str, str]) -> None:
     """What is known only after the answer: INSTRUCT's suggestions, and each message beside the input that caused it."""
-    if suggested:
-        suggestions(slots["suggestions"], suggested)
+    overview = on_screen()
+    if overview and overview.summary.suggestions:
+        suggestions(slots["suggestions"], overview.summary.suggestions)
     for field, message in errors.items():
         with slots.get(field, slots["pair"]).container():
             st.error(plain(message[:1].upper() + message[1:]))
@@ -59,12 +66,10 @@ def finish(slots: dict, errors: dict[str, str], suggested: tuple[str, ...]) -> N
                 st.button("Follow no token", on_click=lambda: state.edit(picked=None), key="unpick_refused")
 
 
-def _input(kind, label: str, name: str, **options) -> object:
+def _input(kind: Callable, label: str, name: str, **options) -> object:
     """A widget on one field of the experiment, and the slot below it."""
-    key = f"input_{name}"
-    mirror(key, getattr(state.experiment(), name))
-    change = lambda: state.edit(**{name: st.session_state[key]})  # noqa: E731
-    kind(label, key=key, on_change=edited(key, change), **options)
+    change = lambda value: state.edit(**{name: value})  # noqa: E731
+    show(kind, label, f"input_{name}", getattr(state.experiment(), name), change, **options)
     return st.empty()
 
 
@@ -76,15 +81,10 @@ def _parts(experiment: Experiment) -> dict[str, object]:
 
 
 def _sentence(experiment: Experiment) -> object:
-    mirror("input_sentence", experiment.sentence)
-
-    def change() -> None:
-        sentence = st.session_state.input_sentence
+    def change(sentence: str) -> None:
         state.edit(sentence=sentence, **_same_place(state.experiment(), sentence))
 
-    st.text_input(
-        "Sentence", key="input_sentence", on_change=edited("input_sentence", change), placeholder=DEFAULT_SENTENCE
-    )
+    show(st.text_input, "Sentence", "input_sentence", experiment.sentence, change, placeholder=DEFAULT_SENTENCE)
     return st.empty()
 
 
@@ -107,31 +107,20 @@ def _original(experiment: Experiment) -> object:
     options = list(range(min(len(all_words), MOST_WORDS)))
     current = {"original": experiment.original.strip(), "occurrence": experiment.occurrence}
     chosen = next((i for i in options if choose_word(sentence, i) == current), None)
-    key = "pick_original"
-    mirror(key, chosen)
 
-    def pick() -> None:
-        index = st.session_state[key]
+    def pick(index: int | None) -> None:
         if index is not None:
             state.edit(**choose_word(sentence, index), answer="")
 
-    st.pills(
-        "Original word: click it, or type it",
-        options,
-        key=key,
-        on_change=edited(key, pick),
-        # Pills of one label would be one pill: what tells them apart is not seen.
-        format_func=lambda i: plain(all_words[i]) + "\u2060" * all_words[:i].count(all_words[i]),
-    )
-    mirror("input_original", experiment.original)
-    change = lambda: state.edit(original=st.session_state.input_original, occurrence=0)  # noqa: E731
-    st.text_input(
-        "Original word",
-        key="input_original",
-        on_change=edited("input_original", change),
-        label_visibility="collapsed",
-        placeholder="the word to be replaced",
-    )
+    # Pills of one label would be one pill: what tells them apart is not seen.
+    label = lambda i: plain(all_words[i]) + "\u2060" * all_words[:i].count(all_words[i])  # noqa: E731
+    title = "Original word: click it, or type it"
+    show(st.pills, title, "pick_original", chosen, pick, options=options, format_func=label)
+    show(
+        st.text_input, "Original word", "input_original", experiment.original,
+        lambda word: state.edit(original=word, occurrence=0),
+        label_visibility="collapsed", placeholder="the word to be replaced",
+    )  # fmt: skip
     return st.empty()
 
 
@@ -151,14 +140,10 @@ def suggestions(slot, strings: tuple[str, ...]) -> None:
     experiment = state.experiment()
     shown = list(dict.fromkeys(s if experiment.is_free else s.strip() for s in strings))
     current = experiment.answer if experiment.answer in shown else None
-    mirror("pick_answer", current)
-    slot.pills(
-        "INSTRUCT suggests",
-        shown,
-        key="pick_answer",
-        on_change=edited("pick_answer", lambda: state.edit(answer=st.session_state.pick_answer or "")),
-        format_func=quoted if experiment.is_free else plain,
-    )
+    show(
+        slot.pills, "INSTRUCT suggests", "pick_answer", current, lambda answer: state.edit(answer=answer or ""),
+        options=shown, format_func=quoted if experiment.is_free else plain,
+    )  # fmt: skip
 
 
 def _advanced(experiment: Experiment) -> list[str]:
@@ -168,7 +153,7 @@ def _advanced(experiment: Experiment) -> list[str]:
     else:
         st.button("Back to instruction and sentence", on_click=_to_parts)
     _template(experiment)
-    _colon(experiment)
+    widgets.which_colon("Role “colon”", "input_colon")
     if experiment.picked is not None:
         st.caption(f"Followed token: position {experiment.picked}")
         st.button("Follow no token", on_click=lambda: state.edit(picked=None))
@@ -198,7 +183,7 @@ def _no_template(experiment: Experiment) -> str:
         return "A free prompt is read as it stands: write a chat's special tokens into it."
     with suppress(InputError):
         # In a new tab, what another one has asked already.
-        overview = st.session_state.get("last", {}).get("overview") or service().known("overview", experiment)
+        overview = on_screen() or service().known("overview", experiment)
         if overview and not overview.has_template and overview.pair == service().spec(experiment).id:
             return "This pair's INSTRUCT has no chat template."
     return ""
@@ -222,21 +207,8 @@ def _to_parts() -> None:
     state.edit(prompt="", original=experiment.original.strip(), answer=experiment.answer.strip())
 
 
-def _colon(experiment: Experiment) -> None:
-    key = "input_colon"
-    value = "second" if experiment.colon else "first"
-    mirror(key, value)
-    st.segmented_control(
-        "Role “colon”",
-        ["first", "second"],
-        key=key,
-        required=True,
-        on_change=edited(key, lambda: state.edit(colon=int(st.session_state[key] == "second"))),
-    )
-
-
-def on_screen(overview: Overview | None) -> str:
-    """The line of progress when nothing is under way: what the figures were computed with."""
+def state_line(overview: Overview | None) -> str:
+    """The line of state when nothing is under way: what the figures were computed with."""
     if overview is None:
         return "ready"
     seconds = overview.seconds

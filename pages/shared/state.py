@@ -1,19 +1,21 @@
 """What this tab looks at: the experiment and the view, in the session and in the address.
 
 The session holds one `Experiment`; widgets show it and change it in their callbacks. After each run the address spells
-it, so that a copied link shows the same; an address that changes from outside (a link, the back button) is read again.
+it, so that a copied link shows the same. It is read when a tab opens, and when its viewer goes back or forward; at any
+other time the session knows better, since a browser sends with an edit the address that it has got so far.
 """
 
 from __future__ import annotations
 
 import re
-import time
 from dataclasses import replace
 
 import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from core.experiment import Experiment, from_query, shorten, to_query
 from core.patching.plan import GROUP_SITES, HEAD_SITES, LAYER_SITES
+from pages.shared.service import service
 
 # What a link says about the view rather than the numbers' question: name → (default, pattern).
 VIEW = {
@@ -37,7 +39,6 @@ VIEW = {
 }
 
 
-LAG = 1.0  # seconds that a browser may take to show the address that a run has written
 _TOKENS = {"pair", "base", "instruct", "instruction", "sentence", "original", "occurrence", "prompt", "template"}
 
 
@@ -50,6 +51,7 @@ def edit(**changes) -> None:
     if _TOKENS & changes.keys() and "picked" not in changes:
         changes["picked"] = None
     st.session_state.experiment = replace(experiment(), **changes)
+    st.session_state.complaints = []
 
 
 def view(name: str) -> str:
@@ -58,6 +60,7 @@ def view(name: str) -> str:
 
 def set_view(name: str, value: str) -> None:
     st.session_state.view = {**st.session_state.view, name: value}
+    st.session_state.complaints = []
 
 
 def chosen_head(n_layers: int, n_heads: int) -> tuple[int, int] | None:
@@ -69,26 +72,12 @@ def chosen_head(n_layers: int, n_heads: int) -> tuple[int, int] | None:
     return (layer, head) if layer < n_layers and head < n_heads else None
 
 
-def group_size() -> int:
-    """Query heads that share a KV group in the models on screen."""
-    overview = st.session_state.get("last", {}).get("overview")
-    return overview.n_heads // overview.n_groups if overview else 1
-
-
-def read_address(page: str, start: Experiment) -> None:
-    """Take over the address if it is new; a switch of pages drops the parameters, which is no change of mind.
-
-    start: what a bare address shows.
-    """
-    query = st.query_params.to_dict()
-    known = "experiment" in st.session_state
-    switched = known and page != st.session_state.page and not query
-    st.session_state.page = page
-    if known and (query == st.session_state.address or switched or _lags(query)):
-        # A run that ends early writes no address: the empty one must not be read as a new one by the next.
-        _leave_for(query)
+def read_address() -> None:
+    """Take over the address, if it says something new: see above."""
+    if "experiment" in st.session_state and not get_script_run_ctx().is_history_navigation:
         return
-    st.session_state.experiment, complaints = from_query(query) if query else (start, [])
+    query = st.query_params.to_dict()
+    st.session_state.experiment, complaints = from_query(query) if query else (service().start, [])
     names = set(Experiment.__dataclass_fields__)
     st.session_state.view = {}
     for name, text in query.items():
@@ -102,24 +91,16 @@ def read_address(page: str, start: Experiment) -> None:
     st.session_state.address = query
 
 
-def _lags(query: dict[str, str]) -> bool:
-    """Whether the browser only has not seen the newest address yet: an edit soon after an edit, not the back button."""
-    now = time.monotonic()
-    return any(query == address and now - when < LAG for address, when in st.session_state.get("left", []))
-
-
-def write_address(start: Experiment) -> None:
-    """Spell the experiment and the view in the address; start: what a bare one shows."""
+def address() -> dict[str, str]:
+    """The parameters that spell the experiment and the view."""
     shown = {name: value for name, value in st.session_state.view.items() if value and value != VIEW[name][0]}
     # The start stays bare: spelling it would put an entry into the browser's history that Back cannot leave.
-    query = {} if not shown and experiment() == start else {**to_query(experiment()), **shown}
-    if query != st.query_params.to_dict():
+    return {} if not shown and experiment() == service().start else {**to_query(experiment()), **shown}
+
+
+def write_address() -> None:
+    """Have the browser show it: where that shows another one, or was last told another one and has not got it yet."""
+    query = address()
+    if not query == st.query_params.to_dict() == st.session_state.address:
         st.query_params.from_dict(query)
-    _leave_for(query)
-
-
-def _leave_for(address: dict[str, str]) -> None:
-    """The tab's address is another one; for a moment the browser may still send the one before."""
-    if address != st.session_state.address:
-        st.session_state.left = [*st.session_state.get("left", [])[-7:], (st.session_state.address, time.monotonic())]
-        st.session_state.address = address
+        st.session_state.address = query

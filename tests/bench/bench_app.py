@@ -94,7 +94,7 @@ def measure(browser: Browser, pair: str) -> None:
         median, most = statistics.median(took), max(took)
         print(f"{pair}: Enter to new logit difference: median {median:.0f} ms of {len(took)} (max {most:.0f})")
         if pair == REAL:
-            page.get_by_test_id("stSidebarNav").get_by_role("link", name="Patching").click()
+            page.locator(".st-key-pages").get_by_role("link", name="Patching").click()
             page.wait_for_selector(SWEPT, timeout=120_000)
             print(f"{pair}: the map of every head: {page.locator(SWEPT).first.inner_text()}")
             print(f"{pair}: peak memory of the server: {peak_bytes(running.pid) / 1e9:.2f} GB")

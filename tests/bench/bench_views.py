@@ -63,7 +63,7 @@ def milliseconds(page: Page, act: Callable[[], None], condition: str, *rest) -> 
 
 
 def switch(page: Page, name: str, condition: str, *rest) -> float:
-    link = page.get_by_test_id("stSidebarNav").get_by_role("link", name=name)
+    link = page.locator(".st-key-pages").get_by_role("link", name=name)
     return milliseconds(page, link.click, condition, *rest)
 
 

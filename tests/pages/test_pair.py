@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from pages.shared import jobs
+from pages.shared.service import service
 
 FRAME = Path(__file__).parents[2] / "pages/frame.py"
 LISTED = """
@@ -31,9 +31,9 @@ def captions(tmp_path, monkeypatch):
         return "\n".join(caption.value for caption in AppTest.from_file(str(FRAME), default_timeout=60).run().caption)
 
     def forget() -> None:
-        if jobs.service.cache_info().currsize:
-            jobs.service().worker.stop()
-        jobs.service.cache_clear()
+        if service.cache_info().currsize:
+            service().worker.stop()
+        service.cache_clear()
 
     yield shown
     forget()

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from pages.shared import jobs
+from pages.shared import service
 from tests.chat_templates import write_pair, write_silent_pair
 
 FRAME = Path(__file__).parents[2] / "pages/frame.py"
@@ -23,7 +23,7 @@ def folders(tmp_path_factory):
 @pytest.fixture
 def app(folders, monkeypatch):
     """pair, parameters of the address → the app, once its figures are there or an error is."""
-    monkeypatch.setattr(jobs, "_is_active", lambda owner: True)
+    monkeypatch.setattr(service, "_is_active", lambda owner: True)
 
     def make(pair: str, page: str = "", **parameters: str) -> AppTest:
         monkeypatch.setenv("REPHRASE_PAIRS", str(folders[pair]))
@@ -35,9 +35,9 @@ def app(folders, monkeypatch):
         return settled(test.switch_page(page) if page else test)
 
     def forget() -> None:
-        if jobs.service.cache_info().currsize:
-            jobs.service().worker.stop()
-        jobs.service.cache_clear()
+        if service.service.cache_info().currsize:
+            service.service().worker.stop()
+        service.service.cache_clear()
 
     yield make
     forget()

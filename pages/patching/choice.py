@@ -1,0 +1,57 @@
+"""The controls of the Patching page, and how to read what they have chosen."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from cache.questions.overview import Overview
+from core.patching.plan import unit
+from pages.patching.plan import DIRECTIONS, SITES, Plan
+from pages.shared import state
+from pages.shared.text import plain, quoted, signed
+from pages.shared.tokens import token_strip
+from pages.shared.widgets import choice
+
+PLACES = {"all": "all", "end": "END only", "picked": "one token"}
+SHOWN = {"score": "score", "effect": "effect"}
+
+
+def controls(overview: Overview) -> Plan | None:
+    """Direction, site, positions, and whether scores or effects are shown; None while a token is to be picked."""
+    with st.container(horizontal=True, vertical_alignment="top", key="patch_controls"):
+        direction = choice(st.segmented_control, "Donor → recipient", "direction", DIRECTIONS, required=True)
+        site = choice(st.selectbox, "Patched activation", "site", SITES, width=290)
+        positions = choice(st.segmented_control, "Positions", "positions", PLACES, required=True)
+        show = choice(st.segmented_control, "Show", "show", SHOWN, required=True)
+    # In a place of its own, so that what stands below is moved, not made anew.
+    with st.container(key="patched_position"):
+        if positions == "picked":
+            positions = _picked(overview)
+    return None if positions is None else Plan(site, direction, positions, show, overview)
+
+
+def _picked(overview: Overview) -> str | None:
+    """The token that the viewer picks here."""
+    prompt = overview.prompt
+    token_strip(prompt.tokens, prompt.roles, "patched_token", lambda i: state.edit(picked=i))
+    if prompt.roles["picked"] is None:
+        st.info("Click the token at which activations are to be patched.")
+        return None
+    return str(prompt.roles["picked"])
+
+
+def reading(plan: Plan) -> None:
+    """What is shown and how to read it, with this prompt's numbers; or why there are no scores."""
+    donor, recipient = DIRECTIONS[plan.direction].split(" → ")
+    gap = plan.gap
+    where = {"all": "", "end": " at END"}.get(plan.positions)
+    if where is None:
+        where = f" at {quoted(plan.overview.prompt.tokens[int(plan.positions)])}"
+    with st.container(key="reading"):
+        st.caption(
+            f"Each {'bar' if unit(plan.site) == 'layer' else 'cell'} is one run of {recipient} with one activation "
+            f"taken from {donor}{where}. Unpatched, {recipient} has a logit difference of {signed(gap.recipient)}, "
+            f"{donor} of {signed(gap.donor)}" + ("." if gap.reason else "; a score of 1 moves all of the gap.")
+        )
+        if gap.reason:
+            st.warning(plain(gap.reason[0].upper() + gap.reason[1:] + "."))

@@ -1,0 +1,252 @@
+"""One protocol for every question of a page: how it is asked, answered, stopped and tried again.
+
+A question is its name, what it looks at of the experiment, and its options. An answer says which question it answers,
+so that a figure knows by itself whether it is of what the viewer looks at now. A failure is an answer too: it stays
+until the viewer changes the experiment or tries again, and no rerun computes it anew.
+
+Script threads run no model: a run of the script waits `PATIENCE` for its jobs, all together, and shows what it has; the
+page's one poller (`pages.shared.watching`) runs it again when there is more. What a tab holds are the answers that it
+shows, and the last overview; the worker keeps the others within its bound.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import streamlit as st
+
+from cache.job import Job, wait_until
+from cache.questions.catalogue import FIRST, QUESTIONS
+from cache.questions.overview import Overview
+from core.experiment import Experiment, InputError, check
+from pages.shared import state
+from pages.shared.service import owner, service
+
+PATIENCE = 0.25  # seconds that one run of a script waits for jobs, all together
+FIRST_PATIENCE = 0.6  # the same for the first figures: two forwards of a small real pair
+NO_PATIENCE = 0.05  # before there is anything to keep on screen meanwhile: the frame comes at once
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A question, what it looks at of an experiment, and its options."""
+
+    question: str
+    experiment: Experiment
+    options: tuple[tuple[str, Any], ...]
+
+    @classmethod
+    def about(cls, experiment: Experiment, question: str, options: dict) -> Asked:
+        return cls(question, QUESTIONS[question].matters(experiment), tuple(sorted(options.items())))
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """What there is of an answer.
+
+    asked: the question that `value` answers; wanted: the one that the page asks now. While that has nothing to show,
+    the last good answer stays. value: the result, or what has run so far, or None; complete: whether it is all.
+    job: the one under way for the page, if any. stopped: whether the viewer has stopped it.
+    """
+
+    asked: Asked
+    wanted: Asked
+    value: Any = None
+    complete: bool = False
+    job: Job | None = None
+    stopped: bool = False
+
+    @property
+    def fresh(self) -> bool:
+        """Whether it answers what the page asks now."""
+        return self.asked == self.wanted
+
+    @property
+    def result(self) -> Any:
+        """The whole answer, or None."""
+        return self.value if self.complete else None
+
+    @property
+    def running(self) -> bool:
+        return self.job is not None and not self.job.finished
+
+    def agrees_with(self, other: Answer) -> bool:
+        """Whether both are of one experiment, as far as both look at it."""
+        questions = [QUESTIONS[answer.asked.question] for answer in (self, other)]
+        seen = [questions[0].matters(questions[1].matters(answer.asked.experiment)) for answer in (self, other)]
+        return seen[0] == seen[1]
+
+    @property
+    def failure(self) -> BaseException | None:
+        return self.job.error if self.job is not None and self.job.state == "failed" else None
+
+
+@dataclass(eq=False)
+class Held:
+    """A job that a tab holds on to, with the whole experiment that it was asked for."""
+
+    job: Job
+    experiment: Experiment
+    stopped: bool = False
+
+
+class Asking:
+    """The questions of one run of a page.
+
+    errors: field → what is wrong with it. answers: (asked, wanted) → the answer, given once a run; followed: those that
+    fill. told: the jobs whose failure the page has said. waiting: those that had not ended when the page got their
+    answers; drawn: of these, whose figures are drawn again when there is more → the version of what there was.
+    """
+
+    def __init__(self) -> None:
+        self.held: dict[Asked, Held] = st.session_state.setdefault("held", {})
+        self.last: dict[str, Asked] = st.session_state.setdefault("last", {})
+        self.began = time.monotonic()
+        self.errors: dict[str, str] = {}
+        self.answers: dict[tuple[Asked, Asked], Answer] = {}
+        self.followed: list[Answer] = []
+        self.told: set[Job] = set()
+        self.waiting: list[Job] = []
+        self.drawn: dict[Job, int] = {}
+
+    def ask(self, question: str, **options) -> Answer:
+        """The whole answer to a question about the current experiment; meanwhile the last good one."""
+        experiment = state.experiment()
+        wanted = Asked.about(experiment, question, options)
+        if (before := self.answers.get((wanted, wanted))) is not None:
+            return before
+        held = self._obtain(wanted, experiment)
+        job = held.job if held else None
+        if job is not None and not job.wait(self._patience(question)):
+            self._wait_for(job)
+        if job is not None and job.state == "done":
+            self.last[question] = wanted
+        elif job is not None and isinstance(job.error, InputError):
+            self.errors[job.error.field] = str(job.error)
+        shown = self.last.get(question)
+        good = self.held.get(shown) if shown else None
+        if good is not None and good.job.state == "done":
+            answer = Answer(shown, wanted, good.job.result, complete=True, job=job)
+        else:
+            answer = Answer(wanted, wanted, job=job)
+        return self.answers.setdefault((wanted, wanted), answer)
+
+    def follow(self, overview: Answer, question: str, redraw: bool = True, **options) -> Answer:
+        """The answer to a question about the experiment of the overview on screen, and of no other, as far as it goes.
+
+        While the overview of a new experiment is only on its way nothing is asked, and what there was stays on screen.
+        redraw: whether the page is to be drawn again when there is more, and not only when that is all.
+        """
+        experiment = state.experiment()
+        asked = Asked.about(overview.asked.experiment, question, options)
+        wanted = Asked.about(experiment, question, options)
+        if (before := self.answers.get((asked, wanted))) is not None:
+            return before
+        held = self._obtain(asked, experiment) if overview.fresh else self.held.get(asked)
+        if held is None:
+            return self._follow(Answer(asked, wanted))
+        job = held.job
+        if overview.fresh and not held.stopped:
+            # What has begun to fill a figure is not waited for: the figure comes first.
+            wait_until(lambda: job.finished or job.version > 0, self._patience(question))
+        done = job.state == "done"
+        if not job.finished:
+            self._wait_for(job, redraw)
+        return self._follow(Answer(asked, wanted, so_far(job), done, job, held.stopped and not done))
+
+    def close(self) -> None:
+        """At a page's end: hold what it shows, and the overview."""
+        questions = {wanted.question for _, wanted in self.answers} | {"overview"}
+        for question in self.last.keys() - questions:
+            del self.last[question]
+        shown = {asked for pair in self.answers for asked in pair} | set(self.last.values())
+        for asked in self.held.keys() - shown:
+            del self.held[asked]
+
+    def _follow(self, answer: Answer) -> Answer:
+        self.followed.append(answer)
+        return self.answers.setdefault((answer.asked, answer.wanted), answer)
+
+    def _wait_for(self, job: Job, redraw: bool = True) -> None:
+        self.waiting.append(job)
+        if redraw:
+            self.drawn[job] = job.version
+
+    def _patience(self, question: str) -> float:
+        first = QUESTIONS[question].priority == FIRST
+        patience = NO_PATIENCE if "overview" not in self.last else FIRST_PATIENCE if first else PATIENCE
+        return max(0.0, self.began + patience - time.monotonic())
+
+    def _obtain(self, asked: Asked, experiment: Experiment) -> Held | None:
+        """What is held of an answer if that is to stay as it is, else the job that is asked now; None: it cannot be."""
+        held = self.held.get(asked)
+        # A failure is one of what was asked to the letter: an input that the question ignores may be its cause.
+        if held and (held.stopped or held.job.state == "failed" and held.experiment == experiment):
+            return held
+        job = None if self.errors else self._submit(asked, experiment)
+        if job is None:
+            return held
+        if held is None or held.job is not job:
+            held = self.held[asked] = Held(job, experiment)
+        return held
+
+    def _submit(self, asked: Asked, experiment: Experiment) -> Job | None:
+        try:
+            check(experiment)
+            service().spec(experiment)
+        except InputError as error:
+            self.errors[error.field] = str(error)
+            service().worker.release(owner())
+            return None
+        return service().ask(asked.question, experiment, owner(), **dict(asked.options))
+
+
+def ask(question: str, **options) -> Answer:
+    """See `Asking.ask`; the questions are in `cache.questions.catalogue`."""
+    return st.session_state.asking.ask(question, **options)
+
+
+def follow(overview: Answer, question: str, redraw: bool = True, **options) -> Answer:
+    """See `Asking.follow`."""
+    return st.session_state.asking.follow(overview, question, redraw, **options)
+
+
+def followed() -> list[Answer]:
+    """What this run of the page has followed so far."""
+    return st.session_state.asking.followed
+
+
+def so_far(job: Job | None) -> Any:
+    """The job's result, or what there is of it now, or None."""
+    if job is None:
+        return None
+    partial = job.partial  # it goes only once the result is there
+    return partial.result if partial else job.result
+
+
+def on_screen() -> Overview | None:
+    """The last good overview of this tab."""
+    shown = st.session_state.get("last", {}).get("overview")
+    held = st.session_state.get("held", {}).get(shown)
+    return held.job.result if held else None
+
+
+def stop(answers: Iterable[Answer]) -> None:
+    """Leave jobs as they are; for callbacks. A running one stops at its next chunk if nobody else waits for it."""
+    for answer in answers:
+        held = st.session_state.held.get(answer.asked)
+        if held and not held.job.finished:
+            service().worker.cancel(held.job.key, owner())
+            held.stopped = True
+
+
+def again(answers: Iterable[Answer]) -> None:
+    """Have the next run ask anew for what was stopped or has failed; for callbacks."""
+    for answer in answers:
+        for asked in {answer.asked, answer.wanted}:
+            held = st.session_state.held.get(asked)
+            if held and (held.stopped or held.job.state == "failed"):
+                del st.session_state.held[asked]

@@ -1,0 +1,38 @@
+"""What tables and rows of badges have in common on every page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import streamlit as st
+
+from core.results import Check, head_name
+from pages.shared import state
+from pages.shared.heads import Place
+from pages.shared.text import plain
+
+
+def choosable(table: object, key: str, heads: Sequence[Place], **options) -> None:
+    """A table of which a selected row chooses its head everywhere in the app; heads: each row's (layer, head)."""
+
+    def choose() -> None:
+        rows = st.session_state[key].selection.rows
+        # A table that has changed meanwhile may be shorter than the one that was clicked.
+        if rows and rows[0] < len(heads):
+            state.set_view("head", head_name(*heads[rows[0]]))
+
+    st.dataframe(
+        table, key=key, hide_index=True, on_select=choose, selection_mode="single-row", width="stretch", **options
+    )
+
+
+def badges(checks: Iterable[Check], key: str, explained: str, *more: str) -> None:
+    """Each identity with its residual, green where it holds; more: grey ones beside them."""
+    with st.container(horizontal=True, vertical_alignment="center", key=key):
+        for check in checks:
+            icon, color = (":material/check:", "green") if check.holds else (":material/close:", "red")
+            st.badge(f"{plain(check.name)}: {check.residual:.0e}", icon=icon, color=color)
+        for text in more:
+            st.badge(text, color="gray")
+        with st.popover("What is checked", type="tertiary"):
+            st.markdown(explained)

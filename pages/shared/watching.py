@@ -1,0 +1,69 @@
+"""The page's one poller: it keeps the lines that count, and draws the page again when a job has more to show."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import streamlit as st
+
+from cache.job import Job, wait_until
+from pages.shared.asking import Asking, again
+from pages.shared.service import service
+from pages.shared.text import plain
+
+POLL = 0.3  # seconds between two ticks of a browser's clock
+WITHIN = 0.25  # of them spent waiting for a job to end, so that its figure need not wait for the next tick
+
+Text = Callable[[], str]
+
+
+def line(text: Text) -> None:
+    """A line of Markdown here that is written anew while jobs run."""
+    place = st.empty()
+    # Now, too: the poller draws last, and what stands below must not move.
+    place.markdown(text())
+    st.session_state.lines.append((place, text))
+
+
+def progress_line(job: Job) -> str:
+    """What is being done for a job, in one line: while it waits, what it waits for."""
+    shown = job
+    if job.state == "queued":
+        shown = service().worker.current() or job
+    done, total, message = shown.progress
+    count = f" {done}/{total}" if total else ""
+    place = f" · {job.place} more before this prompt" if job.place else ""
+    return f"{message or 'starting'}{count} · {shown.seconds:.1f} s{place}"
+
+
+def watch(asking: Asking, on_screen: str) -> None:
+    """The line of state, which is always there, and the poller of all lines while anything runs.
+
+    on_screen: what is said while nothing is computed and nothing is wrong.
+    """
+    failed = [answer for answer in asking.answers.values() if answer.failure is not None]
+    lines = [*st.session_state.lines, (st.empty(), lambda: _state(asking, bool(failed), on_screen))]
+
+    def ended() -> bool:
+        return any(job.finished for job in asking.waiting)
+
+    def tick() -> None:
+        for place, text in lines:
+            place.markdown(text())
+        wait_until(ended, WITHIN if asking.waiting else 0)
+        if ended() or any(job.version != drawn for job, drawn in asking.drawn.items()):
+            st.rerun()
+
+    st.fragment(tick, run_every=POLL if asking.waiting else None)()
+    if asking.errors and failed:
+        st.button("Try again", on_click=again, args=(failed,), key="again", icon=":material/refresh:", type="tertiary")
+
+
+def _state(asking: Asking, failed: bool, on_screen: str) -> str:
+    if waiting := next((job for job in asking.drawn if not job.finished), None):
+        return f":blue[:material/hourglass_top:] {plain(progress_line(waiting))}"
+    if asking.errors:
+        return ":orange[:material/error:] Not computed: see the marked input. Dimmed figures are the last good ones."
+    if failed:
+        return ":orange[:material/error:] Not all could be computed: where its figure would stand it says why."
+    return f":green[:material/check_circle:] {on_screen}"
