@@ -40,16 +40,14 @@ OTHER = {
     "sentence": "The tired quick dog.",
     "occurrence": 1,
     "prompt": "The quick dog is quick: The",
-    "template": "chat",
 }
 # Its original is exact in a free prompt too.
 PARTS = Experiment(original=" quick", dtype="bfloat16")
 FREE = Experiment(prompt="Rephrase: The quick fox: The", original=" quick", answer=" swift", dtype="bfloat16")
 FREE_OTHER = OTHER | {"answer": " slow", "original": " fox"}
-CASES = [
-    *((name, field, PARTS, OTHER) for name, asked in QUESTIONS.items() for field in sorted(asked.ignores)),
-    *((name, field, FREE, FREE_OTHER) for name, asked in QUESTIONS.items() for field in sorted(asked.ignores_free)),
-]
+# The tiny pair has no chat template.
+CASES = [(name, field, PARTS, OTHER) for name, asked in QUESTIONS.items() for field in asked.ignores - {"template"}]
+CASES += [(name, field, FREE, FREE_OTHER) for name, asked in QUESTIONS.items() for field in asked.ignores_free]
 
 
 @pytest.fixture(scope="module")
@@ -78,10 +76,10 @@ def same(a, b) -> bool:
     return np.array_equal(a, b, equal_nan=True) if isinstance(a, (np.ndarray, float)) else a == b
 
 
-@pytest.mark.parametrize("question, field, experiment, other", CASES, ids=lambda case: str(case)[:20])
+@pytest.mark.parametrize(
+    "question, field, experiment, other", sorted(CASES, key=lambda case: case[:2]), ids=lambda case: str(case)[:20]
+)
 def test_an_ignored_field_changes_nothing_of_the_answer(service, question, field, experiment, other):
-    if field == "template":
-        pytest.skip("the tiny pair has no chat template")
     changed = replace(experiment, **{field: other[field]})
     assert changed != experiment and QUESTIONS[question].matters(changed) == QUESTIONS[question].matters(experiment)
     assert same(computed(service, question, experiment), computed(service, question, changed))
@@ -114,7 +112,7 @@ def test_a_followed_token_finds_the_sweep_that_is_there_and_ends_none_that_runs(
 
 
 def test_another_sentence_still_ends_what_ran_for_the_last_one(service):
-    gate, _ = hold(service.worker)
+    gate, _ = hold(service.worker, key="another gate")
     sweep = service.ask("sweep", replace(PARTS, sentence="The quick wolf."), "viewer", **PLAN)
     service.ask("overview", replace(PARTS, sentence="The quick lion."), "viewer")
     assert sweep.state == "cancelled"

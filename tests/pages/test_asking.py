@@ -73,8 +73,8 @@ def tab(monkeypatch):
         monkeypatch.setattr(module, "st", SimpleNamespace(session_state=session))
     monkeypatch.setattr(asking, "service", lambda: stub)
     monkeypatch.setattr(asking, "owner", lambda: "me")
-    monkeypatch.setattr(asking, "PATIENCE", 0.0)
-    monkeypatch.setattr(asking, "FIRST_PATIENCE", 0.0)
+    for patience in ("PATIENCE", "FIRST_PATIENCE", "NO_PATIENCE"):
+        monkeypatch.setattr(asking, patience, 0.0)
 
     def look(page, **changes):
         session.experiment = replace(session.experiment, **changes)
