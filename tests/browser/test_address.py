@@ -58,17 +58,6 @@ def test_what_was_typed_into_a_field_that_the_answer_to_an_earlier_edit_replaces
     expect(slow.page.get_by_role("heading", name="sad")).to_be_visible()
 
 
-def test_an_edit_that_takes_back_the_one_before_leaves_the_address_of_what_is_shown(slow):
-    sentence = box(slow, "Sentence").input_value()
-    enter(slow, "Sentence", "The quick horse runs.")
-    slow.page.wait_for_timeout(2200)
-    enter(slow, "Sentence", sentence)
-    expect(slow.page).to_have_url(re.compile("horse"))
-    expect(slow.page).to_have_url(slow.url)
-    slow.settle()
-    expect(box(slow, "Sentence")).to_have_value(sentence)
-
-
 def test_back_and_forward_step_through_experiments_and_pages(viewer):
     viewer.open()
     steps = [("", box(viewer, "Sentence").input_value())]

@@ -1,0 +1,84 @@
+"""When the address is read and when it is written: the session's own wish decides, never how fast a browser is."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+
+from core.experiment import Experiment
+from pages.shared import state
+
+
+class Session(dict):
+    __getattr__ = dict.__getitem__
+    __setattr__ = dict.__setitem__
+
+
+class Browser(dict):
+    """What the browser says its address is, and what it was told."""
+
+    def __init__(self):
+        super().__init__()
+        self.told: list[dict] = []
+
+    to_dict = dict.copy
+
+    def from_dict(self, query: dict) -> None:
+        self.told.append(query)
+
+
+@pytest.fixture
+def tab(monkeypatch):
+    tab = SimpleNamespace(session_state=Session(), query_params=Browser())
+    run = SimpleNamespace(is_history_navigation=False)
+    monkeypatch.setattr(state, "st", tab)
+    monkeypatch.setattr(state, "get_script_run_ctx", lambda: run)
+    monkeypatch.setattr(state, "service", lambda: SimpleNamespace(start=Experiment()))
+
+    def visit(back: bool = False, **query: str) -> None:
+        run.is_history_navigation = back
+        tab.query_params.clear()
+        tab.query_params.update(query)
+        state.read_address()
+
+    yield SimpleNamespace(visit=visit, session=tab.session_state, told=tab.query_params.told)
+
+
+def test_the_address_is_read_when_a_tab_opens_and_when_its_viewer_goes_back_only(tab):
+    tab.visit(sentence="first")
+    assert state.experiment().sentence == "first"
+    state.edit(sentence="edited")
+    for query in ({}, {"sentence": "first"}, {"sentence": "of a link"}):
+        tab.visit(**query)
+        assert state.experiment().sentence == "edited"
+    tab.visit(back=True, sentence="first")
+    assert state.experiment().sentence == "first"
+
+
+def test_an_edit_that_takes_back_another_one_leaves_the_first_address(tab):
+    tab.visit()
+    for sentence in ("edited", Experiment().sentence):
+        state.edit(sentence=sentence)
+        # The browser has got no address since it opened.
+        tab.visit()
+        state.write_address()
+    assert [query.get("sentence") for query in tab.told] == ["edited", None]
+
+
+def test_an_address_that_the_browser_has_is_not_written_again(tab):
+    tab.visit(pair="tiny", sentence="first")
+    state.write_address()
+    tab.visit(pair="tiny", sentence="first")
+    state.write_address()
+    assert tab.told == []
+
+
+def test_what_cannot_be_read_is_told_until_an_edit_of_the_experiment_or_the_view(tab):
+    for edit in (lambda: state.edit(sentence="x"), lambda: state.set_view("head", "L0H1")):
+        tab.visit(back=True, zoom="3", head="nonsense")
+        assert len(tab.session.complaints) == 2
+        tab.visit(zoom="3", head="nonsense")
+        assert len(tab.session.complaints) == 2
+        edit()
+        assert tab.session.complaints == []
