@@ -48,5 +48,8 @@ try:
         default_pair(environment.pair, str(environment.pairs or ""))
 except ValueError as error:
     sys.exit(f"error: {error}")
+if st.get_option("server.fileWatcherType") != "none":
+    # It imports edited modules anew, and with them a second worker and second models.
+    sys.exit("error: the app runs without a file watcher; leave server.fileWatcherType at none and start it again")
 
 app = st.App("pages/frame.py", lifespan=warm, routes=[circuitsvis.route()], middleware=[Middleware(Serving)])

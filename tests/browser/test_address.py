@@ -58,6 +58,21 @@ def test_what_was_typed_into_a_field_that_the_answer_to_an_earlier_edit_replaces
     expect(slow.page.get_by_role("heading", name="sad")).to_be_visible()
 
 
+def test_what_is_being_typed_is_overwritten_by_no_run_of_the_page(viewer):
+    viewer.open()
+    viewer.type("Sentence", "The tired horse sleeps.")
+    original = box(viewer, "Original word")
+    expect(original).to_have_value("tired")
+    original.fill("horse")
+    # A run that nothing typed has asked for: a click that leaves the focus where it is.
+    viewer.page.locator("[class*=st-key-pick_answer] button").first.evaluate("button => button.click()")
+    expect(viewer.page).to_have_url(re.compile("answer="))
+    viewer.settle()
+    expect(original).to_have_value("horse")
+    original.press("Enter")
+    expect(viewer.page).to_have_url(re.compile("original=horse"))
+
+
 def test_back_and_forward_step_through_experiments_and_pages(viewer):
     viewer.open()
     steps = [("", box(viewer, "Sentence").input_value())]

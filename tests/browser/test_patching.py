@@ -40,8 +40,8 @@ def big_pair(tmp_path_factory) -> dict[str, str]:
         model.save_pretrained(folder / name)
         byte_level().save_pretrained(folder / name)
     models = {name: str(folder / name) for name in ("base", "instruct")}
-    # A section that computes nothing by itself.
-    return {"pair": "", **models, "answer": "swift", "show": "effect", "part": "set"}
+    # A section that computes nothing by itself, and a search that looks once at every head.
+    return {"pair": "", **models, "answer": "swift", "show": "effect", "part": "set", "steps": "1"}
 
 
 @pytest.fixture(scope="module")
@@ -168,6 +168,22 @@ def test_cancel_ends_what_a_section_asked_for_too(held, hold):
     line(held).get_by_role("button", name="Run again").click()
     expect(section).to_contain_text("all exact", timeout=120_000)
     expect(line(held)).to_contain_text("all 256 exact")
+
+
+def test_a_followed_token_or_another_colon_ends_no_sweep_and_begins_none(held, hold):
+    page = held.page
+    page.get_by_text("Advanced").click()
+    page.locator(".st-key-input_colon").get_by_text("second").first.click()
+    expect(page).to_have_url(re.compile("colon=1"))
+    page.get_by_role("link", name="Explore").click()
+    page.get_by_role("button", name="position 5:").click()
+    expect(page).to_have_url(re.compile("picked=5"))
+    page.get_by_role("link", name="Patching").click()
+    expect(line(held)).to_contain_text(re.compile(r"\d+ of 256 exact, deepest"))
+    # The sweep that is held goes on to its end; one that began now would be held after its first chunk.
+    hold.unlink()
+    hold.touch()
+    expect(line(held)).to_contain_text("all 256 exact", timeout=120_000)
 
 
 def test_a_map_keeps_its_place_and_height_while_it_fills(held, hold):
