@@ -139,6 +139,28 @@ def test_a_download_that_fails_fails_its_job_and_is_tried_again_when_asked_again
     assert result(service.ask("overview", FAR, "a")).pair == "far"
 
 
+def test_while_a_file_is_dequantized_others_are_answered(service, monkeypatch, tmp_path):
+    begun, go_on = threading.Event(), threading.Event()
+
+    def dequantized(path: Path, cache: Path, progress) -> tuple[Path, str]:
+        progress(f"reading {path.name} once")
+        begun.set()
+        assert go_on.wait(PATIENCE)
+        return Path(TINY.base), "0" * 64
+
+    monkeypatch.setattr("core.models.room.weights_in", lambda file: 0)
+    monkeypatch.setattr("core.models.checkpoint.dequantized", dequantized)
+    packed = Experiment(pair="", base=str(tmp_path / "packed.gguf"), instruct=TINY.instruct)
+    job = service.ask("overview", packed, "a")
+    try:
+        assert begun.wait(PATIENCE)
+        assert result(service.ask("overview", Experiment(), "b")).pair == "tiny"
+        assert job.progress.message == "reading packed.gguf once" and not job.finished
+    finally:
+        go_on.set()
+    assert result(job).pair.startswith(packed.base)
+
+
 def test_speed_is_of_the_last_seconds():
     now = [0.0]
     meter = Meter("m", clock=lambda: now[0])

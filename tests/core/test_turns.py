@@ -24,6 +24,7 @@ from core.patching.sweeps import sweep
 from core.recording import record
 from core.results import MODELS
 from core.runs import run
+from tests.random_models import FAMILIES
 
 TINY = registry()["tiny"]
 NEED = {in_turns: bytes_needed(find_checkpoints(TINY), "float32", in_turns=in_turns) for in_turns in (True, False)}
@@ -75,6 +76,23 @@ def test_in_turns_every_table_is_the_same_byte_for_byte(side_by_side, request, h
     assert {name: array.tobytes() for name, array in found.items()} == {
         name: array.tobytes() for name, array in expected.items()
     }
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_every_weight_of_every_family_takes_part(pair_of, booted, monkeypatch, family):
+    pair = pair_of(family, 4)
+    bridges = booted(family, "base", 4), booted(family, "instruct", 4)
+    monkeypatch.setattr(turns, "_at_home", lambda home: torch.full_like(home, torch.nan))
+    turns.Turns(bridges, "cpu")
+    recordings = tuple(record(bridge, pair.prompt.ids) for bridge in bridges)
+    for found, expected in zip(recordings, pair.recordings):
+        assert torch.equal(found.next_token_logits, expected.next_token_logits)
+    np.testing.assert_array_equal(
+        attribute(recordings, pair.prompt, "base").head, attribute(pair.recordings, pair.prompt, "base").head
+    )
+    np.testing.assert_array_equal(
+        sweep(recordings, pair.prompt).logit_diff, sweep(pair.recordings, pair.prompt).logit_diff
+    )
 
 
 def test_another_models_turn_between_two_chunks_or_tokens_changes_nothing(side_by_side, poisoned):
