@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from core.experiment import Experiment, InputError
+from core.experiment import DEFAULT_SENTENCE, Experiment, InputError
 from core.generation import continuation, line, rewrite
 from core.models.loading import load_pair
 from core.models.pairs import registry
@@ -33,6 +33,11 @@ def test_a_line_ends_with_the_models_own_end_or_is_said_to_be_cut_off(tiny):
     cut, finished = line(tiny.instruct, ids, (), 4)
     assert opening.sentence.startswith(cut) and not finished
     assert line(tiny.instruct, ids, (), 0) == ("", False)
+
+
+def test_a_penalty_of_the_models_own_settings_changes_no_token(tiny, monkeypatch):
+    monkeypatch.setattr(tiny.instruct.original_model.generation_config, "repetition_penalty", 9.0)
+    assert rewrite(replace(Experiment(), instruction="Repeat the following sentence"), tiny).written == DEFAULT_SENTENCE
 
 
 def test_a_line_is_given_up_between_two_passes(tiny):

@@ -1,0 +1,90 @@
+"""What can be computed and still not be what was meant: said beside the input, refused by nobody.
+
+A refusal is an `InputError`; a caution stands beside figures that are right, of a question that may be the wrong one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from core.experiment import Experiment, words
+from core.function_words import is_function_word
+from core.models.pairs import EMBEDDED
+from core.prompt import AnsweredPrompt
+from core.tiny.known import known_words, unknown_words
+
+_MOST_NAMED = 5
+
+
+@dataclass(frozen=True)
+class Caution:
+    """message: one sentence, without a final full stop. field: the experiment's input that it stands beside."""
+
+    message: str
+    field: str
+
+
+def cautions(experiment: Experiment, prompt: AnsweredPrompt | None = None, written: str = "") -> tuple[Caution, ...]:
+    """What there is to say of an experiment that is not refused.
+
+    prompt: its tokenized prompt, once it is there: without one an open answer is not known. written: what INSTRUCT goes
+    on to write behind the prompt, as far as that is there.
+    """
+    answer = prompt.answer if prompt else experiment.answer
+    original = prompt.original if prompt else experiment.original
+    found = [*_function_words(original, answer), *_outside_a_toy(experiment)]
+    if answer.strip():
+        found += [*_copied(experiment, answer), *_piece(original, answer, written)]
+    if experiment.is_free and prompt and prompt.roles["original"] is None:
+        message = f"{original!r} stands nowhere in the prompt: nothing in it has the role original"
+        found.append(Caution(message, "original"))
+    return tuple(found)
+
+
+def _copied(experiment: Experiment, answer: str) -> Iterator[Caution]:
+    standing = {word.casefold() for word in words(experiment.sentence)} if not experiment.is_free else set()
+    if answer.strip().casefold() in standing:
+        yield Caution(f"{_quoted(answer)} stands in the sentence already: it may be copied, not found", "answer")
+
+
+def _function_words(original: str, answer: str) -> Iterator[Caution]:
+    for field, word in (("original", original), ("answer", answer)):
+        if is_function_word(word):
+            yield Caution(f"{_quoted(word)} is a function word, for which there is hardly another one", field)
+
+
+def _piece(original: str, answer: str, written: str) -> Iterator[Caution]:
+    """An answer is one token, which need not be a word."""
+    bare, rest = answer.strip(), written.removeprefix(answer) if written.startswith(answer) else ""
+    longer = next((word for word in words(bare + rest) if word.startswith(bare)), bare)
+    if rest[:1].isalpha() and len(longer) > len(bare):
+        yield Caution(f"{_quoted(bare)} is the beginning of a word: INSTRUCT goes on to “{longer}”", "answer")
+    elif original[:1].isspace() and not answer[:1].isspace():
+        yield Caution(f"{answer!r} begins without the space that {original!r} has: it is a piece of a word", "answer")
+    elif _is_word(original.strip()) and not _is_word(bare):
+        yield Caution(f"{_quoted(bare)} is no word, as {_quoted(original)} is", "answer")
+
+
+def _is_word(text: str) -> bool:
+    return words(text) == [text] and not any(map(str.isnumeric, text))
+
+
+def _outside_a_toy(experiment: Experiment) -> Iterator[Caution]:
+    if experiment.pair != EMBEDDED:
+        return
+    for field in ("prompt",) if experiment.is_free else ("instruction", "sentence"):
+        unknown = unknown_words(words(getattr(experiment, field)))
+        if not unknown:
+            continue
+        named = ", ".join(map(_quoted, unknown[:_MOST_NAMED]))
+        more = f" and {len(unknown) - _MOST_NAMED} more" if len(unknown) > _MOST_NAMED else ""
+        yield Caution(
+            f"this toy pair knows {len(known_words()):,} words and has never read {named}{more}; "
+            "what it makes of the rest says little, choose a larger pair for your own text",
+            field,
+        )
+
+
+def _quoted(word: str) -> str:
+    return f"“{word.strip()}”"
