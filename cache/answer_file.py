@@ -26,6 +26,7 @@ except ImportError:  # not on Windows, where an open file cannot be renamed behi
 
 BUSY = 2.0  # seconds that a write waits for another process's
 IDLE = 4  # connections kept for the next one who asks
+LOG = 4 * 10**6  # bytes that the log keeps once it is written into the file
 SIDES = ("", "-wal", "-shm")
 # What SQLite says of a file that is not, or no longer, what it should be. A missing table is a plain SQLITE_ERROR.
 DAMAGE = {
@@ -187,6 +188,7 @@ def _writable(path: Path) -> sqlite3.Connection:
         _check(db)
         db.execute("PRAGMA journal_mode = WAL").fetchone()
         db.execute("PRAGMA synchronous = NORMAL")
+        db.execute(f"PRAGMA journal_size_limit = {LOG}").fetchone()
         return db
     except sqlite3.OperationalError as error:
         db.close()

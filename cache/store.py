@@ -180,7 +180,7 @@ class Store:
             try:
                 with self._file.connection() as db:
                     return action(db)
-            except (sqlite3.Error, OSError) as error:
+            except (sqlite3.Error, OSError, UnicodeError) as error:
                 if last or not self._mended(error):
                     self._tell_unkept(f"answers are not kept in {self.path}: {error}")
                     break

@@ -129,6 +129,19 @@ def test_a_smaller_bound_cuts_an_existing_file_down(store):
     assert smaller.get("new") and size_on_disk(smaller) <= BOUND // 4
 
 
+def test_a_large_answer_leaves_no_large_log(tmp_path):
+    store = Store(tmp_path / "answers.sqlite", 10**9)
+    store.put("large", bytes(20 * 10**6))
+    for n in range(3):
+        store.put(str(n), bytes(5 * 10**6))
+    assert os.path.getsize(f"{store.path}-wal") <= 6 * 10**6
+
+
+def test_text_that_is_no_text_is_not_kept_and_not_fatal(store):
+    store.put("a", b"x", label="\ud800")
+    assert store.get("\ud800") is None and store.get("a") is None and store.stats().trouble
+
+
 def test_one_answer_cannot_push_out_all_others(store):
     store.put("small", b"x")
     store.put("large", bytes(BOUND // 2 - ROW + 1))
