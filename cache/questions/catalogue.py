@@ -1,6 +1,6 @@
 """Every question: how urgent it is, which function answers it, and what of an experiment it does not look at.
 
-A question gets the recorded runs and its own options and returns a frozen, torch-free result. The core is imported
+A question gets the runs on an experiment and its own options and returns a frozen, torch-free result. The core is imported
 inside the functions: pages import this module, and it must not import torch.
 """
 
@@ -55,9 +55,7 @@ def _of_text(priority: int, answer: Callable) -> Question:
 
 QUESTIONS: dict[str, Question] = {
     "overview": Question(FIRST, overview.overview),
-    "rewriting": Question(
-        FIRST, rewriting.rewriting, frozenset({"original", "occurrence", "answer", "picked", "colon"})
-    ),
+    "rewriting": Question(FIRST, rewriting.rewriting, ROLES | {"original", "occurrence", "answer"}),
     "attribution": Question(NEXT, overview.attribution, ROLES),
     "attention": Question(NEXT, attention.attention),
     "pattern": _of_text(NEXT, attention.pattern),
