@@ -1,7 +1,7 @@
 """Every question: how urgent it is, which function answers it, and what of an experiment it does not look at.
 
-A question gets the runs on an experiment and its own options and returns a frozen, torch-free result. The core is imported
-inside the functions: pages import this module, and it must not import torch.
+A question gets the runs on an experiment and its own options and returns a frozen, torch-free result. The core is
+imported inside the functions: pages import this module, and it must not import torch.
 """
 
 from __future__ import annotations
