@@ -118,7 +118,7 @@ class Stages:
             ctx.progress(0, 0, "starting torch")
             wait_for_quiet()
         from core.models.loading import load_pair
-        from core.models.room import bytes_needed, least_known, must_take_turns
+        from core.models.room import bytes_needed, must_take_turns
 
         dtype, checkpoints = self._dtype(dtype, spec, ctx)
         key, need, in_turns = _resident(spec, dtype), 0, False
@@ -131,8 +131,7 @@ class Stages:
 
         if not any(entry.key == key for entry in self.residents.snapshot()):
             if checkpoints is None:
-                # Before a download of many gigabytes, or a dequantization of minutes.
-                self.residents.check(key, least_known(spec, dtype))
+                self._check_known(spec, dtype)
                 checkpoints = self._checkpoints(spec, ctx)
             if beside is None:
                 in_turns = must_take_turns(checkpoints, dtype, spec.quantization, self.residents.budget_bytes)
@@ -149,13 +148,20 @@ class Stages:
         if dtype:
             return dtype, None
         from core.models.dtype import fitting_dtype
-        from core.models.room import bytes_needed, least_known
+        from core.models.room import bytes_needed
 
-        self.residents.check(_resident(spec, spec.dtype), least_known(spec, spec.dtype))
+        self._check_known(spec, spec.dtype)
         checkpoints, room = self._checkpoints(spec, ctx), self.residents.budget_bytes
         need = bytes_needed(checkpoints, "float32", spec.quantization)
         dtype = self._fitting[spec] = fitting_dtype(spec.dtype, self._device(), need, room)
         return dtype, checkpoints
+
+    def _check_known(self, spec: PairSpec, dtype: str) -> None:
+        """Before a download of many gigabytes, or a dequantization of minutes."""
+        from core.models.room import check_home, least_known
+
+        self.residents.check(_resident(spec, dtype), least_known(spec, dtype))
+        check_home(spec, dtype, self.residents.budget_bytes)
 
     def _checkpoints(self, spec: PairSpec, ctx: Context) -> Checkpoints:
         from core.models.loading import find_checkpoints

@@ -64,8 +64,16 @@ def check_known(spec: PairSpec, dtype: str, device: str, limit: int | None = Non
 
     limit: bytes that the pair may take, by default what the device has free.
     """
+    sizes, (free, told) = (bytes_known(spec, dtype), least_known(spec, dtype)), _free(device, limit)
+    _check(spec, dtype, sizes, not spec.quantization, free, told)
+    check_home(spec, dtype, free)
+
+
+def check_home(spec: PairSpec, dtype: str, room: float) -> None:
+    """Refuse what is known to fit at once neither into the `room` bytes of the device nor into the CPU's memory."""
     sizes = bytes_known(spec, dtype), least_known(spec, dtype)
-    _check(spec, dtype, sizes, not spec.quantization, *_free(device, limit))
+    if sizes[0] > room:
+        _check_home(spec, dtype, sizes)
 
 
 def check_room(
@@ -76,8 +84,12 @@ def check_room(
     sizes = need, need if spec.quantization else bytes_needed(checkpoints, dtype, in_turns=True)
     _check(spec, dtype, sizes, in_turns, *_free(device, limit))
     if in_turns:
-        room = SHARE * free_bytes("cpu")
-        _check(spec, dtype, sizes, False, room, f"the CPU's memory has {room / GB:.1f} GB for both meanwhile")
+        _check_home(spec, dtype, sizes)
+
+
+def _check_home(spec: PairSpec, dtype: str, sizes: tuple[int, int]) -> None:
+    room = SHARE * free_bytes("cpu")
+    _check(spec, dtype, sizes, False, room, f"the CPU's memory has {room / GB:.1f} GB for both meanwhile")
 
 
 def _free(device: str, limit: int | None) -> tuple[float, str]:

@@ -29,8 +29,11 @@ class Turns:
         for bridge, own in zip(bridges, weights):
             for tensor in (*(own[key] for key in shared), *_buffers(bridge)):
                 tensor.data = _there(tensor.data, device)
-            mine = [weight for key, weight in own.items() if key not in shared]
-            self._homes[bridge] = [(weight, _pinned(weight.data, device)) for weight in mine]
+            self._homes[bridge] = []
+            for weight in (weight for key, weight in own.items() if key not in shared):
+                # One at a time, so that no whole model is held twice.
+                weight.data = _pinned(weight.data, device)
+                self._homes[bridge].append((weight, weight.data))
             bridge.cfg.device = device
             # Not by setattr, which a bridge passes on to the model that it wraps.
             vars(bridge)["turns"] = self

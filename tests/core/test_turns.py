@@ -136,6 +136,18 @@ def test_models_without_room_for_both_in_the_cpus_memory_are_refused(monkeypatch
         load_pair(TINY, device="cpu", limit=NEED[True])
 
 
+def test_models_without_room_for_both_are_refused_before_they_are_looked_for(monkeypatch):
+    large = registry()["llama-3.1-8b"]
+    both, one = room.bytes_known(large, "bfloat16"), room.bytes_known(large, "bfloat16", in_turns=True)
+    monkeypatch.setattr(room, "free_bytes", lambda device: both)
+    room.check_known(large, "bfloat16", "cpu", limit=both)
+    for limit, message in ((one, "the CPU's memory has"), (one - 1, "left of REPHRASE_MEMORY_GB")):
+        with pytest.raises(InputError, match=message):
+            room.check_known(large, "bfloat16", "cpu", limit)
+    monkeypatch.setattr(room, "free_bytes", lambda device: 2 * both)
+    room.check_known(large, "bfloat16", "cpu", limit=one)
+
+
 def test_a_turn_that_the_device_has_no_room_for_leaves_both_models_at_home(in_turns, monkeypatch, side_by_side):
     def full(home, device):
         raise torch.OutOfMemoryError("CUDA out of memory")
