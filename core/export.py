@@ -38,7 +38,7 @@ def describe(
 ) -> dict[str, Any]:
     """An export's `experiment` and `manifest`; details: what else the manifest holds."""
     roles = {
-        role: None if position is None else {"position": position, "context": neighbours(prompt, position)}
+        role: None if position is None else {"position": position, "context": neighbours(prompt.tokens, position)}
         for role, position in prompt.roles.items()
     }
     manifest = {

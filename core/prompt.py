@@ -7,7 +7,7 @@ several tokens is refused with its pieces, never silently cut.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
@@ -241,11 +241,11 @@ def role_names(roles: Mapping[str, int | None], position: int) -> list[str]:
     return [role for role in names if role != "first" or "bos" not in names]
 
 
-def neighbours(prompt: Prompt, position: int, width: int = 2) -> str:
+def neighbours(tokens: Sequence[str], position: int, width: int = 2) -> str:
     """A position with its neighbours, the token itself in brackets: `following sentence[:] The quick`."""
-    left = "".join(prompt.tokens[max(position - width, 0) : position])
-    right = "".join(prompt.tokens[position + 1 : position + 1 + width])
-    return f"{left}[{prompt.tokens[position]}]{right}".replace("\n", "⏎")
+    left = "".join(tokens[max(position - width, 0) : position])
+    right = "".join(tokens[position + 1 : position + 1 + width])
+    return f"{left}[{tokens[position]}]{right}".replace("\n", "⏎")
 
 
 def with_answer(prompt: Prompt, answer_id: int, tokenizer: PreTrainedTokenizerFast) -> AnsweredPrompt:

@@ -62,5 +62,5 @@ def _table(table: pd.DataFrame, key: str) -> None:
                for name, label in shown.items() if name != "name"}  # fmt: skip
     # What rounds to zero is zero, without a sign.
     table = table.assign(change=table["change"].round(2) + 0.0)
-    places = [heads.parse(name) for name in table["name"]]
+    places = [place for name in table["name"] if (place := heads.parse(name))]
     choosable(table[list(shown)].rename(columns=shown), key, places, column_config=formats)

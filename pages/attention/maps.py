@@ -85,7 +85,7 @@ def _heatmap(attention: Attention, role: str, measure: str, panels: tuple[Panel,
         title=name if measure == "weight" else f"{name}, {_MEASURES[measure]}",
         unit=_UNITS[measure],
         limit=limit,
-        subtitle=f"{role}, position {position}: {neighbours(attention, position)}",
+        subtitle=f"{role}, position {position}: {neighbours(attention.tokens, position)}",
     )
 
 

@@ -10,7 +10,7 @@ import streamlit as st
 
 from cache.questions.overview import Overview
 from core.experiment import HEADER, InputError, prompt_text
-from core.prompt import Prompt, neighbours, role_names
+from core.prompt import AnsweredPrompt, Prompt, neighbours, role_names
 from core.results import MODELS, Summary
 from pages.shared import definitions, state
 from pages.shared.asking import Answer, follow, so_far, stop
@@ -62,7 +62,7 @@ def _percent(p: float) -> str:
     return f"{100 * p:.0f}%" if p >= 0.1 else f"{100 * p:.2g}%" if p >= 1e-4 else "< 0.01%"
 
 
-def disagreement(prompt: Prompt, summary: Summary) -> None:
+def disagreement(prompt: AnsweredPrompt, summary: Summary) -> None:
     """Say so when INSTRUCT itself would not write the chosen answer."""
     best = summary.top[1]
     if summary.logit_diff[1] < 0:
@@ -99,7 +99,7 @@ def text_only() -> None:
 
 def _token_table(prompt: Prompt) -> pd.DataFrame:
     rows = [
-        (i, prompt.ids[i], token, " ".join(role_names(prompt.roles, i)), neighbours(prompt, i))
+        (i, prompt.ids[i], token, " ".join(role_names(prompt.roles, i)), neighbours(prompt.tokens, i))
         for i, token in enumerate(prompt.tokens)
     ]
     return pd.DataFrame(rows, columns=["position", "id", "token", "role", "context"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
 import pandas as pd
 import streamlit as st
@@ -42,8 +43,9 @@ _SCORES = {"previous": "previous token", "induction": "induction", "bos": "BOS",
 
 def title(head: heads.Place, attention: Attention) -> None:
     """Which head, and the choice of another one."""
-    ends = {"vertical_alignment": "bottom", "horizontal_alignment": "distribute"}
-    with st.container(horizontal=True, key="head_title", **ends):
+    with st.container(
+        horizontal=True, key="head_title", vertical_alignment="bottom", horizontal_alignment="distribute"
+    ):
         st.subheader(f"What does {head_name(*head)} do?")
         heads.picker(attention.weight.shape[1:3], head)
 
@@ -83,7 +85,7 @@ def _of(patches: Patches | None, head: heads.Place) -> bool:
 
 def _reads(report: HeadReport) -> str:
     at = report.ov.position
-    where = f"Arrows lead from BASE to INSTRUCT. Source: position {at}, “{plain(neighbours(report, at))}”."
+    where = f"Arrows lead from BASE to INSTRUCT. Source: position {at}, “{plain(neighbours(report.tokens, at))}”."
     if len(report.group_heads) == 1:
         return where
     others = ", ".join(head_name(report.layer, h) for h in report.group_heads if h != report.head)
@@ -140,7 +142,7 @@ def _pattern_table(report: HeadReport) -> pd.DataFrame:
 def patch_table(patches: Patches | None, head: heads.Place) -> None:
     """The head's patches in both directions: alone, then with its group."""
     st.markdown("**What patching it moves**")
-    if not _of(patches, head):
+    if patches is None or not _of(patches, head):
         st.caption("No patch of this head has run yet.")
         return
     forth, back = patches
@@ -155,7 +157,7 @@ def patch_table(patches: Patches | None, head: heads.Place) -> None:
     # By position, counted with the hidden index: a column's name is a pair here.
     table = pd.DataFrame(columns)
     number = st.column_config.NumberColumn(format="%+.3f")
-    formats = {n: number for n, name in enumerate(table, 1) if table[name].dtype == float}
+    formats: dict[Any, Any] = {n: number for n, name in enumerate(table, 1) if table[name].dtype == float}
     st.dataframe(table, hide_index=True, column_config=formats, width="stretch")
     floors = " and ".join(
         " / ".join(name_of(patched.noise_floor[patch]) for patch in ("z", "v")) for patched in patches

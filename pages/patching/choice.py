@@ -25,9 +25,8 @@ def controls(overview: Overview) -> Plan | None:
         show = choice(st.segmented_control, "Show", "show", SHOWN, required=True)
     # In a place of its own, so that what stands below is moved, not made anew.
     with st.container(key="patched_position"):
-        if positions == "picked":
-            positions = _picked(overview)
-    return None if positions is None else Plan(site, direction, positions, show, overview)
+        place = _picked(overview) if positions == "picked" else positions
+    return None if place is None else Plan(site, direction, place, show, overview)
 
 
 def _picked(overview: Overview) -> str | None:

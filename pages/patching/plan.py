@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -41,11 +42,11 @@ class Plan:
     overview: Overview
 
     @property
-    def options(self) -> dict[str, str]:
+    def options(self) -> dict[str, Any]:
         """What a sweep of the page's site is asked with."""
         return self.at(self.site)
 
-    def at(self, site: str) -> dict[str, str]:
+    def at(self, site: str) -> dict[str, Any]:
         """The same plan at another site."""
         return {"site": site, "direction": self.direction, "positions": self.positions}
 

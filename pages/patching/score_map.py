@@ -10,7 +10,7 @@ import streamlit as st
 
 from core.charts.attribution import layer_bars
 from core.charts.grid import Panel
-from core.charts.heatmap import head_heatmaps
+from core.charts.heatmap import Columns, head_heatmaps
 from core.patching.floor import name_of
 from core.patching.plan import unit
 from core.patching.results import Estimate, Sweep, agreement
@@ -54,19 +54,20 @@ def _asked(overview: Answer, plan: Plan) -> tuple[Answer | None, Answer]:
 def _line(plan: Plan, swept: Answer, preview: Answer | None) -> str:
     job, sweep = swept.job, so_far(swept.job) or plan.nothing_yet(plan.site)
     count = f"{sweep.done} of {sweep.total}"
-    state_ = job.state if job is not None else "not computed,"
-    if state_ == "done":
+    if job is None:
+        parts = [f":orange[:material/pause_circle:] not computed, with {count} exact"]
+    elif job.state == "done":
         parts = [f":green[:material/check_circle:] all {sweep.total} exact in {job.seconds:.1f} s"]
         parts.append(f"noise floor up to {name_of(sweep.gap.floor.highest)} logits")
     elif swept.stopped and not job.finished:
         why = "running on for another viewer" if job.wanted else "stopping after this chunk"
         parts = [f":orange[:material/hourglass_top:] {count} exact, {why}"]
-    elif state_ == "running":
+    elif job.state == "running":
         parts = [f":blue[:material/hourglass_top:] {count} exact, deepest layers first, {job.seconds:.1f} s"]
-    elif state_ == "queued":
+    elif job.state == "queued":
         parts = [f":blue[:material/hourglass_top:] {count} exact, waiting"]
     else:
-        parts = [f":orange[:material/pause_circle:] {state_} with {count} exact"]
+        parts = [f":orange[:material/pause_circle:] {job.state} with {count} exact"]
     estimate = so_far(preview.job) if preview is not None else None
     found = agreement(estimate, sweep) if estimate is not None else None
     if found is not None and np.isfinite(found.correlation):
@@ -96,7 +97,7 @@ def _map(plan: Plan, sweep: Sweep, estimate: Estimate | None) -> None:
     chosen = state.chosen_head(plan.overview.n_layers, plan.overview.n_heads)
     if chosen and kind == "group":
         chosen = (chosen[0], chosen[1] // plan.group_size)
-    columns = "KV group" if kind == "group" else "head"
+    columns: Columns = "KV group" if kind == "group" else "head"
     fig = head_heatmaps([panel], title, plan.unit, chosen=chosen, columns=columns, notes=_notes(plan, kind), fills=True)
     figure(fig, "patching", read, definitions.PATCHING + definitions.SITES, table, kind)
 

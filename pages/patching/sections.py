@@ -52,7 +52,7 @@ def _filled(overview: Answer, asked: list[tuple[str, dict]], draw: Callable) -> 
     def said() -> str:
         if all(answer.job is not None and answer.job.state == "done" for answer in answers):
             return ":small[:green[:material/check_circle:] all exact]"
-        running = [answer.job for answer in answers if answer.running and answer.fresh]
+        running = [answer.job for answer in answers if answer.job and answer.running and answer.fresh]
         waits = plain(progress_line(running[0])) if running else "not all of it has been computed"
         return f":small[:material/hourglass_top: {waits}]"
 

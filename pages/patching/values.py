@@ -64,7 +64,7 @@ def _as_in_the_post(plan: Plan) -> str:
 def _points(plan: Plan, values: np.ndarray, outputs: np.ndarray, faint: np.ndarray) -> pd.DataFrame:
     """Numbers are effects or scores, as drawn; the columns say which."""
     layers, heads = np.indices(values.shape)
-    names = [head_name(layer, head) for layer, head in zip(layers.ravel(), heads.ravel())]
+    names = [head_name(int(layer), int(head)) for layer, head in zip(layers.ravel(), heads.ravel())]
     kind = "effect" if plan.in_logits else "score"
     columns = {"layer": layers.ravel(), "head": heads.ravel(), "positions": plan.positions}
     columns |= {f"value_{kind}": values.ravel(), f"output_{kind}": outputs.ravel()}

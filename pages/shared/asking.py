@@ -128,7 +128,7 @@ class Asking:
             self.errors[job.error.field] = str(job.error)
         shown = self.last.get(question)
         good = self.held.get(shown) if shown else None
-        if good is not None and good.job.state == "done":
+        if shown and good and good.job.state == "done":
             answer = Answer(shown, wanted, good.job.result, complete=True, job=job)
         else:
             answer = Answer(wanted, wanted, job=job)

@@ -37,7 +37,9 @@ Element = Literal["AttentionPattern", "AttentionHeads"]
 def route() -> Route:
     """Where the wheel's script is served. The address of the script names its version, so it may be kept for long."""
     # `circuitsvis` itself must not be imported: it imports torch.
-    script = Path(find_spec("circuitsvis").origin).parent / "dist/cdn/iife.js"
+    found = find_spec("circuitsvis")
+    assert found and found.origin, "requirements.txt has it"
+    script = Path(found.origin).parent / "dist/cdn/iife.js"
 
     async def serve(request: Request) -> FileResponse:
         headers = {"Cache-Control": f"public, max-age={_YEAR}, immutable"}

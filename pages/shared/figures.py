@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any, TypeAlias
 
 import pandas as pd
 import plotly.graph_objects as go
@@ -24,7 +25,7 @@ Heads = Callable[[Sequence[int]], tuple[int, int]]
 
 
 # A figure's data, or what makes them when somebody asks for them.
-Table = pd.DataFrame | Callable[[], pd.DataFrame]
+Table: TypeAlias = pd.DataFrame | Callable[[], pd.DataFrame]
 
 
 @contextmanager
@@ -64,7 +65,7 @@ def figure(fig: go.Figure, key: str, read: str, definition: str, table: Table, h
     """Show a figure. heads: what makes a click choose a head everywhere in the app; "head" or "group" where it is on
     (layer, head) or (layer, KV group)."""
     on_select = _choose_head(key, heads) if heads else "ignore"
-    options = {"selection_mode": "points", "on_select": on_select} if heads else {}
+    options: dict[str, Any] = {"selection_mode": "points", "on_select": on_select} if heads else {}
     st.plotly_chart(fig, key=key, config=CONFIG, width="stretch", **options)
     below(key, read, definition, table)
 
@@ -106,5 +107,6 @@ def _head(carried: Sequence[int], heads: str | Heads) -> tuple[int, int]:
         return heads(carried)
     layer, column = carried[:2]
     overview = on_screen()
-    grouped = heads == "group" and overview is not None
-    return layer, column * (overview.n_heads // overview.n_groups) if grouped else column
+    if heads == "group" and overview is not None:
+        column *= overview.n_heads // overview.n_groups
+    return layer, column

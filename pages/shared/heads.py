@@ -104,4 +104,4 @@ def list_input(shape: tuple[int, int], preset: Sequence[Place], caption: str) ->
         if edited:
             st.button("Back to the preset", on_click=lambda: state.set_view("listed", ""), key="unlist")
     st.caption("Edited list; it is part of the link." if edited else f"{caption}.")
-    return [parse(name) for name in value]
+    return [place for name in value if (place := parse(name))]

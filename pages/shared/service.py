@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from functools import lru_cache
 
 from streamlit.runtime import get_instance
-from streamlit.runtime.scriptrunner import get_script_run_ctx
+from streamlit.runtime.scriptrunner import ScriptRunContext, get_script_run_ctx
 
 from cache.service import Service
 from core.settings import settings
@@ -16,9 +17,16 @@ def service() -> Service:
     return Service(settings(), alive=_is_active)
 
 
-def _is_active(owner: str) -> bool:
-    return owner == Service.WARMING or get_instance().is_active_session(owner)
+def _is_active(owner: Hashable) -> bool:
+    return owner == Service.WARMING or get_instance().is_active_session(str(owner))
 
 
 def owner() -> str:
-    return get_script_run_ctx().session_id
+    return run_context().session_id
+
+
+def run_context() -> ScriptRunContext:
+    """Streamlit's own, of the run that draws a page now."""
+    context = get_script_run_ctx()
+    assert context is not None, "only Streamlit runs pages"
+    return context

@@ -11,11 +11,10 @@ import re
 from dataclasses import replace
 
 import streamlit as st
-from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from core.experiment import Experiment, from_query, shorten, to_query
 from core.patching.plan import GROUP_SITES, HEAD_SITES, LAYER_SITES
-from pages.shared.service import service
+from pages.shared.service import run_context, service
 
 # What a link says about the view rather than the numbers' question: name → (default, pattern).
 VIEW = {
@@ -74,7 +73,7 @@ def chosen_head(n_layers: int, n_heads: int) -> tuple[int, int] | None:
 
 def read_address() -> None:
     """Take over the address, if it says something new: see above."""
-    if "experiment" in st.session_state and not get_script_run_ctx().is_history_navigation:
+    if "experiment" in st.session_state and not run_context().is_history_navigation:
         return
     query = st.query_params.to_dict()
     st.session_state.experiment, complaints = from_query(query) if query else (service().start, [])

@@ -30,8 +30,11 @@ def badges(checks: Iterable[Check], key: str, explained: str, *more: str) -> Non
     """Each identity with its residual, green where it holds; more: grey ones beside them."""
     with st.container(horizontal=True, vertical_alignment="center", key=key):
         for check in checks:
-            icon, color = (":material/check:", "green") if check.holds else (":material/close:", "red")
-            st.badge(f"{plain(check.name)}: {check.residual:.0e}", icon=icon, color=color)
+            text = f"{plain(check.name)}: {check.residual:.0e}"
+            if check.holds:
+                st.badge(text, icon=":material/check:", color="green")
+            else:
+                st.badge(text, icon=":material/close:", color="red")
         for text in more:
             st.badge(text, color="gray")
         with st.popover("What is checked", type="tertiary"):

@@ -69,7 +69,7 @@ _strip = st.components.v2.component("rephrase_token_strip", css=_CSS, js=_JS)
 
 def token_strip(
     tokens: Sequence[str],
-    roles: dict[str, int | None],
+    roles: Mapping[str, int | None],
     key: str,
     on_click: Callable[[int], None],
     titles: Sequence[str] | None = None,

@@ -11,9 +11,9 @@ from typing import Any
 
 import streamlit as st
 from streamlit.proto.WidgetStates_pb2 import WidgetState
-from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from pages.shared import state
+from pages.shared.service import run_context
 
 _DEFAULT = {"pills": "default", "segmented_control": "default", "multiselect": "default"}
 
@@ -52,7 +52,7 @@ def late_edits() -> None:
 
     Streamlit runs no callback for a widget that is not drawn any more. Call before any widget is drawn.
     """
-    sent = get_script_run_ctx().session_state._state._new_widget_state.states
+    sent = run_context().session_state._state._new_widget_state.states
     replaced = _replaced()
     for key, (generation, shown, change) in list(replaced.items()):
         for widget, kept in list(sent.items()):
@@ -64,8 +64,9 @@ def late_edits() -> None:
 def _text(kept: object) -> str | None:
     """The text that a browser has sent, as Streamlit keeps it while it does not know the widget."""
     sent = getattr(kept, "value", None)
-    is_text = isinstance(sent, WidgetState) and sent.WhichOneof("value") == "string_value"
-    return sent.string_value if is_text else None
+    if isinstance(sent, WidgetState) and sent.WhichOneof("value") == "string_value":
+        return sent.string_value
+    return None
 
 
 def _replaced() -> dict[str, tuple[int, Any, Callable[[Any], None]]]:

@@ -245,11 +245,11 @@ def test_token_strings_keep_the_space_before_a_word(tokenizer):
 
 def test_a_position_is_shown_with_its_neighbours(byte_level):
     prompt = tokenize(POST, byte_level)
-    assert neighbours(prompt, prompt.roles["colon"]) == " following sentence[:] The quick"
-    assert neighbours(prompt, prompt.end) == " sentence:[ The]"
-    assert neighbours(prompt, 0) == "[<s>]Rephrase all"
+    assert neighbours(prompt.tokens, prompt.roles["colon"]) == " following sentence[:] The quick"
+    assert neighbours(prompt.tokens, prompt.end) == " sentence:[ The]"
+    assert neighbours(prompt.tokens, 0) == "[<s>]Rephrase all"
     newline = next(i for i, token in enumerate(prompt.tokens) if "\n" in token)
-    assert "⏎⏎" in neighbours(prompt, newline) and "\n" not in neighbours(prompt, newline)
+    assert "⏎⏎" in neighbours(prompt.tokens, newline) and "\n" not in neighbours(prompt.tokens, newline)
 
 
 def test_the_first_position_is_named_once(tokenizer_of):

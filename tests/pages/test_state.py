@@ -33,7 +33,7 @@ def tab(monkeypatch):
     tab = SimpleNamespace(session_state=Session(), query_params=Browser())
     run = SimpleNamespace(is_history_navigation=False)
     monkeypatch.setattr(state, "st", tab)
-    monkeypatch.setattr(state, "get_script_run_ctx", lambda: run)
+    monkeypatch.setattr(state, "run_context", lambda: run)
     monkeypatch.setattr(state, "service", lambda: SimpleNamespace(start=Experiment()))
 
     def visit(back: bool = False, **query: str) -> None:
