@@ -15,6 +15,7 @@ from safetensors.torch import load_file, save_file
 
 from core.__main__ import main
 from core.experiment import Experiment, InputError
+from core.models import turns
 from core.models.adapters import CONFIG, WEIGHTS
 from core.models.loading import find_checkpoints, load_pair
 from core.models.pairs import find_pair, registry
@@ -101,6 +102,21 @@ def test_only_what_the_adapter_changes_is_held_twice(tmp_path, base):
     assert changed > 0 and checkpoints[1].parameters - checkpoints[1].shared == changed
     whole = find_checkpoints(registry()["tiny"])
     assert bytes_needed(whole, "float32") - bytes_needed(checkpoints, "float32") == 4 * checkpoints[1].shared
+
+
+def test_where_they_take_turns_only_what_the_adapter_changes_moves(tmp_path, base, monkeypatch):
+    spec = find_pair(experiment(base, saved(tmp_path / "adapter")))
+    ids, side_by_side = torch.arange(4, 24)[None], load_pair(spec, "float32", "cpu")
+    moved = []
+    monkeypatch.setattr(turns, "_at_home", lambda home: torch.full_like(home, torch.nan))
+    monkeypatch.setattr(turns, "_there", lambda home, device: moved.append(home.numel()) or home)
+    pair = load_pair(spec, "float32", "cpu", in_turns=True)
+    moved.clear()
+    for name in ("base", "instruct", "base"):
+        turns.take_turn(getattr(pair, name))
+        with torch.no_grad():
+            assert torch.equal(getattr(pair, name)(ids), getattr(side_by_side, name)(ids))
+    assert sum(moved) == 3 * (pair.checkpoints[1].parameters - pair.checkpoints[1].shared)
 
 
 def test_running_the_merged_model_leaves_base_as_it_was(tmp_path, base):
