@@ -1,6 +1,7 @@
 """Sixty sentences as they are typed, each given figures by the word that chooses itself, which mostly is an adjective.
 
-Of the real pair, where its files are there, in English of many structures; of the tiny pair in its own words.
+Of the real pair, where its files are there, in English of many structures; of the tiny pair in its own words, and in
+that English, of whose words it has never read a third.
 """
 
 from __future__ import annotations
@@ -43,6 +44,14 @@ class Tried:
         return f"{self.sentence} | {chosen} {self.refused}"
 
 
+@dataclass(frozen=True)
+class Case:
+    """share: of the sentences with an adjective, that are to be about one."""
+
+    tried: list[Tried]
+    share: float
+
+
 def english() -> list[tuple[str, set[str]]]:
     with SENTENCES.open(encoding="utf-8", newline="") as file:
         return [(row["sentence"], set(filter(None, row["adjectives"].split(";")))) for row in csv.DictReader(file)]
@@ -56,18 +65,21 @@ def of_its_own_words() -> list[tuple[str, set[str]]]:
     return [(text, {word for word in words(text) if word.casefold() in known}) for text in drawn]
 
 
-@pytest.fixture(
-    scope="module",
-    params=[
-        EMBEDDED,
-        pytest.param(REAL, marks=pytest.mark.skipif(bool(lacking(registry()[REAL])), reason="the pair is not here")),
-    ],
-)
-def tried(request) -> list[Tried]:
-    pair = load_pair(registry()[request.param], "float32", "cpu")
-    sentences = english() if request.param == REAL else of_its_own_words()
-    assert len({sentence for sentence, _ in sentences}) == COUNT
-    return [_try(pair, sentence, adjectives) for sentence, adjectives in sentences]
+CASES = {
+    "tiny": (EMBEDDED, of_its_own_words, ADJECTIVES),
+    "tiny in English": (EMBEDDED, english, 0.75),
+    "real": (REAL, english, ADJECTIVES),
+}
+
+
+@pytest.fixture(scope="module", params=CASES)
+def case(request) -> Case:
+    pair, sentences, share = CASES[request.param]
+    if missing := lacking(registry()[pair]):
+        pytest.skip(f"the pair is not here: {missing}")
+    loaded, drawn = load_pair(registry()[pair], "float32", "cpu"), sentences()
+    assert len({sentence for sentence, _ in drawn}) == COUNT
+    return Case([_try(loaded, sentence, adjectives) for sentence, adjectives in drawn], share)
 
 
 def _try(pair: LoadedPair, sentence: str, adjectives: set[str]) -> Tried:
@@ -83,13 +95,13 @@ def _try(pair: LoadedPair, sentence: str, adjectives: set[str]) -> Tried:
     return Tried(sentence, adjectives, found, "")
 
 
-def test_nearly_all_give_figures_at_once(tried):
-    failed = [one.line for one in tried if one.refused]
+def test_nearly_all_give_figures_at_once(case):
+    failed = [one.line for one in case.tried if one.refused]
     assert len(failed) <= (1 - FIGURES_AT_ONCE) * COUNT, "\n".join(failed)
 
 
-def test_nearly_all_with_an_adjective_are_about_one(tried):
-    rows = [one for one in tried if one.adjectives]
+def test_nearly_all_with_an_adjective_are_about_one(case):
+    rows = [one for one in case.tried if one.adjectives]
     missed = [one.line for one in rows if one.found is None or one.found.words[one.found.chosen] not in one.adjectives]
     assert len(rows) >= 0.9 * COUNT
-    assert len(missed) <= (1 - ADJECTIVES) * len(rows), "\n".join(missed)
+    assert len(missed) <= (1 - case.share) * len(rows), "\n".join(missed)
