@@ -28,6 +28,7 @@ from core.linear import fast_linears, replaced
 from core.models.quantized import head_weights
 from core.models.turns import take_turn
 from core.patching import cells as at
+from core.patching.begun import Begun
 from core.patching.budget import Budget, rows_per_chunk
 from core.patching.jitter import jittered
 from core.patching.norms import norms_once
@@ -36,8 +37,7 @@ from core.patching.shortage import within_memory
 from core.readout import readout
 from core.recording import Hook, Recording
 
-# (rows done, rows in all, logit_diff of each row in the plan's order with NaN where not done, effect of the no-op)
-Progress = Callable[[int, int, np.ndarray, float], None]
+Progress = Callable[[Begun], None]
 
 # Hooks run in this order: what a counterfactual reads is written before it, what overwrites it after.
 _ORDER = (
@@ -61,30 +61,32 @@ def run_rows(
     rows: list[Row],
     candidates: tuple[int, int],
     budget: Budget,
-    progress: Progress = lambda done, total, partial, no_op: None,
+    progress: Progress = lambda ran: None,
     checkpoint: Callable[[], None] = lambda: None,
-) -> tuple[np.ndarray, float]:
-    """(logit_diff of each row, in the rows' order; largest effect of a no-op), in logits.
+    begun: Begun | None = None,
+) -> Begun:
+    """The logit_diff of each row, in the rows' order, and the largest effect of a no-op, in logits.
 
     candidates: ids of answer and original. checkpoint is called before every chunk and at every layer; it may raise
-    to cancel, which leaves no hook on the bridge.
+    to cancel, which leaves no hook on the bridge. begun: what need not run again; the chunks are those that would run
+    without it, so that their numbers are too.
     """
     read = lambda x: readout(recipient.bridge).logit_diff(x, *candidates).double().cpu().numpy()  # noqa: E731
     plain = float(read(recipient.final_residual[-1]))
-    logit_diff, no_op = np.full(len(rows), np.nan), float("nan")
-    done = 0
+    ran = begun or Begun.nothing(len(rows))
+    every = chunks(rows, rows_per_chunk(recipient, rows, budget))
+    left = [missing for chunk in every if (missing := [i for i in chunk if ran.left[i]])]
 
     def run(chunk: list[int]) -> Float[Tensor, "row d_model"]:
         checkpoint()
         return _grow(recipient, donor, [rows[i] for i in chunk], checkpoint)
 
-    for chunk, final in within_memory(recipient, chunks(rows, rows_per_chunk(recipient, rows, budget)), run):
-        measured = read(final)
+    for chunk, final in within_memory(recipient, left, run):
+        measured, logit_diff = read(final), ran.logit_diff.copy()
         logit_diff[chunk] = measured[1:]
-        no_op = float(np.fmax(no_op, abs(measured[0] - plain)))
-        done += len(chunk)
-        progress(done, len(rows), logit_diff.copy(), no_op)
-    return logit_diff, no_op
+        ran = Begun(logit_diff, float(np.fmax(ran.no_op, abs(measured[0] - plain))))
+        progress(ran)
+    return ran
 
 
 def _lifted(dtype: torch.dtype) -> Callable[[Tensor, HookPoint], Tensor]:

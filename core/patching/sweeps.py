@@ -7,7 +7,8 @@ of both models, nothing folded, nothing centred. Every plan measures its noise f
 
 Every function takes the recordings of (BASE, INSTRUCT) and their prompt. `progress(done, total,
 partial)` is called after every chunk with a result that has NaN where nothing has run yet; `checkpoint()` may raise to
-cancel. Not done: no ablation by means or noise, no patching along single paths.
+cancel. `keep` gets after every chunk what a later call may be given as `begun`, to run only what is missing: the same
+chunks in the same order, so the same numbers. Not done: no ablation by means or noise, no patching along single paths.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from itertools import combinations
 import numpy as np
 
 from core.experiment import InputError
+from core.patching.begun import Begun
 from core.patching.budget import Budget, default_budget
 from core.patching.floor import jittered_rows, noise_floor
 from core.patching.gap import Gap
@@ -52,6 +54,10 @@ def no_checkpoint() -> None:
     """The default: nobody cancels."""
 
 
+def no_keeping(ran: Begun) -> None:
+    """The default: nobody goes on with it later."""
+
+
 def sweep(
     recordings: Recordings,
     prompt: AnsweredPrompt,
@@ -62,6 +68,8 @@ def sweep(
     budget: Budget | None = None,
     progress: Callable[[int, int, Sweep], None] = no_progress,
     checkpoint: Callable[[], None] = no_checkpoint,
+    begun: Begun | None = None,
+    keep: Callable[[Begun], None] = no_keeping,
 ) -> Sweep:
     """One site at every head, KV group or layer, each in a run of its own. positions: "all", "end" or an index."""
     recipient, _ = recipient_and_donor(recordings, direction)
@@ -71,7 +79,7 @@ def sweep(
     def result(gap: Gap, logit_diff: np.ndarray) -> Sweep:
         return Sweep(site, positions, gap, logit_diff.reshape(shape.layers, shape.width(site)))
 
-    return run_plan(recordings, prompt, rows, direction, result, budget, progress, checkpoint)
+    return run_plan(recordings, prompt, rows, direction, result, budget, progress, checkpoint, begun, keep)
 
 
 def position_map(
@@ -83,6 +91,8 @@ def position_map(
     budget: Budget | None = None,
     progress: Callable[[int, int, PositionMap], None] = no_progress,
     checkpoint: Callable[[], None] = no_checkpoint,
+    begun: Begun | None = None,
+    keep: Callable[[Begun], None] = no_keeping,
 ) -> PositionMap:
     """A whole layer's site at every single position of every layer."""
     recipient, _ = recipient_and_donor(recordings, direction)
@@ -91,7 +101,8 @@ def position_map(
     def result(gap: Gap, logit_diff: np.ndarray) -> PositionMap:
         return PositionMap(site, gap, logit_diff.reshape(shape.layers, shape.positions))
 
-    return run_plan(recordings, prompt, position_rows(site, shape), direction, result, budget, progress, checkpoint)
+    rows = position_rows(site, shape)
+    return run_plan(recordings, prompt, rows, direction, result, budget, progress, checkpoint, begun, keep)
 
 
 def patch_sets(
@@ -129,6 +140,8 @@ def patch_pairs(
     budget: Budget | None = None,
     progress: Callable[[int, int, Pairs], None] = no_progress,
     checkpoint: Callable[[], None] = no_checkpoint,
+    begun: Begun | None = None,
+    keep: Callable[[Begun], None] = no_keeping,
 ) -> Pairs:
     """Every member alone and every pair of them, for example of `Sweep.top(k)`."""
     recipient, _ = recipient_and_donor(recordings, direction)
@@ -142,7 +155,7 @@ def patch_pairs(
             matrix[a, b] = matrix[b, a] = value
         return Pairs(site, positions, tuple(chosen), gap, matrix)
 
-    return run_plan(recordings, prompt, rows, direction, result, budget, progress, checkpoint)
+    return run_plan(recordings, prompt, rows, direction, result, budget, progress, checkpoint, begun, keep)
 
 
 def run_plan(
@@ -154,6 +167,8 @@ def run_plan(
     budget: Budget | None = None,
     progress: Callable = no_progress,
     checkpoint: Callable[[], None] = no_checkpoint,
+    begun: Begun | None = None,
+    keep: Callable[[Begun], None] = no_keeping,
 ):
     """Any plan. `result(gap, logit_diff)` makes of the rows' logit differences, in their order, what is returned."""
     recipient, donor = recipient_and_donor(recordings, direction)
@@ -161,16 +176,22 @@ def run_plan(
     layers, rows = recipient.bridge.cfg.n_layers, checked(rows, shape_of(recipient))
     jittered = jittered_rows(rows, layers)
 
-    def made(logit_diff: np.ndarray, no_op: float):
-        floor = noise_floor(jittered, gap.effect(logit_diff[len(rows) :]), layers)
-        return result(replace(gap, no_op=no_op, floor=floor), logit_diff[: len(rows)])
+    def made(ran: Begun):
+        floor = noise_floor(jittered, gap.effect(ran.logit_diff[len(rows) :]), layers)
+        return result(replace(gap, no_op=ran.no_op, floor=floor), ran.logit_diff[: len(rows)])
 
-    def report(done: int, total: int, partial: np.ndarray, no_op: float) -> None:
-        progress(int(np.isfinite(partial[: len(rows)]).sum()), len(rows), made(partial, no_op))
+    def report(ran: Begun) -> None:
+        keep(ran)
+        progress(int(np.isfinite(ran.logit_diff[: len(rows)]).sum()), len(rows), made(ran))
 
-    budget = budget or default_budget(recipient.bridge)
     # The floor's rows ride in the plan's own chunks.
-    return made(*run_rows(recipient, donor, rows + jittered, candidates, budget, report, checkpoint))
+    every = rows + jittered
+    if begun is not None and begun.fits(len(every)):
+        report(begun)
+    else:
+        begun = None
+    budget = budget or default_budget(recipient.bridge)
+    return made(run_rows(recipient, donor, every, candidates, budget, report, checkpoint, begun))
 
 
 def recipient_and_donor(recordings: Recordings, direction: Direction) -> tuple[Recording, Recording]:

@@ -1,0 +1,32 @@
+"""A plan's rows as far as they have run: what a plan that was broken off goes on from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Begun:
+    """logit_diff: (row,) float64 in the plan's order, the noise floor's rows behind them; NaN where none has run.
+
+    no_op: the largest effect of a no-op so far, in logits.
+    """
+
+    logit_diff: np.ndarray
+    no_op: float
+
+    @staticmethod
+    def nothing(rows: int) -> Begun:
+        return Begun(np.full(rows, np.nan), float("nan"))
+
+    @property
+    def left(self) -> np.ndarray:
+        """(row,) whether it has still to run."""
+        missing: np.ndarray = ~np.isfinite(self.logit_diff)
+        return missing
+
+    def fits(self, rows: int) -> bool:
+        """Whether it can be of a plan of that many rows; any other one is no beginning of it."""
+        return self.logit_diff.shape == (rows,)
