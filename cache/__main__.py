@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from cache.bundles import read_bundle, write_bundle
+from cache.identity import portable
 from cache.store import Store
 from core.experiment import InputError
 from core.settings import Settings, settings
@@ -64,7 +65,7 @@ def _export(args: argparse.Namespace, environment: Settings) -> str:
         _check_other(args.file, store)
         if not (keys := store.keys()):
             raise InputError(f"there are no answers in {store.path}", "environment")
-        count = write_bundle((store,), keys, store.facts(), args.file)
+        count = write_bundle((store,), keys, portable(store.facts()), args.file)
     return f"{count} answers, {args.file.stat().st_size / 1e6:.1f} MB: {args.file}"
 
 

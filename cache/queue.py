@@ -29,6 +29,9 @@ class Queue:
         queued = self.queued()
         return queued.index(job) if job in queued else 0
 
+    def under_way(self, key: Hashable) -> bool:
+        return key in self._jobs
+
     def owners(self) -> set[Hashable]:
         return {owner for job in self._jobs.values() for owner in job._interest}
 

@@ -7,10 +7,15 @@ imports no torch; the worker's thread does, when the first job runs.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
+from contextlib import suppress
+from dataclasses import replace
 from functools import cached_property, partial
+from typing import Any
 
+from cache.answers import Answers, Asked
 from cache.job import Job
 from cache.questions.catalogue import QUESTIONS
+from cache.questions.work import Earlier
 from cache.stages import Stages
 from cache.worker import Context, Worker
 from core.experiment import Experiment, InputError
@@ -21,16 +26,29 @@ from core.settings import Settings
 class Service:
     """The process's one worker, its resident models and its answers."""
 
-    def __init__(self, settings: Settings, alive: Callable[[Hashable], bool] = lambda owner: True):
+    def __init__(
+        self,
+        settings: Settings,
+        alive: Callable[[Hashable], bool] = lambda owner: True,
+        answers: Answers | None = None,
+    ):
+        """answers: on disk; by default none are, and none are kept."""
         self.settings = settings
+        self.answers = answers or Answers(settings)
         self.worker = Worker(alive=alive, results_bytes=settings.results_bytes)
         self.stages = Stages(settings)
 
     WARMING = "warming"
 
     def warm(self) -> None:
-        """Import torch and load the default pair before anybody asks."""
-        self.ask("overview", self.start, self.WARMING)
+        """Import torch and load the default pair before anybody asks, even where the first answers are on disk."""
+        with suppress(InputError):
+            self.answers.prepare(self.spec(self.start))
+        run = partial(self._run, "overview", self.start, {})
+        # Under a key of its own: a viewer whose answer is on disk must not wait for it.
+        self.worker.submit(
+            self.WARMING, run, owner=self.WARMING, group=self.start, priority=QUESTIONS["overview"].priority
+        )
 
     @cached_property
     def start(self) -> Experiment:
@@ -49,23 +67,48 @@ class Service:
         return find_pair(experiment, self._pairs_file, only_listed=self.settings.hosted)
 
     def ask(self, question: str, experiment: Experiment, owner: Hashable, **options) -> Job:
-        """The job that answers a question of `cache.questions.catalogue`; its options are part of what is asked."""
+        """The job that answers a question of `cache.questions.catalogue`; its options are part of what is asked.
+
+        What is on disk is a finished job at once: neither the worker nor torch is asked.
+        """
         asked = QUESTIONS[question]
-        matters = asked.matters(experiment)
-
-        def run(ctx: Context):
-            known = partial(self.known, experiment=experiment)
-            with self.stages.work(experiment, self.spec(experiment), ctx, known) as work:
-                return asked.answer(work, **options)
-
+        matters, key = asked.matters(experiment), _key(question, experiment, options)
+        found = None if self.worker.holds(key) else self._on_disk(question, experiment, options)
         return self.worker.submit(
-            _key(question, experiment, options), run, owner=owner, group=experiment, priority=asked.priority,
-            belongs=lambda shown: asked.matters(shown) == matters,
+            key, partial(self._run, question, experiment, options), owner=owner, group=experiment,
+            priority=asked.priority, belongs=lambda shown: asked.matters(shown) == matters, found=found,
         )  # fmt: skip
 
+    def asked(self, question: str, experiment: Experiment, options: dict[str, Any]) -> Asked:
+        """The question as the answers on disk are kept by, or an `InputError` where there is no such pair."""
+        return Asked(question, QUESTIONS[question].matters(experiment), options, self.spec(experiment))
+
     def known(self, question: str, experiment: Experiment, **options):
-        """What was answered before and is still kept, or None; asks nothing."""
-        return self.worker.peek(_key(question, experiment, options))
+        """What was answered before and is still kept, in memory or on disk, or None; asks nothing."""
+        kept = self.worker.peek(_key(question, experiment, options))
+        return self._on_disk(question, experiment, options) if kept is None else kept
+
+    def _run(self, question: str, experiment: Experiment, options: dict[str, Any], ctx: Context) -> Any:
+        """The answer, computed in the worker's thread and kept."""
+        spec = self.spec(experiment)
+        self.answers.check(spec)
+        with self.stages.work(experiment, spec, ctx) as work:
+            running = self.answers.running(self.asked(question, experiment, options), work.pair)
+            earlier = Earlier(
+                known=partial(self.known, experiment=experiment),
+                begun=partial(self.answers.begun, running),
+                keep=partial(self.answers.keep, running),
+            )
+            answer = QUESTIONS[question].answer(replace(work, earlier=earlier), **options)
+            self.answers.keep(running, answer)
+            return answer
+
+    def _on_disk(self, question: str, experiment: Experiment, options: dict[str, Any]) -> Any:
+        try:
+            return self.answers.find(self.asked(question, experiment, options))
+        except InputError:
+            # There is no such pair, which whoever computes the answer will say.
+            return None
 
     @property
     def _pairs_file(self) -> str:

@@ -8,17 +8,17 @@ from __future__ import annotations
 import sys
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from cache.courtesy import wait_for_quiet
 from cache.downloads import Downloads
 from cache.kept import Kept, nbytes
 from cache.models import Residents, memory_budget
-from cache.questions.work import Work
+from cache.questions.work import Earlier, Work
 from cache.worker import Context
 from core.experiment import Experiment
 from core.models.pairs import PairSpec
@@ -67,13 +67,14 @@ class Stages:
         self._fitting: dict[PairSpec, str] = {}
 
     @contextmanager
-    def work(self, experiment: Experiment, spec: PairSpec, ctx: Context, known: Callable[..., Any]) -> Iterator[Work]:
+    def work(self, experiment: Experiment, spec: PairSpec, ctx: Context) -> Iterator[Work]:
         """A resident pair, on which the experiment is recorded once somebody looks at its runs."""
         seconds = {"load": 0.0, "record": 0.0}
         with self._open(spec, experiment.dtype, ctx, seconds) as stage:
             run = partial(self._runs, experiment, stage, ctx, seconds)
             beside = lambda dtype: self._beside(spec, dtype, ctx, work.runs.prompt, stage)  # noqa: E731
-            work: Work = Work(run, stage.pair, ctx, seconds, known, beside, experiment, self._settings.max_tokens)
+            most = self._settings.max_tokens
+            work: Work = Work(run, stage.pair, ctx, seconds, Earlier(), beside, experiment, most)
             yield work
 
     def _runs(self, experiment: Experiment, stage: Stage, ctx: Context, seconds: dict[str, float]) -> Runs:

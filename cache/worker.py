@@ -117,22 +117,35 @@ class Worker:
         group: Hashable,
         priority: int = 0,
         belongs: Callable[[Hashable], bool] | None = None,
+        found: Any = None,
     ) -> Job:
         """The job that answers `key`: a finished one if its result is kept, the one under way, or a new one.
 
         `group` is what the owner looks at now: its interest ends here in unfinished jobs that do not belong to it.
         A job belongs to the groups that `belongs` says, by default to the one that it was asked for in.
+        found: the answer, where it was found elsewhere: it is kept as if it had run here.
         """
+        size = nbytes(found)
         with self._lock:
             if self._stopping or not self._thread.is_alive():
                 raise RuntimeError("the worker has ended and takes no more jobs")
             self._queue.look_at(owner, group, key)
             job = self._kept.get(key) or self._held.get(key)
-            if job is None or job.outdated:
+            if found is not None and (job is None or job.outdated):
+                job = Job(key, run, priority, self._place)
+                self._hold(job, found, size)
+                job._end("done")
+            elif job is None or job.outdated:
                 belongs = belongs or (lambda looked_at: looked_at == group)
                 job = self._queue.ask(key, run, owner, belongs, priority, self._place)
                 self._lock.notify()
             return job
+
+    def holds(self, key: Hashable) -> bool:
+        """Whether the answer under `key` is kept or under way."""
+        with self._lock:
+            job = self._kept.get(key) or self._held.get(key)
+            return job is not None and not job.outdated or self._queue.under_way(key)
 
     def peek(self, key: Hashable) -> Any:
         """The kept result under `key`, or None; changes nothing, not even what is dropped next."""
@@ -259,10 +272,13 @@ class Worker:
         with self._lock:
             self._stack.remove(job)
             if not job.finished:
-                job.result, job.partial = result, None
-                self._kept.put(job.key, job, size)
-                self._held[job.key] = job
+                self._hold(job, result, size)
                 self._queue.end(job, "done")
+
+    def _hold(self, job: Job, result: Any, size: int) -> None:
+        job.result, job.partial = result, None
+        self._kept.put(job.key, job, size)
+        self._held[job.key] = job
 
     def _leave(self, job: Job, state: State, error: BaseException | None = None) -> None:
         with self._lock:

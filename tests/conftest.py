@@ -10,6 +10,8 @@ for _name in [name for name in os.environ if name.startswith(("REPHRASE_", "STRE
     del os.environ[_name]
 # On every machine the same pair, and the one that is loaded in a moment.
 os.environ["REPHRASE_PAIR"] = "tiny"
+# Nothing is kept on disk, or found there, but by the tests of just that.
+os.environ["REPHRASE_STORE_MB"] = "0"
 # What an earlier run has kept must not answer this one's questions.
 os.environ["REPHRASE_STORE_MB"] = "0"
 

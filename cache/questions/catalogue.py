@@ -29,12 +29,14 @@ class Question:
     """priority: of its job. ignores: the fields of an experiment that its answer does not depend on.
 
     ignores_free: those that it ignores in a free prompt besides: in a sentence the original decides where END is.
+    lasts: whether an answer holds on another machine and another day.
     """
 
     priority: int
     answer: Callable
     ignores: frozenset[str] = frozenset()
     ignores_free: frozenset[str] = frozenset()
+    lasts: Callable[[Any], bool] = lambda answer: True
 
     @property
     def kind(self) -> Any:
@@ -71,6 +73,6 @@ QUESTIONS: dict[str, Question] = {
     "pairs": Question(SWEEP, patching.pairs, ROLES),
     "head_set": Question(SWEEP, patching.head_set, ROLES),
     "greedy": Question(SWEEP, patching.greedy, ROLES),
-    "stored_gap": Question(TEXT, precision.stored_gap, ROLES),
+    "stored_gap": Question(TEXT, precision.stored_gap, ROLES, lasts=lambda gap: not gap.reason),
     "recomputed": Question(SWEEP, precision.recomputed, ROLES),
 }

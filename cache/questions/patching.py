@@ -22,21 +22,21 @@ def estimate(work: Work, site: str, direction: str) -> Estimate:
 def sweep(work: Work, site: str, direction: str, positions: Positions) -> Sweep:
     from core.patching.sweeps import sweep
 
-    plan = (site, direction, positions)
-    return sweep(work.runs.recordings, work.runs.prompt, *plan, **_watched(work, f"{site} patches {NAMES[direction]}"))
+    watched = _watched(work, f"{site} patches {NAMES[direction]}") | _resumed(work)
+    return sweep(work.runs.recordings, work.runs.prompt, site, direction, positions, **watched)
 
 
 def position_map(work: Work, site: str, direction: str) -> PositionMap:
     from core.patching.sweeps import position_map
 
-    watched = _watched(work, f"{site} patches {NAMES[direction]}, one position at a time")
+    watched = _watched(work, f"{site} patches {NAMES[direction]}, one position at a time") | _resumed(work)
     return position_map(work.runs.recordings, work.runs.prompt, site, direction, **watched)
 
 
 def pairs(work: Work, members: tuple[tuple[int, int], ...], site: str, direction: str, positions: Positions) -> Pairs:
     from core.patching.sweeps import patch_pairs
 
-    watched = _watched(work, f"{site} patches {NAMES[direction]}, one and two at a time")
+    watched = _watched(work, f"{site} patches {NAMES[direction]}, one and two at a time") | _resumed(work)
     return patch_pairs(work.runs.recordings, work.runs.prompt, members, site, direction, positions, **watched)
 
 
@@ -54,7 +54,7 @@ def greedy(work: Work, steps: int, site: str, direction: str, positions: Positio
     from core.patching.sweeps import sweep
 
     plan, given = (site, direction, positions), (work.runs.recordings, work.runs.prompt)
-    singles = work.known("sweep", site=site, direction=direction, positions=positions)
+    singles = work.earlier.known("sweep", site=site, direction=direction, positions=positions)
     if singles is None:
         ranking = _watched(work, f"{site} patches {NAMES[direction]}, to rank the heads", publish=False)
         singles = sweep(*given, *plan, **ranking)
@@ -73,3 +73,8 @@ def _watched(work: Work, message: str, publish: bool = True) -> dict:
 
     work.ctx.progress(0, 0, message)
     return {"progress": progress, "checkpoint": work.ctx.stop_if_unwanted}
+
+
+def _resumed(work: Work) -> dict:
+    """What lets a plan go on where it was broken off, and be gone on with."""
+    return {"begun": work.earlier.begun(), "keep": work.earlier.keep}

@@ -10,11 +10,25 @@ from typing import TYPE_CHECKING, Any
 
 from cache.worker import Context
 from core.experiment import Experiment
+from core.patching.begun import Begun
 from core.prompt import MAX_TOKENS
 
 if TYPE_CHECKING:
     from core.models.loading import LoadedPair
     from core.runs import Runs
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """What is known of an experiment from earlier questions.
+
+    known: (question, **options) → what was answered before and is still kept, or None. begun, keep: how far this very
+    question had come when it was broken off, and where to say how far it has come now.
+    """
+
+    known: Callable[..., Any] = lambda question, **options: None
+    begun: Callable[[], Begun | None] = lambda: None
+    keep: Callable[[Begun], None] = lambda ran: None
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,7 +37,6 @@ class Work:
 
     run: records both models on the experiment, or gives what was recorded a moment ago.
     seconds: wall-clock of the stages `load` and `record`, 0 where nothing had to be done.
-    known: (question, **options) → what was answered before about this experiment and is still kept, or None.
     beside: dtype → a context with the same prompt's runs in that dtype, beside these; raises TooLarge at entry.
     experiment: what is asked about; max_tokens: of its prompt, at most.
     """
@@ -32,7 +45,7 @@ class Work:
     pair: LoadedPair
     ctx: Context
     seconds: dict[str, float]
-    known: Callable[..., Any] = lambda question, **options: None
+    earlier: Earlier = Earlier()
     beside: Callable[[str], AbstractContextManager[Runs]] | None = None
     experiment: Experiment = Experiment()
     max_tokens: int = MAX_TOKENS

@@ -14,7 +14,7 @@ from core.experiment import InputError, shorten
 
 MB = 10**6
 
-_HUB_FILES = ["*.json", "*.safetensors", "tokenizer.model", "*.txt", "*.jinja"]
+MODEL_FILES = ["*.json", "*.safetensors", "tokenizer.model", "*.txt", "*.jinja"]  # what a model is made of
 _HUB_DOUBLES = ["consolidated*", "original/*"]  # the same weights once more, in another layout
 
 
@@ -44,7 +44,7 @@ def download(name: str, revision: str, progress: Callable[[str], None] = lambda 
             snapshot_download(
                 name,
                 revision=revision,
-                allow_patterns=_HUB_FILES,
+                allow_patterns=MODEL_FILES,
                 ignore_patterns=_HUB_DOUBLES,
                 max_workers=4,
                 tqdm_class=_bars(Meter(name), progress),
@@ -123,6 +123,17 @@ def _end_transfers() -> None:
         from huggingface_hub.utils._xet import abort_xet_session
 
         abort_xet_session()
+
+
+def commit_here(name: str, revision: str) -> str:
+    """The commit of a hub model that is in the hub's cache on this machine, "" where there is none; asks no network."""
+    from huggingface_hub.constants import HF_HUB_CACHE
+
+    folder = Path(HF_HUB_CACHE, f"models--{name.replace('/', '--')}")
+    reference = folder / "refs" / revision
+    commit = reference.read_text().strip() if reference.is_file() else revision
+    held = folder / "snapshots" / commit
+    return commit if any(held.glob("*.safetensors")) else ""
 
 
 def _refused(name: str, error: BaseException | None) -> str | None:

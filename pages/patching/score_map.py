@@ -57,7 +57,8 @@ def _line(plan: Plan, swept: Answer, preview: Answer | None) -> str:
     if job is None:
         parts = [f":orange[:material/pause_circle:] not computed, with {count} exact"]
     elif job.state == "done":
-        parts = [f":green[:material/check_circle:] all {sweep.total} exact in {job.seconds:.1f} s"]
+        took = f"in {job.seconds:.1f} s" if job.seconds else "from before"
+        parts = [f":green[:material/check_circle:] all {sweep.total} exact {took}"]
         parts.append(f"noise floor up to {name_of(sweep.gap.floor.highest)} logits")
     elif swept.stopped and not job.finished:
         why = "running on for another viewer" if job.wanted else "stopping after this chunk"

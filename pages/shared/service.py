@@ -8,13 +8,14 @@ from functools import lru_cache
 from streamlit.runtime import get_instance
 from streamlit.runtime.scriptrunner import ScriptRunContext, get_script_run_ctx
 
+from cache.answers import Answers
 from cache.service import Service
 from core.settings import settings
 
 
 @lru_cache
 def service() -> Service:
-    return Service(settings(), alive=_is_active)
+    return Service(settings(), _is_active, Answers.of(settings()))
 
 
 def _is_active(owner: Hashable) -> bool:

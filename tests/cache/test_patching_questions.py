@@ -6,7 +6,7 @@ import torch
 
 from cache.job import Cancelled
 from cache.questions import patching as patching_questions
-from cache.questions.work import Work
+from cache.questions.work import Earlier, Work
 from core.patching.budget import Budget
 from core.patching.sweeps import sweep
 from core.recording import record
@@ -117,7 +117,7 @@ def test_a_greedy_circuit_takes_the_sweep_that_is_known_and_runs_none(pair_of, w
         return singles
 
     result = patching_questions.greedy(
-        Work(lambda: Runs(pair.prompt, pair.recordings), None, Line(), {}, known), steps=2, **PLAN
+        Work(lambda: Runs(pair.prompt, pair.recordings), None, Line(), {}, Earlier(known)), steps=2, **PLAN
     )
     assert asked == [("sweep", PLAN)]
     assert result.members == alone.members

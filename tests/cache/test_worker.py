@@ -578,3 +578,21 @@ def test_within_a_forward_a_job_can_be_stopped_but_gives_way_to_nobody(worker):
     go.set()
     assert ended(outer) == "cancelled" and ended(urgent) == "done"
     assert order == ["inside", "urgent", "after"]
+
+
+def test_an_answer_found_elsewhere_is_a_finished_job_that_is_kept_and_ends_the_old_question(worker):
+    gate, old = hold(worker, owner="editor")
+    job = worker.submit("found", lambda ctx: "run", owner="editor", group="edited", found="elsewhere")
+    assert job.finished and job.result == "elsewhere" and worker.holds("found")
+    gate.open.set()
+    assert ended(old) == "cancelled" and ask(worker, "found") is job
+
+
+def test_what_is_kept_or_under_way_is_not_looked_for_elsewhere(worker):
+    kept = ask(worker, "kept")
+    assert ended(kept) == "done"
+    gate, _ = hold(worker)
+    ask(worker, "waiting")
+    assert worker.holds("kept") and worker.holds("waiting") and not worker.holds("unknown")
+    assert worker.submit("kept", lambda ctx: "run", owner="me", group="now", found="elsewhere") is kept
+    gate.open.set()

@@ -1,0 +1,203 @@
+"""Answers that last: found on disk before any model is loaded, kept there once they are computed.
+
+Looked for in this machine's store, then in the bundles that are opened beside it: the one that the settings name, and
+the gallery that is shipped. Any thread may look, and what is found needs no torch; a thread of its own writes. Without
+a store (`REPHRASE_STORE_MB` 0) nothing is kept, and of bundles only the one that the settings name is read.
+"""
+
+from __future__ import annotations
+
+import logging
+import weakref
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cache.encoding import Undecodable, decode, encode
+from cache.identity import Both, Identities, fact_of, remember_once, weights_here
+from cache.keys import answer_key
+from cache.questions.catalogue import QUESTIONS
+from cache.questions.overview import Overview
+from cache.store import Store
+from cache.writer import Writer
+from core.experiment import Experiment, InputError, shorten
+from core.models.dtype import HALVES
+from core.models.pairs import PairSpec, lacking
+from core.patching.begun import Begun
+from core.settings import Settings
+
+if TYPE_CHECKING:
+    from core.models.loading import LoadedPair
+
+log = logging.getLogger(__name__)
+
+GALLERY = Path(__file__).with_name("gallery.sqlite")
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One question about an experiment, of which only what matters to it is left, on a pair of models."""
+
+    question: str
+    experiment: Experiment
+    options: Mapping[str, Any]
+    spec: PairSpec
+
+    def key(self, identity: str, dtype: str) -> str:
+        return answer_key(self.question, self.options, self.experiment, identity, dtype)
+
+    @property
+    def name(self) -> Hashable:
+        """What tells it from others in this process."""
+        return self.question, self.experiment, tuple(sorted(self.options.items()))
+
+    @property
+    def label(self) -> str:
+        """Of the experiment, for whoever lists a bundle."""
+        text = self.experiment.prompt or f"{self.experiment.instruction}: {self.experiment.sentence}"
+        return f"{self.spec.id} · {shorten(text)}"
+
+
+@dataclass(frozen=True)
+class Running:
+    """A question while it is answered, in a dtype; weights: what names its models, None where nothing does."""
+
+    asked: Asked
+    dtype: str
+    weights: Both | None
+
+
+class Answers:
+    """The answers on disk. Nothing here raises for what is wrong with a disk: then nothing is found, or kept."""
+
+    def __init__(self, settings: Settings, store: Store | None = None, bundles: tuple[Store, ...] = ()):
+        self.store, self._bundles = store, bundles
+        self._settings = settings
+        self._facts: dict[str, str] = {}
+        self._identities = Identities(self)
+        # Of a resident pair, the weights as they were when it was loaded: its files may change below it.
+        self._loaded: weakref.WeakKeyDictionary[LoadedPair, Both | None] = weakref.WeakKeyDictionary()
+        self._writer = Writer()
+
+    @staticmethod
+    def of(settings: Settings) -> Answers:
+        """With the store and the bundles that the settings name."""
+        paths = [settings.gallery] if settings.gallery else []
+        if not settings.store_bytes:
+            return Answers(settings, None, _opened(paths))
+        store = Store(settings.store_file, settings.store_bytes)
+        return Answers(settings, store, _opened([*paths, GALLERY]))
+
+    def find(self, asked: Asked) -> Any:
+        """The whole answer, or None."""
+        if not self.places:
+            return None
+        key = self.key_of(asked)
+        found = self._read(key, QUESTIONS[asked.question].kind, complete=True) if key else None
+        if isinstance(found, Overview):
+            # Nothing was loaded or recorded for it now, and another name of the same weights may have asked for it.
+            return replace(found, pair=asked.spec.id, seconds=dict.fromkeys(found.seconds, 0.0))
+        return found
+
+    def key_of(self, asked: Asked) -> str | None:
+        """The key of a question's answer, as far as weights and dtype are known without loading anything."""
+        identity, dtype = self._identities.known(asked.spec), self._dtype(asked)
+        return asked.key(identity, dtype) if identity and dtype else None
+
+    def running(self, asked: Asked, pair: LoadedPair) -> Running:
+        """The question on the pair that was loaded for it; in the worker's thread."""
+        if pair not in self._loaded:
+            base, instruct = pair.checkpoints
+            self._loaded[pair] = weights_here(asked.spec, (base.revision, instruct.revision))
+        if not (asked.experiment.dtype or self._settings.dtype):
+            remember_once(self, fact_of(asked.spec, "dtype"), pair.dtype)
+        return Running(asked, pair.dtype, self._loaded[pair])
+
+    def begun(self, running: Running) -> Begun | None:
+        """How far the answer had come when it was broken off."""
+        self.flush()
+        key = self._key(running)
+        return self._read(key, Begun, complete=False) if key else None
+
+    def keep(self, running: Running, value: Any) -> None:
+        """Keep an answer, or what has run of it, in a moment."""
+        if self.store is None or not (isinstance(value, Begun) or QUESTIONS[running.asked.question].lasts(value)):
+            return
+        self._writer.put((running.asked.name, running.dtype), partial(self._write, running, value))
+
+    def prepare(self, spec: PairSpec) -> None:
+        """Hash the weights of a pair before anybody asks about it; does not wait for it."""
+
+        def hash_now() -> None:
+            self._identities.known(spec)
+
+        self._writer.put(spec, hash_now)
+
+    def check(self, spec: PairSpec) -> None:
+        """Refuse what would have to be computed on weights of which only answers are here.
+
+        Weights of the hub are fetched as ever, but where a bundle is opened: on a stage nobody waits for gigabytes.
+        """
+        if weights_here(spec) or not self.fact(fact_of(spec, "identity")):
+            return
+        why = lacking(spec)
+        if not why and self._settings.gallery:
+            why = f"fetch {spec.base} and {spec.instruct} from the hub, or start without REPHRASE_GALLERY"
+        if why:
+            raise InputError(f"not in this replay: needs the weights of {spec.title}; {why}", "pair")
+
+    def flush(self, timeout: float | None = None) -> bool:
+        """Whether everything that was to be kept is written, within `timeout` seconds."""
+        return self._writer.flush(timeout)
+
+    def fact(self, name: str) -> str | None:
+        """What was remembered under a name, here or in a bundle."""
+        if name not in self._facts:
+            found = (known for each in self.places if (known := each.fact(name)) is not None)
+            if (value := next(found, None)) is None:
+                return None
+            self._facts[name] = value
+        return self._facts[name]
+
+    def remember(self, name: str, value: str) -> None:
+        self._facts[name] = value
+        if self.store is not None:
+            self.store.remember(name, value)
+
+    @property
+    def places(self) -> tuple[Store, ...]:
+        """Where answers are looked for, in this order."""
+        return self._bundles if self.store is None else (self.store, *self._bundles)
+
+    def _dtype(self, asked: Asked) -> str | None:
+        """What runs, as far as that is known without looking at device and memory."""
+        chosen = asked.experiment.dtype or self._settings.dtype or self.fact(fact_of(asked.spec, "dtype"))
+        return chosen or (asked.spec.dtype if asked.spec.dtype not in HALVES else None)
+
+    def _read(self, key: str, kind: Any, complete: bool) -> Any:
+        for each in self.places:
+            stored = each.get(key)
+            if stored is not None and stored.complete == complete:
+                try:
+                    return decode(stored.value, kind)
+                except Undecodable as error:
+                    log.warning("%s", error)
+        return None
+
+    def _write(self, running: Running, value: Any) -> None:
+        complete = not isinstance(value, Begun)
+        kind = QUESTIONS[running.asked.question].kind if complete else Begun
+        key = self._key(running)
+        if key and self.store is not None:
+            self.store.put(key, encode(value, kind), complete, running.asked.label)
+
+    def _key(self, running: Running) -> str | None:
+        """Hashes the weights where nobody has yet."""
+        identity = running.weights and self._identities.of(running.asked.spec, running.weights)
+        return running.asked.key(identity, running.dtype) if identity else None
+
+
+def _opened(paths: list[Path]) -> tuple[Store, ...]:
+    return tuple(Store(path, 0, read_only=True) for path in paths if path.is_file())
