@@ -5,7 +5,7 @@ VENV = .venv
 BIN = $(VENV)/bin
 ARGS =
 
-.PHONY: help app check test bench bench-gpu models setup-test chromium
+.PHONY: help app check test bench bench-gpu gallery models setup-test chromium
 
 help:
 	@echo "make app        start the explorer on http://localhost:8501"
@@ -13,6 +13,7 @@ help:
 	@echo "make test       check, and every test, in a real browser too   (ARGS='tests/core -x' narrows it)"
 	@echo "make bench      measure the figures of the README's table  (ARGS=… is passed on)"
 	@echo "make bench-gpu  measure a random pair of 8B on a GPU       (prints one JSON and a table)"
+	@echo "make gallery    make the answers that are shipped          (cache/gallery.sqlite)"
 	@echo "make models     fetch the real pair's weights now          (app and test try it themselves)"
 
 app: $(VENV)/app.stamp
@@ -37,6 +38,10 @@ models: $(VENV)/app.stamp
 
 bench-gpu: setup-test
 	$(BIN)/python -m tests.bench.gpu
+
+gallery: $(VENV)/test.stamp
+	@.ci/models "$(VENV)"
+	$(BIN)/python -m tests.gallery
 
 setup-test: $(VENV)/test.stamp chromium
 

@@ -1,0 +1,78 @@
+"""The first visit to a fresh server with the shipped gallery, and an experiment of the day before after a restart.
+
+Torch is held back throughout, so that nothing but what is on disk can be shown. A visit is measured from its first byte
+to the last of the page's figures, by the page's own clock; server time is one run of a page's script in a process in
+which everything but torch is imported.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from playwright.sync_api import Browser, sync_playwright
+
+from core.models.pairs import default_pair
+from tests.browser.chromium import ARGS, find
+from tests.browser.server import ROOT, server
+from tests.gallery import PAGES
+
+VISITS = 5
+# The milliseconds since the first byte, once the script has ended, all charts are drawn and nothing is awaited.
+SHOWN = """() => {
+  const status = document.querySelector('.st-key-status'), charts = [...document.querySelectorAll('.js-plotly-plot')];
+  const rests = document.querySelector('[data-testid=stApp][data-test-script-state=notRunning]');
+  if (!rests || !status || !status.innerText.includes('recorded before') || !charts.length) return null;
+  if (!charts.every(chart => chart.querySelector('.main-svg'))) return null;
+  return performance.now() - performance.getEntriesByType('navigation')[0].responseStart;
+}"""
+
+
+def visit(browser: Browser, page_name: str, folder: Path) -> float:
+    """Seconds from a fresh server's first byte to the page's figures, torch asleep."""
+    held = folder / "held"
+    held.touch()
+    held.with_suffix(".woken").unlink(missing_ok=True)
+    cache = {"REPHRASE_CACHE": str(folder / "cache"), "REPHRASE_STORE_MB": "512", "HOLD_TORCH": str(held)}
+    with server(folder / "log", "tests.bench.replay_server", **cache) as running:
+        page = browser.new_page()
+        page.goto(f"{running.url}{page_name}", wait_until="commit")
+        took = page.wait_for_function(SHOWN, polling=10, timeout=60_000).json_value()
+        assert not held.with_suffix(".woken").exists(), "something has imported torch"
+        page.close()
+        held.unlink()
+    return took / 1000
+
+
+def server_time(folder: Path) -> dict[str, float]:
+    """Page → seconds of its script's first run in a process begun after the answers were kept."""
+    for act in ("keep", "show"):
+        command = [sys.executable, "-m", "tests.bench.replay_run", act, str(folder)]
+        done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def main() -> None:
+    pair = default_pair()
+    with sync_playwright() as playwright, tempfile.TemporaryDirectory() as folder:
+        browser = playwright.chromium.launch(executable_path=find(), args=ARGS)
+        for page in PAGES:
+            each = Path(folder) / (page or "explore")
+            each.mkdir()
+            took = [visit(browser, page, each) for _ in range(VISITS)]
+            print(
+                f"{pair}: replay of /{page}: first byte to figures: median {statistics.median(took):.2f} s of {VISITS} "
+                f"({min(took):.2f} to {max(took):.2f}), torch asleep"
+            )
+        browser.close()
+    with tempfile.TemporaryDirectory() as folder:
+        for page, seconds in server_time(Path(folder)).items():
+            print(f"{pair}: after a restart: /{page}: {1000 * seconds:.0f} ms of server time")
+
+
+if __name__ == "__main__":
+    main()
