@@ -47,7 +47,7 @@ def top_heads(overview: Answer, plan: Plan) -> None:
             # The same cells in float32, the models in that dtype beside those on screen.
             asked.append(follow(overview, "recomputed", members=tuple(cells), **plan.options))
             fine = asked[-1].result
-        table = _beside(table, plan, fine)
+        table = _beside(table, fine)
         read += _in_float32(plan, fine)
     with figures(*asked, key="top"):
         _show(plan, table, cells, [bool(sweep.within_noise[cell]) for cell in cells])
@@ -67,7 +67,7 @@ def _toggle() -> bool:
     return value
 
 
-def _beside(table: pd.DataFrame, plan: Plan, fine: Sets | None) -> pd.DataFrame:
+def _beside(table: pd.DataFrame, fine: Sets | None) -> pd.DataFrame:
     """The table with effect and score in float32 behind those of the dtype that runs."""
     place = table.columns.get_loc(("", "noise floor")) + 1
     for name in ("effect", "score") if ("", "score") in table else ("effect",):

@@ -42,7 +42,7 @@ def sidebar(pages: Sequence) -> dict[str, object]:
         slots["pair"] = pair.choice(experiment)
         slots["precision"] = st.empty()
         if experiment.is_free:
-            slots |= _free_prompt(experiment)
+            slots |= _free_prompt()
         else:
             slots |= _parts(experiment)
         slots["answer"] = _answer(experiment)
@@ -124,7 +124,7 @@ def _original(experiment: Experiment) -> object:
     return st.empty()
 
 
-def _free_prompt(experiment: Experiment) -> dict[str, object]:
+def _free_prompt() -> dict[str, object]:
     slots = {"prompt": _input(st.text_area, "Free prompt (exact text)", "prompt", height=160)}
     slots["original"] = _input(st.text_input, "Original (exact string, with its space)", "original")
     return slots

@@ -45,11 +45,11 @@ def test_effect_and_score_are_grey_exactly_in_the_rows_within_the_noise_floor(ma
 
 def test_float32_stands_beside_the_dtype_that_runs_or_is_still_empty(made):
     fine = Sets("v", "all", tuple((cell,) for cell in CELLS), Gap("instruct_to_base", 1.0, 3.0), np.arange(4.0))
-    both = table._beside(made.copy(), PLAN, fine)
+    both = table._beside(made.copy(), fine)
     assert both["float32", "effect"].tolist() == [-1, 0, 1, 2]
     assert both["float32", "score"].tolist() == [-0.5, 0, 0.5, 1]
     assert both["", "effect"].tolist() == [2.0, 0.5, 0.3, 0.2]
-    assert table._beside(made.copy(), PLAN, None)["float32", "effect"].isna().all()
+    assert table._beside(made.copy(), None)["float32", "effect"].isna().all()
     assert "In float32 the gap is +2.00, in bfloat16 +4.00" in table._in_float32(PLAN, fine)
     assert {"float32 effect", "float32 score", "effect"} <= set(table.flat(both))
 
