@@ -1,0 +1,41 @@
+"""What is written beside an answer on disk, for whoever lists or chooses answers: its question, as an address."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from urllib.parse import parse_qsl, urlencode
+
+from cache.questions.catalogue import QUESTIONS
+from core.experiment import Experiment, from_query, shorten, to_query
+
+
+@dataclass(frozen=True)
+class Label:
+    """experiment: as `Question.matters` leaves it. An answer's options are in its key alone."""
+
+    question: str
+    experiment: Experiment
+
+    def __str__(self) -> str:
+        return f"{self.question}?{urlencode(to_query(self.experiment))}"
+
+    @property
+    def about(self) -> str:
+        """The models and the prompt, in one line."""
+        given = self.experiment
+        models = given.pair or f"{given.base} → {given.instruct}"
+        return f"{models} · {shorten(given.prompt or f'{given.instruction}: {given.sentence}', 120)}"
+
+    def is_about(self, experiment: Experiment) -> bool:
+        """Whether the answer is one of this experiment's."""
+        asked = QUESTIONS.get(self.question)
+        return asked is not None and asked.matters(experiment) == self.experiment
+
+
+def read_label(text: str) -> Label | None:
+    """The label that was written, or None for anything else."""
+    question, mark, query = text.partition("?")
+    if not mark or question not in QUESTIONS:
+        return None
+    experiment, complaints = from_query(dict(parse_qsl(query, keep_blank_values=True)))
+    return None if complaints else Label(question, experiment)
