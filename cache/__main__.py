@@ -1,4 +1,4 @@
-"""Answers carried from one machine to another: `python -m cache export FILE --all`, then `python -m cache import FILE`.
+"""Answers carried from one machine to another: `python -m cache export FILE …`, then `python -m cache import FILE`.
 
 Exit status 0, or 2 with one line on stderr; a file that was asked for is then not written.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,9 +15,13 @@ from typing import NoReturn
 
 from cache.bundles import read_bundle, write_bundle
 from cache.identity import portable
+from cache.labels import read_label
+from cache.presets import Preset, presets
 from cache.store import Store
 from core.experiment import InputError
 from core.settings import Settings, settings
+
+PRESETS = presets("")  # their prompts; an export asks for these on whatever models
 
 
 class _Parser(argparse.ArgumentParser):
@@ -31,6 +36,12 @@ def _parser() -> argparse.ArgumentParser:
     export.add_argument("file", metavar="FILE", type=Path, nargs="?", help="the bundle; REPHRASE_GALLERY opens it")
     chosen = export.add_mutually_exclusive_group(required=True)
     chosen.add_argument("--all", action="store_true", help="every answer that is kept")
+    chosen.add_argument(
+        "--preset",
+        metavar="NAME",
+        action="append",
+        help="answers to a prompt of the gallery, on any models; repeatable",
+    )
     chosen.add_argument("--list", action="store_true", help="write nothing: say what there is")
     commands.add_parser("import", help="take over a bundle's answers").add_argument("file", metavar="FILE", type=Path)
     return parser
@@ -57,16 +68,47 @@ def _export(args: argparse.Namespace, environment: Settings) -> str:
         raise InputError("name the FILE to write", "file")
     if not args.list and not args.file.parent.is_dir():
         raise InputError(f"there is no folder {str(args.file.parent)!r} to write to", "file")
+    wanted = [_preset(name) for name in args.preset or ()]
     if not environment.store_file.is_file():
         raise InputError(f"there are no answers in {environment.store_file}", "environment")
     with _store(environment) as store:
+        labels = store.labels()
         if args.list:
-            return "\n".join(f"{count:5} {label}" for label, count in sorted(store.labels().items()))
+            return _listed(list(labels.values()))
         _check_other(args.file, store)
-        if not (keys := store.keys()):
-            raise InputError(f"there are no answers in {store.path}", "environment")
-        count = write_bundle((store,), keys, portable(store.facts()), args.file)
+        about = [key for key, label in labels.items() if args.all or any(_is_of(preset, label) for preset in wanted)]
+        if not about:
+            raise InputError(f"there are no such answers in {store.path}; ask for them in the app first", "environment")
+        count = write_bundle((store,), about, portable(store.facts()), args.file)
     return f"{count} answers, {args.file.stat().st_size / 1e6:.1f} MB: {args.file}"
+
+
+def _preset(name: str) -> Preset:
+    titled = {preset.title.casefold(): preset for preset in PRESETS}
+    if name.casefold() not in titled:
+        titles = "; ".join(preset.title for preset in PRESETS)
+        raise InputError(f"no preset is named {name!r}; there are: {titles}", "preset")
+    return titled[name.casefold()]
+
+
+def _is_of(preset: Preset, label: str) -> bool:
+    read = read_label(label)
+    return read is not None and read.is_about(preset.experiment)
+
+
+def _listed(labels: list[str]) -> str:
+    """How many answers there are of each preset, then of each prompt on each pair of models."""
+    read = Counter(labels)
+    of_presets = {
+        f"--preset {preset.title!r}": sum(count for label, count in read.items() if _is_of(preset, label))
+        for preset in PRESETS
+    }
+    by_prompt: Counter[str] = Counter()
+    for label, count in read.items():
+        known = read_label(label)
+        by_prompt[known.about if known else label] += count
+    lines = [*of_presets.items(), *sorted(by_prompt.items())]
+    return "\n".join(f"{count:6} {name}" for name, count in lines)
 
 
 def _import(args: argparse.Namespace, environment: Settings) -> str:

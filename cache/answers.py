@@ -18,11 +18,12 @@ from typing import TYPE_CHECKING, Any
 from cache.encoding import Undecodable, decode, encode
 from cache.identity import Both, Identities, fact_of, remember_once, weights_here
 from cache.keys import answer_key
+from cache.labels import Label
 from cache.questions.catalogue import QUESTIONS
 from cache.questions.overview import Overview
 from cache.store import Store
 from cache.writer import Writer
-from core.experiment import Experiment, InputError, shorten
+from core.experiment import Experiment, InputError
 from core.models.dtype import HALVES
 from core.models.pairs import PairSpec, lacking
 from core.patching.begun import Begun
@@ -55,9 +56,8 @@ class Asked:
 
     @property
     def label(self) -> str:
-        """Of the experiment, for whoever lists a bundle."""
-        text = self.experiment.prompt or f"{self.experiment.instruction}: {self.experiment.sentence}"
-        return f"{self.spec.id} · {shorten(text)}"
+        """For whoever lists answers, or chooses some for a bundle."""
+        return str(Label(self.question, self.experiment))
 
 
 @dataclass(frozen=True)

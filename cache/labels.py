@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import parse_qsl, urlencode
 
 from cache.questions.catalogue import QUESTIONS
 from core.experiment import Experiment, from_query, shorten, to_query
+
+MODELS = ("pair", "base", "instruct", "dtype")
 
 
 @dataclass(frozen=True)
@@ -27,9 +29,9 @@ class Label:
         return f"{models} · {shorten(given.prompt or f'{given.instruction}: {given.sentence}', 120)}"
 
     def is_about(self, experiment: Experiment) -> bool:
-        """Whether the answer is one of this experiment's."""
-        asked = QUESTIONS.get(self.question)
-        return asked is not None and asked.matters(experiment) == self.experiment
+        """Whether the answer is one of this experiment's prompt, on whatever models."""
+        models = {name: getattr(self.experiment, name) for name in MODELS}
+        return QUESTIONS[self.question].matters(replace(experiment, **models)) == self.experiment
 
 
 def read_label(text: str) -> Label | None:

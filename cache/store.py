@@ -136,12 +136,11 @@ class Store:
 
     def keys(self) -> tuple[str, ...]:
         """Of the answers that can be read, those first that were kept first."""
-        query = "SELECT key FROM answers WHERE format = ? ORDER BY rowid"
-        return tuple(key for (key,) in self._read(lambda db: db.execute(query, (FORMAT,)).fetchall()) or [])
+        return tuple(self.labels())
 
-    def labels(self) -> dict[str, int]:
-        """How many answers there are under each label."""
-        query = "SELECT label, count(*) FROM answers WHERE format = ? GROUP BY label"
+    def labels(self) -> dict[str, str]:
+        """The label of each answer that can be read, by key."""
+        query = "SELECT key, label FROM answers WHERE format = ? ORDER BY rowid"
         return dict(self._read(lambda db: db.execute(query, (FORMAT,)).fetchall()) or [])
 
     def stats(self) -> StoreStats:

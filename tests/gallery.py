@@ -122,7 +122,7 @@ def _make(on: Service) -> None:
     kept = within(LIMIT, list(asked), write)
     print(f"{kept} of {len(asked)} answers in {GALLERY.stat().st_size / 1e6:.2f} MB; left out:")
     for each in list(asked.values())[kept:]:
-        print(f"  {each.question} · {each.label}")
+        print(f"  {each.label}")
 
 
 if __name__ == "__main__":

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import random
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from cache.__main__ import main
+from cache.labels import Label
+from cache.presets import presets
 from cache.store import Store, Stored
+from core.experiment import Experiment
 
 BOUND = 10**8
 ANSWERS = {random.Random(n).randbytes(32).hex(): random.Random(n).randbytes(300 * n) for n in range(20)}
@@ -61,7 +65,7 @@ def test_a_bundle_brings_every_answer_to_another_machine(box, machine_of, tmp_pa
     assert laptop.run("import", file) == (0, "20 answers taken over\n", "")
     here, there = box.store(), laptop.store()
     assert all(here.get(key) == there.get(key) != None for key in ANSWERS)  # noqa: E711
-    assert there.facts() == {"identity of tiny": "abc"} and there.labels() == {"question 0": 10, "question 1": 10}
+    assert there.facts() == {"identity of tiny": "abc"} and there.labels() == here.labels()
     assert sorted(each.name for each in tmp_path.iterdir()) == ["box", "laptop", "talk.sqlite"]
 
 
@@ -98,8 +102,43 @@ def test_rows_that_fail_their_check_are_refused_and_counted(box, machine_of, tmp
     assert set(laptop.store().keys()) == set(ANSWERS) - set(list(ANSWERS)[3:6])
 
 
-def test_what_there_is_can_be_listed(box):
-    assert box.run("export", "--list") == (0, "   10 question 0\n   10 question 1\n", "")
+DEFAULT, REPEAT = presets("tiny")[0], next(each for each in presets("tiny") if each.title == "Repeat")
+MINE = Experiment(pair="", base="/m/a", instruct="/m/b", prompt="2 + 2 =", original=" 5", answer=" 4")
+LABELLED = [Label(question, DEFAULT.experiment) for question in ("overview", "sweep", "sweep")]
+LABELLED += [Label("overview", replace(DEFAULT.experiment, pair="llama-3.1-8b", dtype="bfloat16"))]
+LABELLED += [Label("overview", REPEAT.experiment), Label("overview", MINE)]
+
+
+@pytest.fixture
+def used(machine_of):
+    """A machine on which some experiments were looked at."""
+    used = machine_of("used")
+    for n, label in enumerate(LABELLED):
+        used.store().put(f"{n:064x}", b"x", label=str(label))
+    return used
+
+
+def test_a_preset_brings_the_answers_to_its_prompt_on_whatever_models(used, tmp_path):
+    file = tmp_path / "talk.sqlite"
+    assert used.run("export", file, "--preset", DEFAULT.title.upper())[0] == 0
+    assert Store(file, 0, read_only=True).keys() == tuple(f"{n:064x}" for n in range(4))
+    assert used.run("export", file, "--preset", DEFAULT.title, "--preset", "repeat")[0] == 0
+    assert Store(file, 0, read_only=True).keys() == tuple(f"{n:064x}" for n in range(5))
+    assert "Repeat" in used.refuses("export", file, "--preset", "no such name")
+    assert "no such answers" in used.refuses("export", file, "--preset", "remove")
+    assert len(Store(file, 0, read_only=True).keys()) == 5
+
+
+def test_what_there_is_can_be_listed(used, box):
+    status, out, _ = used.run("export", "--list")
+    lines = [line.strip() for line in out.splitlines()]
+    assert status == 0 and f"4 --preset {DEFAULT.title!r}" in lines and "0 --preset 'Remove'" in lines
+    assert [line for line in lines if "2 + 2" in line] == ["1 /m/a → /m/b · 2 + 2 ="]
+    assert [line[:8] for line in lines if "The quick fox" in line and "Rephrase all" in line] == [
+        "1 llama-",
+        "3 tiny ·",
+    ]
+    assert box.run("export", "--list")[1].endswith("    10 question 0\n    10 question 1\n")
 
 
 def test_a_bundle_larger_than_the_store_is_taken_over_in_part_and_says_so(machine_of, tmp_path):

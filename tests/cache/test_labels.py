@@ -1,7 +1,5 @@
 """A label says which question an answer answers, to people and to whoever chooses answers for a bundle."""
 
-from dataclasses import replace
-
 import pytest
 
 from cache.labels import Label, read_label
@@ -24,11 +22,9 @@ def test_a_label_is_read_as_it_was_written_and_belongs_to_its_experiment(questio
     assert read_label(str(label)) == label and label.is_about(given)
 
 
-def test_a_label_belongs_to_no_other_experiment():
-    label = Label("overview", Experiment())
-    assert not label.is_about(Experiment(sentence="The quick cat jumps.")) and not label.is_about(
-        replace(Experiment(), pair="x")
-    )
+def test_a_label_belongs_to_its_prompt_on_any_models_and_to_no_other():
+    label = Label("overview", Experiment(pair="", base="a", instruct="b", dtype="float64"))
+    assert label.is_about(Experiment()) and not label.is_about(Experiment(sentence="The quick cat jumps."))
 
 
 @pytest.mark.parametrize("text", ["", "overview", "unknown?pair=tiny", "overview?pair=tiny&colon=x"])
