@@ -5,14 +5,16 @@ from pathlib import Path
 import streamlit as st
 
 from cache.courtesy import busy
-from pages.shared import pair, sidebar, state, widgets
+from pages.shared import choosing, pair, sidebar, state, widgets
 from pages.shared.asking import Asking, on_screen
 from pages.shared.text import plain
 from pages.shared.watching import watch
 
 # Before anything is drawn: a run that is cut short must not have missed that the viewer went back.
-state.read_address()
+if state.read_address():
+    choosing.read()
 widgets.late_edits()
+choosing.move()
 st.set_page_config(page_title="REPHRASE Circuit Explorer", page_icon="🔁", layout="wide")
 
 # Figures begin near the top of the screen; Streamlit leaves 6rem for a header that is empty here.
@@ -37,6 +39,7 @@ st.session_state.lines = []
 st.session_state.asking = asking = Asking()
 page.run()
 pair.precision(slots, asking)
+choosing.begin(asking)
 sidebar.finish(slots, asking.errors)
 asking.close()
 state.write_address()

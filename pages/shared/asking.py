@@ -157,6 +157,15 @@ class Asking:
             self._wait_for(job, redraw)
         return self._follow(Answer(asked, wanted, so_far(job), done, job, held.stopped and not done))
 
+    def begin(self, question: str, **options) -> None:
+        """Have a question answered and wait for nothing: the page is drawn again when there is something of it."""
+        experiment = state.experiment()
+        asked = Asked.about(experiment, question, options)
+        held = self._obtain(asked, experiment)
+        if held is not None:
+            self._wait_for(held.job)
+            self.answers.setdefault((asked, asked), Answer(asked, asked, job=held.job))
+
     def close(self) -> None:
         """At a page's end: hold what it shows, and the overview."""
         questions = {wanted.question for _, wanted in self.answers} | {"overview"}
@@ -225,6 +234,12 @@ def so_far(job: Job | None) -> Any:
         return None
     partial = job.partial  # it goes only once the result is there
     return partial.result if partial else job.result
+
+
+def held_job(question: str, **options) -> Job | None:
+    """The job that this tab holds for a question about the current experiment."""
+    held = st.session_state.get("held", {}).get(Asked.about(state.experiment(), question, options))
+    return held.job if held else None
 
 
 def on_screen() -> Overview | None:

@@ -16,11 +16,10 @@ from core.experiment import (
     Experiment,
     InputError,
     choose_word,
-    occurrences,
     prompt_text,
     words,
 )
-from pages.shared import pair, state, widgets
+from pages.shared import choosing, pair, state, widgets
 from pages.shared.asking import on_screen
 from pages.shared.service import service
 from pages.shared.text import plain, quoted
@@ -81,24 +80,9 @@ def _parts(experiment: Experiment) -> dict[str, object]:
 
 
 def _sentence(experiment: Experiment) -> object:
-    def change(sentence: str) -> None:
-        state.edit(sentence=sentence, **_same_place(state.experiment(), sentence))
-
-    show(st.text_input, "Sentence", "input_sentence", experiment.sentence, change, placeholder=DEFAULT_SENTENCE)
+    options = {"placeholder": DEFAULT_SENTENCE}
+    show(st.text_input, "Sentence", "input_sentence", experiment.sentence, choosing.edit_sentence, **options)
     return st.empty()
-
-
-def _same_place(experiment: Experiment, sentence: str) -> dict:
-    """When an edit replaces the original word itself, the word in its place becomes the original."""
-    count = len(occurrences(sentence, experiment.original))
-    if count:
-        keep = experiment.occurrence if 0 < experiment.occurrence <= count and count > 1 else 0
-        return {"occurrence": keep}
-    before, after = words(experiment.sentence), words(sentence)
-    place = before.index(experiment.original) if experiment.original in before else len(after)
-    if place < len(after) and (before[:place] == after[:place] or len(before) == len(after)):
-        return choose_word(sentence, place) | {"answer": ""}
-    return {"occurrence": 0}
 
 
 def _original(experiment: Experiment) -> object:

@@ -38,6 +38,9 @@ VIEW = {
 }
 
 
+MOST_STEPS = 50  # that can be undone
+# Who changes one of these has chosen the word, or taken the one that stands there.
+_CHOICE = {"original", "occurrence", "answer", "prompt"}
 _TOKENS = {"pair", "base", "instruct", "instruction", "sentence", "original", "occurrence", "prompt", "template"}
 
 
@@ -49,8 +52,28 @@ def edit(**changes) -> None:
     """Change the experiment; for callbacks. A followed token is forgotten: in other tokens it would be another one."""
     if _TOKENS & changes.keys() and "picked" not in changes:
         changes["picked"] = None
-    st.session_state.experiment = replace(experiment(), **changes)
+    before = experiment()
+    st.session_state.experiment = replace(before, **changes)
+    if _CHOICE & changes.keys():
+        st.session_state.choosing = False
+    if replace(before, colon=0, picked=None) != replace(experiment(), colon=0, picked=None):
+        st.session_state.past = [*past(), before][-MOST_STEPS:]
     st.session_state.complaints = []
+
+
+def past() -> list[Experiment]:
+    """The experiments of this tab before the current one, the last one last."""
+    return st.session_state.get("past", [])
+
+
+def undo() -> None:
+    """Go back to the last experiment that is not the current one; for callbacks."""
+    steps = list(past())
+    while steps:
+        if (before := steps.pop()) != experiment():
+            st.session_state.experiment, st.session_state.choosing = before, False
+            break
+    st.session_state.past, st.session_state.complaints = steps, []
 
 
 def view(name: str) -> str:
@@ -71,10 +94,10 @@ def chosen_head(n_layers: int, n_heads: int) -> tuple[int, int] | None:
     return (layer, head) if layer < n_layers and head < n_heads else None
 
 
-def read_address() -> None:
-    """Take over the address, if it says something new: see above."""
+def read_address() -> bool:
+    """Take over the address, if it says something new: see above. Returns whether it was read."""
     if "experiment" in st.session_state and not run_context().is_history_navigation:
-        return
+        return False
     query = st.query_params.to_dict()
     st.session_state.experiment, complaints = from_query(query) if query else (service().start, [])
     names = set(Experiment.__dataclass_fields__)
@@ -88,6 +111,7 @@ def read_address() -> None:
             complaints.append(f"{shorten(name, 30)}={shorten(text, 30)} in the address is not known; it was ignored")
     st.session_state.complaints = complaints
     st.session_state.address = query
+    return True
 
 
 def address() -> dict[str, str]:
@@ -98,7 +122,12 @@ def address() -> dict[str, str]:
 
 
 def write_address() -> None:
-    """Have the browser show it: where that shows another one, or was last told another one and has not got it yet."""
+    """Have the browser show it: where that shows another one, or was last told another one and has not got it yet.
+
+    Not while the original word chooses itself: its stand-in would be an entry that Back comes to.
+    """
+    if st.session_state.get("choosing"):
+        return
     query = address()
     if not query == st.query_params.to_dict() == st.session_state.address:
         st.query_params.from_dict(query)

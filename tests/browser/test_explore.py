@@ -123,9 +123,9 @@ def test_bad_input_is_told_at_its_field_and_the_last_figures_stay(viewer):
     cases = [
         ("Sentence", "", "sentence is empty"),
         ("Sentence", "word " * 10_000, "at most"),
-        ("Sentence", "The dog sleeps", "does not stand in the sentence"),
-        ("Sentence", "The quick and quick fox", "stands 2 times"),
         ("Sentence", "The quick fox jumps over the dog.", None),
+        ("Original word", "elsewhere", "does not stand in the sentence"),
+        ("Original word", "quick", None),
         ("Answer: the replacement", "swift-footed", "tokens:"),
         ("Answer: the replacement", "Quick", "original word itself"),
         ("Answer: the replacement", "", None),
@@ -137,6 +137,17 @@ def test_bad_input_is_told_at_its_field_and_the_last_figures_stay(viewer):
         else:
             viewer.told(message)
         assert viewer.figures == good, text[:40]
+
+
+def test_a_sentence_without_the_old_word_gives_figures_about_its_own(viewer):
+    viewer.open()
+    viewer.type("Sentence", "The bird sings an old song.")
+    expect(viewer.page).to_have_url(re.compile("original=old"))
+    expect(viewer.page.get_by_role("heading", name="old")).to_be_visible()
+    expect(viewer.page.locator("[data-testid=stAlert]")).to_have_count(0)
+    # The word that stood in meanwhile is no step back.
+    viewer.page.go_back()
+    expect(viewer.page.get_by_label("Sentence", exact=True).first).to_have_value("The quick fox jumps over the dog.")
 
 
 def test_a_prompt_of_hostile_text_is_shown_as_text_and_runs_nothing(viewer):

@@ -82,3 +82,33 @@ def test_what_cannot_be_read_is_told_until_an_edit_of_the_experiment_or_the_view
         assert len(tab.session.complaints) == 2
         edit()
         assert tab.session.complaints == []
+
+
+def test_undo_steps_back_through_experiments_and_over_what_only_follows_a_token(tab):
+    tab.visit()
+    start = state.experiment()
+    for sentence in ("first", "second", "second"):
+        state.edit(sentence=sentence)
+        state.edit(picked=3)
+    state.undo()
+    assert state.experiment().sentence == "first"
+    state.undo()
+    assert state.experiment() == start and state.past() == []
+    state.undo()
+    assert state.experiment() == start
+
+
+def test_undo_after_going_back_is_a_step_too(tab):
+    tab.visit()
+    state.edit(sentence="first")
+    state.edit(sentence="second")
+    tab.visit(back=True, pair="tiny", sentence="first")
+    state.undo()
+    assert state.experiment() == Experiment()
+
+
+def test_the_steps_that_can_be_undone_are_bounded(tab):
+    tab.visit()
+    for n in range(2 * state.MOST_STEPS):
+        state.edit(sentence=str(n))
+    assert len(state.past()) == state.MOST_STEPS

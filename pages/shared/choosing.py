@@ -1,0 +1,80 @@
+"""The original word chooses itself where nobody has chosen one: a new sentence does not fail because of the old word.
+
+A word that was chosen stays while it stands in the sentence. Else the first word that says something of its own stands
+in for it, so that figures come at once; meanwhile INSTRUCT rewrites the sentence, and the word that it changes takes
+its place, unless the viewer has chosen one by then.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import streamlit as st
+
+from core.choice import chosen_word, first_content_word, keep_choice, with_word
+from core.experiment import MAX_CHARACTERS, Experiment, choose_word
+from core.rewriting import Rewriting
+from pages.shared import state
+from pages.shared.asking import Asking, held_job, so_far
+from pages.shared.service import service
+
+
+def open_choice() -> bool:
+    """Whether the original word on screen only stands in for the one that INSTRUCT would change."""
+    return bool(st.session_state.get("choosing"))
+
+
+def edit_sentence(sentence: str) -> None:
+    """Take another sentence; for callbacks."""
+    experiment = state.experiment()
+    if len(sentence) > MAX_CHARACTERS:
+        # It will be refused: the word stays for the next one.
+        state.edit(sentence=sentence)
+    elif kept := {} if open_choice() else keep_choice(experiment, sentence):
+        state.edit(sentence=sentence, **kept)
+    else:
+        choose_itself(sentence=sentence)
+
+
+def choose_itself(**changes: Any) -> None:
+    """Change the experiment and leave its word to INSTRUCT; for callbacks."""
+    found = stand_in(replace(state.experiment(), **changes))
+    state.edit(**changes, **found)
+    st.session_state.choosing = bool(found)
+
+
+def stand_in(experiment: Experiment) -> dict[str, Any]:
+    """The fields that name the first word with a meaning of its own; empty where the sentence has no word."""
+    first = None if experiment.is_free else first_content_word(experiment.sentence)
+    return {} if first is None else {**choose_word(experiment.sentence, first), "answer": ""}
+
+
+def read() -> None:
+    """Once the address has been read: one that spells a sentence and no word leaves the word open."""
+    query, experiment = st.session_state.address, state.experiment()
+    is_open = bool(query) and "original" not in query and not experiment.is_free and chosen_word(experiment) is None
+    found = stand_in(experiment) if is_open else {}
+    st.session_state.experiment = replace(experiment, **found)
+    st.session_state.choosing = bool(found)
+
+
+def move() -> None:
+    """At a run's begin: go to the word that INSTRUCT changes, as far as that is known. No step that can be undone."""
+    if not open_choice():
+        return
+    experiment, job = state.experiment(), held_job("rewriting")
+    known: Rewriting | None = service().known("rewriting", experiment)
+    found = known or so_far(job)
+    if found is not None and found.chosen != chosen_word(experiment):
+        st.session_state.experiment = replace(with_word(experiment, found.chosen), picked=None)
+    st.session_state.choosing = known is None and not (job is not None and job.finished)
+
+
+def begin(asking: Asking) -> None:
+    """At a page's end, its own questions asked: have the sentence rewritten. Nobody waits for it."""
+    if open_choice():
+        # A stand-in that is refused is nobody's mistake: the next one comes.
+        for field in ("original", "answer"):
+            asking.errors.pop(field, None)
+        asking.begin("rewriting")
