@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from core.results import MODELS, Check, head_name
+from core.wording import unsigned, word
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,7 @@ class Attention:
         """Where in depth the two models differ in A(src→END)."""
         change = self.change(source)
         position = self.position(source)
-        return LayerChange(np.abs(change).mean(-1), change.mean(-1), f"A({_word(self.tokens[position])}→END)")
+        return LayerChange(np.abs(change).mean(-1), change.mean(-1), f"A({word(self.tokens[position])}→END)")
 
 
 @dataclass(frozen=True)
@@ -137,10 +138,10 @@ class LayerChange:
         band = self.band()
         if band is None:
             return f"{self.name} is the same in both models"
-        top = ", ".join(f"layer {layer} ({self.mean_abs[layer]:.3f})" for layer in self.top(count))
+        top = ", ".join(f"layer {layer} ({unsigned(self.mean_abs[layer], 3)})" for layer in self.top(count))
         where = f"layer {band[0]}" if band[0] == band[1] else f"layers {band[0]}–{band[1]}"
         return (
-            f"{self.name} differs most in {top}; mean over all layers {self.mean_abs.mean():.3f}; "
+            f"{self.name} differs most in {top}; mean over all layers {unsigned(self.mean_abs.mean(), 3)}; "
             f"half of the difference lies in {where} of {len(self.mean_abs)}"
         )
 
@@ -182,10 +183,6 @@ def table_roles(roles: Mapping[str, int | None], colons: Sequence[int]) -> dict[
     named |= {f"colon_{n}": at for n, at in enumerate(colons[:2], 1) if at != roles["colon"]}
     named |= {name: roles.get(name) for name in ("first", "bos", "end", "picked")}
     return {name: at for name, at in named.items() if at is not None}
-
-
-def _word(token: str) -> str:
-    return token.strip() or token.replace("\n", "⏎")
 
 
 def _tidy(like: np.ndarray, axes: Mapping[str, Sequence[str] | None], values: dict[str, np.ndarray]) -> pd.DataFrame:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from math import isfinite, nan
 
 from core.results import Check
+from core.wording import signed
 
 
 @dataclass(frozen=True)
@@ -26,9 +27,9 @@ class StoredGap:
     @property
     def text(self) -> str:
         """In one sentence, for the app and the command line."""
-        below = f"{self.dtype} is below the stored {self.stored}: gap {_signed(self.gap)} here"
+        below = f"{self.dtype} is below the stored {self.stored}: gap {signed(self.gap)} here"
         if isfinite(self.stored_gap):
-            return f"{below}, {_signed(self.stored_gap)} in {self.reference}"
+            return f"{below}, {signed(self.stored_gap)} in {self.reference}"
         return f"{below}; it cannot be checked in {self.reference} ({self.reason})"
 
     @property
@@ -38,7 +39,3 @@ class StoredGap:
             return ()
         name = f"gap in {self.reference} − gap in {self.dtype}"
         return (Check(name, self.stored_gap - self.gap, float("inf")),)
-
-
-def _signed(value: float) -> str:
-    return f"{value:+.2f}".replace("-", "−")

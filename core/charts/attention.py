@@ -8,8 +8,9 @@ import numpy as np
 import plotly.graph_objects as go
 
 from core.charts import theme
-from core.charts.labels import escape, number, token_labels, with_unit
+from core.charts.labels import escape, token_labels, with_unit
 from core.charts.placing import name_points
+from core.wording import number
 
 NAMED = 3
 SYMBOLS = ("circle", "diamond", "square", "triangle-up", "cross")
@@ -29,7 +30,7 @@ def layer_difference_lines(
     fig = go.Figure()
     layers = len(next(iter(differences.values())))
     for (name, values), colour, symbol in zip(differences.items(), theme.SERIES, SYMBOLS):
-        hover = [f"<b>{escape(name)}</b><br>layer {n}: {number(float(v), signed=False)}" for n, v in enumerate(values)]
+        hover = [f"<b>{escape(name)}</b><br>layer {n}: {number(float(v), plus=False)}" for n, v in enumerate(values)]
         fig.add_scatter(
             x=list(range(layers)), y=values.tolist(), name=escape(name), mode="lines+markers", text=hover,
             customdata=[[layer] for layer in range(layers)],

@@ -8,8 +8,9 @@ from plotly.subplots import make_subplots
 
 from core.charts import theme
 from core.charts.grid import FAINT_TEXT
-from core.charts.labels import escape, number, with_unit
+from core.charts.labels import escape, with_unit
 from core.results import Attribution
+from core.wording import number
 
 
 def layer_attribution(attribution: Attribution, size: theme.SizeName = "normal") -> go.Figure:

@@ -9,9 +9,10 @@ import plotly.graph_objects as go
 
 from core.charts import theme
 from core.charts.grid import FAINT_TEXT, Cells, Panel, grid
-from core.charts.labels import escape, number, token_labels, visible, with_unit
+from core.charts.labels import escape, token_labels, with_unit
 from core.charts.placing import name_points
 from core.results import head_name
+from core.wording import number, signed, visible
 
 LABELLED = 6
 JOINED = 24
@@ -274,5 +275,5 @@ def exact_vs_estimate(
     fig.update_xaxes(title_text=escape(f"estimate, {unit}"))
     fig.update_yaxes(title_text=escape(f"exact effect, {unit}"))
     fig.update_layout(clickmode="event+select")
-    known = "not enough cells yet" if np.isnan(correlation) else f"rank correlation {correlation:.2f}"
+    known = "not enough cells yet" if np.isnan(correlation) else f"rank correlation {signed(correlation)}"
     return theme.frame(fig, "Estimate against exact effect", 320 * type_.scale, size, f"Spearman's {known}")

@@ -6,8 +6,9 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from core.charts import theme
-from core.charts.labels import number, token_label, visible, with_unit
+from core.charts.labels import escape, token_label, token_labels, with_unit
 from core.results import Summary, TopTokens
+from core.wording import number, percent, signed, visible, word
 
 MODELS = ("BASE", "INSTRUCT")
 
@@ -24,7 +25,7 @@ def logit_difference_bars(summary: Summary, answer: str, original: str, size: th
     fig = go.Figure(
         go.Bar(
             x=values, y=[0, 1], orientation="h", width=0.6, marker={"color": [theme.BASE, theme.INSTRUCT]},
-            text=[f"<b>{value:+.2f}</b>".replace("-", "−") for value in values], textposition="outside",
+            text=[f"<b>{signed(value)}</b>" for value in values], textposition="outside",
             textfont={"size": type_.title}, cliponaxis=False, hovertext=hover,
             hovertemplate="%{hovertext}<extra></extra>",
         )
@@ -35,7 +36,7 @@ def logit_difference_bars(summary: Summary, answer: str, original: str, size: th
     fig.update_xaxes(range=[low - room, high + room], zerolinecolor=theme.LINE)
     fig.update_yaxes(tickvals=[0, 1, 2], ticktext=[*MODELS, "gap"], range=[2.5, -0.5], showgrid=False, zeroline=False)
     _gap(fig, values, type_)
-    title = f"Logit difference {visible(answer)} − {visible(original)}"
+    title = f"Logit difference {word(answer)} − {word(original)}"
     return theme.frame(fig, title, 130 * type_.scale, size)
 
 
@@ -52,7 +53,7 @@ def _gap(fig: go.Figure, values: list[float], type_: theme.Size) -> None:
         marker={"symbol": "line-ns", "size": 12, "line": {"width": 2, "color": theme.MUTED}},
     )  # fmt: skip
     fig.add_annotation(
-        x=max(values), y=2, text=f"<b>{instruct - base:+.2f}</b>".replace("-", "−"), showarrow=False,
+        x=max(values), y=2, text=f"<b>{signed(instruct - base)}</b>", showarrow=False,
         xanchor="left", xshift=8, font={"size": type_.text},
     )  # fmt: skip
 
@@ -64,7 +65,7 @@ def top_tokens(summary: Summary, answer: str, original: str, size: theme.SizeNam
     kinds = {answer: ("answer", theme.ANSWER), original: ("original", theme.ORIGINAL)}
     for n, top in enumerate(summary.top, 1):
         fig.add_trace(_bars(top, kinds, type_), 1, n)
-        labels = [token_label(string) for string in top.strings]
+        labels = token_labels(top.strings, 18)
         ticks = {"tickvals": list(range(len(labels))), "ticktext": labels}
         fig.update_yaxes(**ticks, range=[len(labels) - 0.5, -0.5], row=1, col=n)
     longest = max(float(top.prob.max()) for top in summary.top)
@@ -79,9 +80,9 @@ def top_tokens(summary: Summary, answer: str, original: str, size: theme.SizeNam
 
 def _bars(top: TopTokens, kinds: dict[str, tuple[str, str]], type_: theme.Size) -> go.Bar:
     found = [kinds.get(string, ("", theme.MUTED)) for string in top.strings]
-    labels = [f"{_percent(p)} <b>{kind}</b>" if kind else _percent(p) for p, (kind, _) in zip(top.prob, found)]
+    labels = [f"{escape(percent(p))} <b>{kind}</b>".removesuffix(" <b></b>") for p, (kind, _) in zip(top.prob, found)]
     hover = [
-        f"<b>{token_label(string, 60)}</b> id {i}{kind and ', the ' + kind}<br>probability {p:.4g}<br>"
+        f"<b>{escape(visible(string, 60))}</b> id {i}{kind and ', the ' + kind}<br>probability {p:.4g}<br>"
         f"logit {number(float(logit))}"
         for string, i, p, logit, (kind, _) in zip(top.strings, top.ids, top.prob, top.logit, found)
     ]
@@ -90,7 +91,3 @@ def _bars(top: TopTokens, kinds: dict[str, tuple[str, str]], type_: theme.Size) 
         textposition="outside", textfont={"size": type_.tick}, cliponaxis=False, hovertext=hover, showlegend=False,
         marker={"color": [colour for _, colour in found]}, hovertemplate="%{hovertext}<extra></extra>",
     )  # fmt: skip
-
-
-def _percent(p: float) -> str:
-    return f"{p:.1%}" if p >= 0.001 else "&lt;0.1%"

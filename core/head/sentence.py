@@ -14,6 +14,7 @@ from math import isnan
 import numpy as np
 
 from core.head.results import HeadReport, OvCircuit
+from core.wording import arrow, rank, share, signed
 
 # Mean attention on random repeated tokens from which a score is worth a word: most of what a head attends to.
 KNOWN = 0.5
@@ -68,16 +69,15 @@ def shown(token: str) -> str:
 def _attends(report: HeadReport, position: int) -> str:
     end = len(report.tokens) - 1
     target = "itself" if position == end else shown(report.tokens[position])
-    base, instruct = report.weight[:, position]
-    return f"attends from {shown(report.tokens[end])} to {target}: {base:.2f} → {instruct:.2f}"
+    return f"attends from {shown(report.tokens[end])} to {target}: {arrow(report.weight[:, position])}"
 
 
 def _writes(report: HeadReport, position: int) -> str:
     along = "the difference" if report.projection == "own" else f"{report.projection.upper()}'s difference"
     whole, part = report.dla, report.written[:, position]
     return (
-        f"writes {_signed(whole[0])} → {_signed(whole[1])} along {along}, "
-        f"of it from that token {_signed(part[0])} → {_signed(part[1])}"
+        f"writes {signed(whole[0])} → {signed(whole[1])} along {along}, "
+        f"of it from that token {signed(part[0])} → {signed(part[1])}"
     )
 
 
@@ -92,8 +92,8 @@ def _copies(ov: OvCircuit) -> str:
     else:
         said = " and ".join(f"{verb} {word} itself in {model}" for verb, model in claims)
         said += " only" if len(claims) == 1 else ""
-    base, instruct = ov.own_rank
-    return f"{_INPUTS[ov.ov_input]} {said} (rank {base:,} → {instruct:,} of {ov.vocab:,} by the direct path)"
+    base, instruct = map(rank, ov.own_rank)
+    return f"{_INPUTS[ov.ov_input]} {said} (rank {base} → {instruct} of {ov.vocab:,} by the direct path)"
 
 
 def _moves(patch: PatchEvidence) -> str:
@@ -101,22 +101,13 @@ def _moves(patch: PatchEvidence) -> str:
     if abs(patch.effect) <= patch.noise:
         return f"its output moves {recipient} by no more than the noise floor"
     if patch.score is None or isnan(patch.score):
-        return f"its output moves {recipient}'s logit difference by {_signed(patch.effect)}"
-    percent = 100 * patch.score
-    amount = f"{percent:.0f}%".replace("-", "−") if abs(percent) >= 0.5 else "less than 1%"
-    return f"its output moves {amount} of the gap" + ("" if patch.instruct_to_base else " (BASE into INSTRUCT)")
+        return f"its output moves {recipient}'s logit difference by {signed(patch.effect)}"
+    said = f"its output moves {share(patch.score)} of the gap"
+    return said if patch.instruct_to_base else f"{said} (BASE into INSTRUCT)"
 
 
 def _known(scores: Mapping[str, np.ndarray]) -> str:
     said = [
-        f"{_SCORES[name]} {value[0]:.2f} → {value[1]:.2f}"
-        for name, value in scores.items()
-        if name in _SCORES and max(value) >= KNOWN
+        f"{_SCORES[name]} {arrow(value)}" for name, value in scores.items() if name in _SCORES and max(value) >= KNOWN
     ]
     return f"on random repeated tokens it scores {', '.join(said)}" if said else ""
-
-
-def _signed(value: float) -> str:
-    """Two decimals with a sign; what rounds to zero has none."""
-    text = f"{value:+.2f}"
-    return "0.00" if text in ("+0.00", "-0.00") else text.replace("-", "−")

@@ -15,6 +15,7 @@ from typing import TypeVar
 import numpy as np
 
 from core.patching.plan import Row, jitter
+from core.wording import brief
 
 ROWS = 8  # at least, in each third
 PERCENTILE = 95
@@ -57,7 +58,7 @@ class NoiseFloor:
         known = [(name, value) for name, value in zip(THIRDS, self.thirds) if np.isfinite(value)]
         if not known:
             return "not measured yet"
-        values, names = (" / ".join(column) for column in zip(*((name_of(value), name) for name, value in known)))
+        values, names = (" / ".join(column) for column in zip(*((brief(value), name) for name, value in known)))
         return f"{values} logits in the {names} third of the depth"
 
     @property
@@ -68,11 +69,6 @@ class NoiseFloor:
     def joined(self, other: NoiseFloor) -> NoiseFloor:
         """Of two measurements, the larger in each third."""
         return replace(self, thirds=tuple(float(x) for x in np.fmax(self.thirds, other.thirds)))
-
-
-def name_of(value: float) -> str:
-    """A floor in two digits: 0.13, 7e-06."""
-    return f"{value:.2g}"
 
 
 def third_of(layer: Layers, layers: int) -> Layers:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from core.patching.floor import NoiseFloor
+from core.wording import signed
 
 MIN_GAP = 0.5  # logits
 
@@ -48,7 +49,7 @@ class Gap:
             return None
         what = "negative" if self.size < 0 else f"smaller than {MIN_GAP} logits"
         return (
-            f"INSTRUCT's logit difference minus BASE's is {self.size:+.2f} logits, {what}: "
+            f"INSTRUCT's logit difference minus BASE's is {signed(self.size)} logits, {what}: "
             "a share of it would mislead, so only effects are shown"
         )
 

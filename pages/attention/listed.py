@@ -6,11 +6,12 @@ import pandas as pd
 import streamlit as st
 
 from core.attention_results import Attention
+from core.wording import signed, unsigned
 from pages.shared import definitions, heads
 from pages.shared.asking import ask
 from pages.shared.figures import below
 from pages.shared.heads import Place
-from pages.shared.tables import choosable
+from pages.shared.tables import choosable, worded
 from pages.shared.text import plain
 
 LISTED = 8  # heads in the tables before anybody edits the list
@@ -58,9 +59,6 @@ def tables(attention: Attention, listed: list[Place]) -> None:
 
 def _table(table: pd.DataFrame, key: str) -> None:
     shown = {"name": "head", "base": "BASE", "instruct": "INSTRUCT", "change": "INSTRUCT − BASE"}
-    formats = {label: st.column_config.NumberColumn(format="%.2f" if name != "change" else "%+.2f")
-               for name, label in shown.items() if name != "name"}  # fmt: skip
-    # What rounds to zero is zero, without a sign.
-    table = table.assign(change=table["change"].round(2) + 0.0)
     places = [place for name in table["name"] if (place := heads.parse(name))]
-    choosable(table[list(shown)].rename(columns=shown), key, places, column_config=formats)
+    named = table[list(shown)].rename(columns=shown)
+    choosable(worded(named, lambda name: signed if name == shown["change"] else unsigned), key, places)

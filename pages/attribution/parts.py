@@ -6,9 +6,9 @@ import pandas as pd
 import streamlit as st
 
 from core.results import MODELS, Attribution, head_name
+from core.wording import brief, signed
 from pages.shared import definitions, heads, tables
 from pages.shared.figures import below
-from pages.shared.text import signed
 from pages.shared.widgets import choice
 
 TOP = 12
@@ -24,7 +24,7 @@ def controls() -> str:
 
 def badges(attribution: Attribution) -> None:
     """The identities and the final scale of both models."""
-    scales = [f"{name}: final scale 1/rms {scale:.3g}" for name, scale in zip(MODELS, attribution.scale)]
+    scales = [f"{name}: final scale 1/rms {brief(scale)}" for name, scale in zip(MODELS, attribution.scale)]
     tables.badges(attribution.checks, "badges", definitions.CHECKS, *scales)
 
 
@@ -52,8 +52,7 @@ def top_heads(attribution: Attribution) -> None:
     """The heads whose share changed most."""
     table = attribution.top_heads(TOP)
     st.markdown("**Heads whose direct share differs most**")
-    columns = {name: st.column_config.NumberColumn(format="%+.3f") for name in ("base", "instruct", "change")}
-    tables.choosable(table, "top_attribution", list(zip(table["layer"], table["head"])), column_config=columns)
+    tables.choosable(tables.worded(table), "top_attribution", list(zip(table["layer"], table["head"])))
     below(
         "top_heads", "In logits, largest change first. Select a row to choose its head.", definitions.ATTRIBUTION, table
     )

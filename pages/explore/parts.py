@@ -12,10 +12,11 @@ from cache.questions.overview import Overview
 from core.experiment import HEADER, InputError, prompt_text
 from core.prompt import AnsweredPrompt, Prompt, neighbours, role_names
 from core.results import MODELS, Summary
+from core.wording import signed
 from pages.shared import definitions, state
 from pages.shared.asking import Answer, follow, so_far, stop
 from pages.shared.figures import below, figures
-from pages.shared.text import plain, quoted, signed
+from pages.shared.text import plain, quoted
 from pages.shared.tokens import token_strip
 from pages.shared.watching import line
 

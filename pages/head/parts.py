@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
 
 import pandas as pd
 import streamlit as st
@@ -11,17 +10,17 @@ import streamlit as st
 from core.attention_results import Attention
 from core.charts import theme
 from core.charts.attention import attention_bars
-from core.charts.labels import visible
 from core.head.results import ALONE, HEAD_PATCHES, HeadPatches, HeadReport, HeadScores
 from core.head.sentence import PatchEvidence, head_sentence
-from core.patching.floor import name_of
 from core.prompt import neighbours
 from core.results import MODELS, group_name, head_name
+from core.wording import brief, percent, rank, signed, unsigned, words
 from pages.shared import circuitsvis, definitions, heads, state
 from pages.shared.asking import Answer
 from pages.shared.figures import below, figure
 from pages.shared.once import once
-from pages.shared.text import plain, quoted, signed
+from pages.shared.tables import FINE, worded
+from pages.shared.text import plain, quoted
 from pages.shared.widgets import choice
 
 Patches = tuple[HeadPatches, HeadPatches]  # INSTRUCT → BASE, BASE → INSTRUCT
@@ -94,7 +93,7 @@ def _reads(report: HeadReport) -> str:
 
 def _rests(report: HeadReport, first: str) -> str:
     base, instruct = report.weight[:, 0]
-    return f"Of END's attention, {base:.2f} → {instruct:.2f} lies on {first}."
+    return f"Of END's attention, {unsigned(base)} → {unsigned(instruct)} lies on {first}."
 
 
 def by_token(report: HeadReport) -> None:
@@ -154,14 +153,8 @@ def patch_table(patches: Patches | None, head: heads.Place) -> None:
             columns[name, "score"] = list(patched.score.values())
         columns[name, "effect, logits"] = list(patched.effect.values())
         columns[name, "noise"] = ["within" if within else "" for within in patched.within_noise.values()]
-    # By position, counted with the hidden index: a column's name is a pair here.
-    table = pd.DataFrame(columns)
-    number = st.column_config.NumberColumn(format="%+.3f")
-    formats: dict[Any, Any] = {n: number for n, name in enumerate(table, 1) if table[name].dtype == float}
-    st.dataframe(table, hide_index=True, column_config=formats, width="stretch")
-    floors = " and ".join(
-        " / ".join(name_of(patched.noise_floor[patch]) for patch in ("z", "v")) for patched in patches
-    )
+    st.dataframe(worded(pd.DataFrame(columns)), hide_index=True, width="stretch")
+    floors = " and ".join(" / ".join(brief(patched.noise_floor[patch]) for patch in ("z", "v")) for patched in patches)
     noise = f"“Within”: no further than rounding moves it, the noise floor ({floors} logits, head / group)."
     frames = pd.concat([patched.to_frame() for patched in patches], ignore_index=True)
     below("head_patches", f"Donor → recipient, all positions. {noise}", definitions.HEAD_PATCHES, frames)
@@ -180,9 +173,9 @@ def ov_tables(report: HeadReport) -> None:
     st.markdown(f"**OV circuit: what attending to {quoted(token)} writes**")
     for m, column in enumerate(st.columns(2)):
         with column:
-            rank = f"{quoted(token)} itself: rank {int(ov.own_rank[m]):,} of {ov.vocab:,}"
+            itself = f"{quoted(token)} itself: rank {rank(ov.own_rank[m])} of {ov.vocab:,}"
             own = signed(ov.own[m, ov.position], 3)
-            st.caption(f"{MODELS[m].upper()} {_KINDS[ov.kinds()[m]]} · {rank}, {own} logits")
+            st.caption(f"{MODELS[m].upper()} {_KINDS[ov.kinds()[m]]} · {itself}, {own} logits")
             _ov_table(report, m)
     counts = ov.counts()
     said = " · ".join(f"{kind} {base} → {instruct}" for kind, (base, instruct) in counts.items())
@@ -194,9 +187,9 @@ def _ov_table(report: HeadReport, m: int) -> None:
     up, down = report.ov.promoted[m], report.ov.suppressed[m]
     table = pd.DataFrame({"promoted": up.strings, "+": up.value, "suppressed": down.strings, "−": down.value})
     for name in ("promoted", "suppressed"):
-        table[name] = [visible(token) for token in table[name]]
-    number = st.column_config.NumberColumn("logits", format="%+.3f")
-    st.dataframe(table, hide_index=True, column_config={"+": number, "−": number}, width="stretch")
+        table[name] = words(table[name])
+    number = st.column_config.NumberColumn("logits")
+    st.dataframe(worded(table), hide_index=True, column_config={"+": number, "−": number}, width="stretch")
 
 
 def weights(report: HeadReport) -> None:
@@ -211,8 +204,7 @@ def weights(report: HeadReport) -> None:
     shown = shown[["weight", "name", "value", "median", "rank"]].rename(
         columns={"name": "of", "value": "moved by", "median": "median of the layer", "rank": "rank (1 = moved most)"}
     )
-    formats = {name: st.column_config.NumberColumn(format="percent") for name in ("moved by", "median of the layer")}
-    st.dataframe(shown, hide_index=True, column_config=formats, width="stretch")
+    st.dataframe(worded(shown, lambda name: percent), hide_index=True, width="stretch")
     read = f"‖W INSTRUCT − W BASE‖ / ‖W BASE‖ against the other heads of layer {report.layer}."
     below("weight_change", read, definitions.WEIGHTS, report.weights.to_frame)
 
@@ -226,7 +218,7 @@ def score_table(scores: HeadScores | None, head: heads.Place) -> None:
     found = scores.of(*head)
     rows = [(_SCORES[name], *map(float, values), float(values[1] - values[0])) for name, values in found.items()]
     table = pd.DataFrame(rows, columns=["score", "BASE", "INSTRUCT", "INSTRUCT − BASE"])
-    formats = {name: st.column_config.NumberColumn(format="%.3f") for name in table if name != "score"}
-    st.dataframe(table, hide_index=True, column_config=formats, width="stretch")
+    form = lambda name: FINE if name == "INSTRUCT − BASE" else partial(unsigned, digits=3)  # noqa: E731
+    st.dataframe(worded(table, form), hide_index=True, width="stretch")
     read = f"Mean attention over {scores.sequences} sequences of {scores.length} random tokens and their repetition."
     below("head_scores", read, definitions.SCORES, scores.to_frame)

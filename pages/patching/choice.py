@@ -6,9 +6,10 @@ import streamlit as st
 
 from cache.questions.overview import Overview
 from core.patching.plan import unit
+from core.wording import signed
 from pages.patching.plan import DIRECTIONS, SITES, Plan
 from pages.shared import state
-from pages.shared.text import plain, quoted, signed
+from pages.shared.text import plain, quoted
 from pages.shared.tokens import token_strip
 from pages.shared.widgets import choice
 

@@ -11,9 +11,9 @@ import streamlit as st
 from core.charts.attribution import layer_bars
 from core.charts.grid import Panel
 from core.charts.heatmap import Columns, head_heatmaps
-from core.patching.floor import name_of
 from core.patching.plan import unit
 from core.patching.results import Estimate, Sweep, agreement
+from core.wording import brief, signed
 from pages.patching.plan import DIRECTIONS, SITES, Plan
 from pages.shared import definitions, state
 from pages.shared.asking import Answer, again, follow, followed, so_far, stop
@@ -59,7 +59,7 @@ def _line(plan: Plan, swept: Answer, preview: Answer | None) -> str:
     elif job.state == "done":
         took = f"in {job.seconds:.1f} s" if job.seconds else "from before"
         parts = [f":green[:material/check_circle:] all {sweep.total} exact {took}"]
-        parts.append(f"noise floor up to {name_of(sweep.gap.floor.highest)} logits")
+        parts.append(f"noise floor up to {brief(sweep.gap.floor.highest)} logits")
     elif swept.stopped and not job.finished:
         why = "running on for another viewer" if job.wanted else "stopping after this chunk"
         parts = [f":orange[:material/hourglass_top:] {count} exact, {why}"]
@@ -72,7 +72,7 @@ def _line(plan: Plan, swept: Answer, preview: Answer | None) -> str:
     estimate = so_far(preview.job) if preview is not None else None
     found = agreement(estimate, sweep) if estimate is not None else None
     if found is not None and np.isfinite(found.correlation):
-        parts.append(f"rank correlation with the estimate {found.correlation:.2f}")
+        parts.append(f"rank correlation with the estimate {signed(found.correlation)}")
     return " · ".join(parts)
 
 

@@ -9,10 +9,10 @@ import pandas as pd
 import streamlit as st
 
 from core.charts.patching import exact_vs_estimate, layer_position_map, pair_matrix, recovery_curve
-from core.patching.floor import name_of
 from core.patching.plan import LAYER_SITES, unit
 from core.patching.results import agreement
 from core.results import head_name
+from core.wording import brief, signed
 from pages.patching import values
 from pages.patching.plan import SITES, Plan
 from pages.patching.score_map import grey
@@ -21,7 +21,7 @@ from pages.shared import definitions, state
 from pages.shared.asking import Answer, follow
 from pages.shared.figures import below, figure, figures
 from pages.shared.tables import choosable
-from pages.shared.text import plain, signed
+from pages.shared.text import plain
 from pages.shared.watching import line, progress_line
 from pages.shared.widgets import choice, show
 
@@ -88,7 +88,7 @@ def _groups(overview: Answer, plan: Plan) -> None:
         found = [sweep or plan.nothing_yet(site) for sweep, site in zip(sweeps, sites)]
         table, groups = values.group_table(plan, *found)
         heads = [(layer, group * plan.group_size) for layer, group in groups]
-        choosable(table, "groups", heads, column_config=numbers(table), height=35 * 13 + 3)
+        choosable(numbers(table), "groups", heads, height=35 * 13 + 3)
         read = f"In {plan.unit}; largest value patch first. Where the joint patch is not the sum, the heads interact."
         read += " In brackets: within the noise floor."
         below("kv_groups", read, definitions.GROUPS, values.group_csv(plan, groups, *found))
@@ -172,7 +172,7 @@ def _set(overview: Answer, plan: Plan) -> None:
         table = pd.DataFrame() if sets is None else sets.to_frame()
         read = "All chosen heads take the donor's output in one run."
         if sets is not None and sets.complete and np.isfinite(sets.noise_floor[0]):
-            floor = f"the noise floor of {name_of(sets.noise_floor[0])} logits"
+            floor = f"the noise floor of {brief(sets.noise_floor[0])} logits"
             read += f" The effect is within {floor}." if sets.within_noise[0] else f" Beyond {floor}."
         below("set", read, definitions.PATCHING, table)
 

@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pandas as pd
 import streamlit as st
+from pandas.io.formats.style import Styler
 
 from cache.questions.overview import Overview
 from core.attention_results import Attention
 from core.charts import theme
 from core.models.dtype import HALVES
-from core.patching.floor import name_of
 from core.patching.plan import unit
 from core.patching.results import Sets, Sweep
 from core.results import MODELS
+from core.wording import brief, signed, unsigned, word
 from pages.patching.plan import Plan
 from pages.patching.score_map import grey
 from pages.shared import definitions, state
 from pages.shared.asking import Answer, follow
 from pages.shared.figures import below, figures
-from pages.shared.tables import choosable
-from pages.shared.text import signed
+from pages.shared.tables import FINE, choosable, worded
 from pages.shared.widgets import show
 
 TOP = 8
@@ -110,9 +109,9 @@ def _table(plan: Plan, sweep: Sweep, cells: list[tuple[int, int]], attention: At
 def _attention_columns(plan: Plan, cells: list[tuple[int, int]], attention: Attention | None) -> dict:
     """A(src→END) for the original and the colon, and the direct logit attribution, in both models."""
     prompt, columns = plan.overview.prompt, {}
-    end = prompt.tokens[prompt.end].strip() or "END"
+    end = word(prompt.tokens[prompt.end])
     arrays = {
-        f"A({prompt.tokens[position].strip()}→{end})": attention.at(role) if attention else None
+        f"A({word(prompt.tokens[position])}→{end})": attention.at(role) if attention else None
         for role in ("original", "colon")
         if (position := prompt.roles[role]) is not None
     }
@@ -126,31 +125,27 @@ def _attention_columns(plan: Plan, cells: list[tuple[int, int]], attention: Atte
 
 def _show(plan: Plan, table: pd.DataFrame, cells: list[tuple[int, int]], faint: list[bool]) -> None:
     # As a number it would be 0.0000013 in one row and 8.7e-7 in the next.
-    floors = [name_of(value) if np.isfinite(value) else "…" for value in table["", "noise floor"]]
+    floors = [brief(value) for value in table["", "noise floor"]]
     table = table.copy()
     table["", "noise floor"] = floors
     places = [(layer, plan.head_of(plan.site, column)) for layer, column in cells]
     height = 35 * (TOP + 3) + 3
-    choosable(greyed(table, faint), "top_patching", places, column_config=numbers(table), height=height)
+    choosable(greyed(table, faint), "top_patching", places, height=height)
 
 
-def greyed(table: pd.DataFrame, faint: list[bool]):
+def greyed(table: pd.DataFrame, faint: list[bool]) -> Styler:
     """The table with effect and score in grey in the rows that are within the noise floor."""
 
     def style(row: pd.Series) -> list[str]:
         grey = [faint[row.name] and name in (("", "effect"), ("", "score")) for name in row.index]
         return [f"color: {theme.FAINT}" if cell else "" for cell in grey]
 
-    return table.style.apply(style, axis=1) if any(faint) else table
+    return numbers(table).apply(style, axis=1) if any(faint) else numbers(table)
 
 
-def numbers(table: pd.DataFrame) -> dict[int, object]:
-    """Formats of a table whose columns have names in two rows; they are addressed by position, the index being 0."""
-    return {
-        position: st.column_config.NumberColumn(format="%.2f" if name[0].startswith("A(") else "%+.3f")
-        for position, name in enumerate(table, 1)
-        if table[name].dtype == float
-    }
+def numbers(table: pd.DataFrame) -> Styler:
+    """A table whose columns have names in two rows: attention has no sign, all else has."""
+    return worded(table, lambda name: unsigned if name[0].startswith("A(") else FINE)
 
 
 def flat(table: pd.DataFrame) -> pd.DataFrame:

@@ -9,8 +9,8 @@ import plotly.graph_objects as go
 from core.charts.patching import value_output_scatter
 from core.patching.results import Sweep
 from core.results import group_name, head_name
+from core.wording import signed
 from pages.patching.plan import Plan
-from pages.shared.text import signed
 
 
 def scatters(

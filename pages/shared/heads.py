@@ -6,12 +6,11 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 import streamlit as st
 
 from core.attention_results import Attention
-from core.charts.labels import visible
 from core.results import head_name
+from core.wording import arrow, word
 from pages.shared import state
 from pages.shared.text import plain, quoted
 from pages.shared.widgets import show
@@ -51,7 +50,7 @@ def followed(attention: Attention) -> list[str]:
 
 def named(attention: Attention, role: str) -> str:
     """A(src→END) with both tokens as they read: A(quick→The)."""
-    source, end = (visible(attention.tokens[attention.roles[r]].strip(" ")) for r in (role, "end"))
+    source, end = (word(attention.tokens[attention.roles[r]]) for r in (role, "end"))
     return f"A({source}→{end})"
 
 
@@ -64,16 +63,12 @@ def numbers(attention: Attention, head: Place) -> None:
     """The chosen head's numbers in one line, BASE → INSTRUCT, and the link to its page."""
     layer, h = head
     weights = {role: attention.at(role)[:, layer, h] for role in followed(attention)}
-    parts = [f"{plain(named(attention, role))} {_arrow(values)}" for role, values in weights.items()]
-    parts.append(f"on {first_name(attention)} {_arrow(attention.first[:, layer, h])}")
-    parts.append(f"writes {_arrow(attention.dla[:, layer, h], '{:+.2f}')} logits")
+    parts = [f"{plain(named(attention, role))} {arrow(values)}" for role, values in weights.items()]
+    parts.append(f"on {first_name(attention)} {arrow(attention.first[:, layer, h])}")
+    parts.append(f"writes {arrow(attention.dla[:, layer, h], plus=True)} logits")
     with st.container(horizontal=True, vertical_alignment="center", key="head_numbers"):
         st.markdown(f"**{head_name(*head)}** (BASE → INSTRUCT) · {' · '.join(parts)}", width="stretch")
         link(head)
-
-
-def _arrow(values: np.ndarray, form: str = "{:.2f}") -> str:
-    return " → ".join(form.format(value) for value in values).replace("-", "−")
 
 
 def picker(shape: tuple[int, int], head: Place) -> None:

@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from typing import Any
 
+import pandas as pd
 import streamlit as st
+from pandas.io.formats.style import Styler
 
 from core.results import Check, head_name
+from core.wording import brief, signed
 from pages.shared import state
 from pages.shared.heads import Place
 from pages.shared.text import plain
+
+Form = Callable[[float], str]
+FINE: Form = partial(signed, digits=3)
+
+
+def worded(table: pd.DataFrame, form: Callable[[Any], Form] = lambda name: FINE) -> Styler:
+    """The table with its numbers as the app writes them; form: how those of a column are. It sorts by the numbers."""
+    return table.style.format({name: form(name) for name in table if table[name].dtype.kind == "f"})
 
 
 def choosable(table: object, key: str, heads: Sequence[Place], **options) -> None:
@@ -30,7 +43,7 @@ def badges(checks: Iterable[Check], key: str, explained: str, *more: str) -> Non
     """Each identity with its residual, green where it holds; more: grey ones beside them."""
     with st.container(horizontal=True, vertical_alignment="center", key=key):
         for check in checks:
-            text = f"{plain(check.name)}: {check.residual:.0e}"
+            text = f"{plain(check.name)}: {brief(check.residual)}"
             if check.holds:
                 st.badge(text, icon=":material/check:", color="green")
             else:

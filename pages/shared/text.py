@@ -3,8 +3,9 @@
 Labels, metrics, captions and messages are Markdown: an unescaped token could load an image from another host.
 """
 
-import math
 import re
+
+from core import wording
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~$:@&^=\"'/])")
 
@@ -15,10 +16,5 @@ def plain(text: str) -> str:
 
 
 def quoted(token: str) -> str:
-    """A token in quotes, its leading space kept visible."""
-    return f"“{plain(token.replace(' ', '␣', 1) if token.startswith(' ') else token)}”"
-
-
-def signed(value: float, digits: int = 2) -> str:
-    """A number with its sign, as every page writes it; … where there is none yet."""
-    return f"{value:+.{digits}f}".replace("-", "−") if math.isfinite(value) else "…"
+    """A token in quotes, as the word it is."""
+    return plain(wording.quoted(token))

@@ -254,7 +254,7 @@ def test_a_copied_original_speaks_against_the_answer_and_a_suppressed_one_for_it
     np.testing.assert_allclose(report.weights.o, [2, 2, np.nan])
     assert report.weights.v.tolist() == [0.0] and np.isnan(report.weights.q).all()
     sentence = head_sentence(report, source)
-    assert f"promotes quick itself in BASE and suppresses quick itself in INSTRUCT (rank 0 → {VOCAB - 1}" in sentence
+    assert f"promotes quick itself in BASE and suppresses quick itself in INSTRUCT (rank 1 → {VOCAB}" in sentence
 
 
 # Scores of patterns made by hand.
@@ -352,9 +352,9 @@ def test_an_effect_below_the_noise_floor_is_not_given_as_one(report):
 @pytest.mark.parametrize(
     ("above", "said"),
     [
-        ((0, 1), "what it reads there promotes quick itself in both models (rank 0 → 1 of 101 by the direct path)"),
-        ((99, 100), "suppresses quick itself in both models (rank 99 → 100"),
-        ((50, 100), "suppresses quick itself in INSTRUCT only (rank 50 → 100"),
+        ((0, 1), "what it reads there promotes quick itself in both models (rank 1 → 2 of 101 by the direct path)"),
+        ((99, 100), "suppresses quick itself in both models (rank 100 → 101"),
+        ((50, 100), "suppresses quick itself in INSTRUCT only (rank 51 → 101"),
         ((0, 50), "promotes quick itself in BASE only"),
         ((2, 98), None),
     ],

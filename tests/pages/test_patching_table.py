@@ -6,6 +6,7 @@ from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 import streamlit as st
 
@@ -40,7 +41,7 @@ def test_effect_and_score_are_grey_exactly_in_the_rows_within_the_noise_floor(ma
     grey = {cell for cell, style in styled._compute().ctx.items() if ("color", theme.FAINT) in style}
     columns = [made.columns.get_loc(("", name)) for name in ("effect", "score")]
     assert grey == {(row, column) for row in (1, 3) for column in columns}
-    assert table.greyed(made, [False] * 4) is made
+    assert not any(style for style in table.greyed(made, [False] * 4)._compute().ctx.values())
 
 
 def test_float32_stands_beside_the_dtype_that_runs_or_is_still_empty(made):
@@ -65,10 +66,21 @@ def test_the_floor_is_shown_in_two_digits_and_numbers_keep_their_format(made, mo
     shown = {}
     monkeypatch.setattr(st, "dataframe", lambda data, **options: shown.update(data=data, **options))
     table._show(PLAN, made, CELLS, [False] * 4)
-    assert list(shown["data"]["", "noise floor"]) == ["0.5", "0.5", "0.25", "0.25"]
-    # By position, the hidden index being 0; the floor is text now and needs none.
-    formatted = {shown["data"].columns[n - 1] for n in shown["column_config"]}
-    assert formatted == {("", "effect"), ("", "score")}
+    assert list(shown["data"].data["", "noise floor"]) == ["0.5", "0.5", "0.25", "0.25"]
+    cells = [[cell["display_value"] for cell in row if cell["type"] == "td"] for row in written(shown["data"])]
+    assert cells[1][2:] == ["+0.500", "+0.125", "0.5"]
+
+
+def written(styled) -> list:
+    """The rows of a styled table as they are displayed."""
+    return styled._translate(False, False)["body"]
+
+
+def test_attention_has_no_sign_and_what_is_negative_has_a_minus():
+    columns = {("", "effect"): [-0.1304, np.nan, -0.0001], ("A(:→The)", "BASE"): [0.244, np.nan, 0.0]}
+    cells = written(table.numbers(pd.DataFrame(columns)))
+    shown = [[cell["display_value"] for cell in row if cell["type"] == "td"] for row in cells]
+    assert shown == [["−0.130", "0.24"], ["…", "…"], ["0.000", "0.00"]]
 
 
 def test_the_file_of_groups_has_each_heads_own_numbers_and_floors_beside_its_groups():
