@@ -8,17 +8,17 @@ from __future__ import annotations
 import argparse
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
 
 from cache.bundles import read_bundle, write_bundle
 from cache.identity import portable
-from cache.labels import read_label
+from cache.labels import Label, read_label
 from cache.presets import Preset, presets
 from cache.store import Store
-from core.experiment import InputError
+from core.experiment import Experiment, InputError
 from core.settings import Settings, settings
 
 PRESETS = presets("")  # their prompts; an export asks for these on whatever models
@@ -72,14 +72,14 @@ def _export(args: argparse.Namespace, environment: Settings) -> str:
     if not environment.store_file.is_file():
         raise InputError(f"there are no answers in {environment.store_file}", "environment")
     with _store(environment) as store:
-        labels = store.labels()
+        labels = {key: read_label(text) for key, text in store.labels().items()}
         if args.list:
             return _listed(list(labels.values()))
         _check_other(args.file, store)
-        about = [key for key, label in labels.items() if args.all or any(_is_of(preset, label) for preset in wanted)]
-        if not about:
+        keys = list(labels) if args.all else _chosen(labels, [preset.experiment for preset in wanted])
+        if not keys:
             raise InputError(f"there are no such answers in {store.path}; ask for them in the app first", "environment")
-        count = write_bundle((store,), about, portable(store.facts()), args.file)
+        count = write_bundle((store,), keys, portable(store.facts()), args.file)
     return f"{count} answers, {args.file.stat().st_size / 1e6:.1f} MB: {args.file}"
 
 
@@ -91,24 +91,21 @@ def _preset(name: str) -> Preset:
     return titled[name.casefold()]
 
 
-def _is_of(preset: Preset, label: str) -> bool:
-    read = read_label(label)
-    return read is not None and read.is_about(preset.experiment)
+def _chosen(labels: Mapping[str, Label | None], experiments: list[Experiment]) -> list[str]:
+    """The answers to these prompts, and what depends on the models alone beside them; none where no prompt has any."""
+    found = {key: label for key, label in labels.items() if label and any(map(label.is_about, experiments))}
+    return list(found) if any(label.of_prompt for label in found.values()) else []
 
 
-def _listed(labels: list[str]) -> str:
-    """How many answers there are of each preset, then of each prompt on each pair of models."""
-    read = Counter(labels)
-    of_presets = {
-        f"--preset {preset.title!r}": sum(count for label, count in read.items() if _is_of(preset, label))
+def _listed(labels: list[Label | None]) -> str:
+    """How many answers there are to each preset's prompt, then to each prompt on each pair of models."""
+    known = [label for label in labels if label]
+    of_presets = [
+        (f"--preset {preset.title!r}", sum(label.of_prompt and label.is_about(preset.experiment) for label in known))
         for preset in PRESETS
-    }
-    by_prompt: Counter[str] = Counter()
-    for label, count in read.items():
-        known = read_label(label)
-        by_prompt[known.about if known else label] += count
-    lines = [*of_presets.items(), *sorted(by_prompt.items())]
-    return "\n".join(f"{count:6} {name}" for name, count in lines)
+    ]
+    by_prompt = Counter(label.about if label else "without a label" for label in labels)
+    return "\n".join(f"{count:6} {name}" for name, count in [*of_presets, *sorted(by_prompt.items())])
 
 
 def _import(args: argparse.Namespace, environment: Settings) -> str:

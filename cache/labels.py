@@ -22,11 +22,16 @@ class Label:
         return f"{self.question}?{urlencode(to_query(self.experiment))}"
 
     @property
+    def of_prompt(self) -> bool:
+        """Whether the answer depends on the prompt, and not on the models alone."""
+        return "sentence" not in QUESTIONS[self.question].ignores
+
+    @property
     def about(self) -> str:
         """The models and the prompt, in one line."""
         given = self.experiment
-        models = given.pair or f"{given.base} → {given.instruct}"
-        return f"{models} · {shorten(given.prompt or f'{given.instruction}: {given.sentence}', 120)}"
+        prompt = shorten(given.prompt or f"{given.instruction}: {given.sentence}", 120)
+        return f"{given.pair or f'{given.base} → {given.instruct}'} · {prompt if self.of_prompt else 'any prompt'}"
 
     def is_about(self, experiment: Experiment) -> bool:
         """Whether the answer is one of this experiment's prompt, on whatever models."""

@@ -12,6 +12,7 @@ import pytest
 from cache.__main__ import main
 from cache.labels import Label
 from cache.presets import presets
+from cache.questions.catalogue import QUESTIONS
 from cache.store import Store, Stored
 from core.experiment import Experiment
 
@@ -107,6 +108,7 @@ MINE = Experiment(pair="", base="/m/a", instruct="/m/b", prompt="2 + 2 =", origi
 LABELLED = [Label(question, DEFAULT.experiment) for question in ("overview", "sweep", "sweep")]
 LABELLED += [Label("overview", replace(DEFAULT.experiment, pair="llama-3.1-8b", dtype="bfloat16"))]
 LABELLED += [Label("overview", REPEAT.experiment), Label("overview", MINE)]
+LABELLED += [Label("head_scores", QUESTIONS["head_scores"].matters(MINE))]
 
 
 @pytest.fixture
@@ -121,12 +123,12 @@ def used(machine_of):
 def test_a_preset_brings_the_answers_to_its_prompt_on_whatever_models(used, tmp_path):
     file = tmp_path / "talk.sqlite"
     assert used.run("export", file, "--preset", DEFAULT.title.upper())[0] == 0
-    assert Store(file, 0, read_only=True).keys() == tuple(f"{n:064x}" for n in range(4))
+    assert Store(file, 0, read_only=True).keys() == tuple(f"{n:064x}" for n in (0, 1, 2, 3, 6))
     assert used.run("export", file, "--preset", DEFAULT.title, "--preset", "repeat")[0] == 0
-    assert Store(file, 0, read_only=True).keys() == tuple(f"{n:064x}" for n in range(5))
+    assert Store(file, 0, read_only=True).keys() == tuple(f"{n:064x}" for n in (0, 1, 2, 3, 4, 6))
     assert "Repeat" in used.refuses("export", file, "--preset", "no such name")
     assert "no such answers" in used.refuses("export", file, "--preset", "remove")
-    assert len(Store(file, 0, read_only=True).keys()) == 5
+    assert len(Store(file, 0, read_only=True).keys()) == 6
 
 
 def test_what_there_is_can_be_listed(used, box):
@@ -138,7 +140,8 @@ def test_what_there_is_can_be_listed(used, box):
         "1 llama-",
         "3 tiny ·",
     ]
-    assert box.run("export", "--list")[1].endswith("    10 question 0\n    10 question 1\n")
+    assert "1 /m/a → /m/b · any prompt" in lines
+    assert box.run("export", "--list")[1].endswith("    20 without a label\n")
 
 
 def test_a_bundle_larger_than_the_store_is_taken_over_in_part_and_says_so(machine_of, tmp_path):

@@ -35,4 +35,5 @@ def test_anything_else_is_no_label(text):
 def test_a_label_names_models_and_prompt():
     assert Label("overview", Experiment()).about.startswith(f"{Experiment().pair} · Rephrase all the adjectives")
     assert Label("sweep", EXPERIMENTS["own models"]).about.startswith("/models/a b → /models/c · ")
+    assert Label("head_scores", EXPERIMENTS["default"]).about == f"{Experiment().pair} · any prompt"
     assert Label("sweep", EXPERIMENTS["free prompt"]).about.endswith("· 2 + 2 =")
