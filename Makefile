@@ -25,7 +25,7 @@ check: $(VENV)/test.stamp
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-test: setup-test
+test: setup-test check
 	@.ci/models "$(VENV)"
 	$(BIN)/python -m pytest $(ARGS)
 

@@ -16,7 +16,7 @@ from cache.job import Job, State
 class Queue:
     """The unfinished jobs by key, in the order of asking. A job that no owner waits for any more ends as cancelled."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._jobs: dict[Hashable, Job] = {}
         self._rounds: dict[int, int] = {}
 

@@ -66,24 +66,28 @@ class Service:
         """The experiment's pair, or an `InputError`."""
         return find_pair(experiment, self._pairs_file, only_listed=self.settings.hosted)
 
-    def ask(self, question: str, experiment: Experiment, owner: Hashable, **options) -> Job:
+    def ask(self, question: str, experiment: Experiment, owner: Hashable, **options: Any) -> Job:
         """The job that answers a question of `cache.questions.catalogue`; its options are part of what is asked.
 
         What is on disk is a finished job at once: neither the worker nor torch is asked.
         """
         asked = QUESTIONS[question]
         matters, key = asked.matters(experiment), _key(question, experiment, options)
+
+        def belongs(shown: Hashable) -> bool:
+            return isinstance(shown, Experiment) and asked.matters(shown) == matters
+
         found = None if self.worker.holds(key) else self._on_disk(question, experiment, options)
         return self.worker.submit(
             key, partial(self._run, question, experiment, options), owner=owner, group=experiment,
-            priority=asked.priority, belongs=lambda shown: asked.matters(shown) == matters, found=found,
+            priority=asked.priority, belongs=belongs, found=found,
         )  # fmt: skip
 
     def asked(self, question: str, experiment: Experiment, options: dict[str, Any]) -> Asked:
         """The question as the answers on disk are kept by, or an `InputError` where there is no such pair."""
         return Asked(question, QUESTIONS[question].matters(experiment), options, self.spec(experiment))
 
-    def known(self, question: str, experiment: Experiment, **options):
+    def known(self, question: str, experiment: Experiment, **options: Any) -> Any:
         """What was answered before and is still kept, in memory or on disk, or None; asks nothing."""
         kept = self.worker.peek(_key(question, experiment, options))
         return self._on_disk(question, experiment, options) if kept is None else kept
@@ -115,5 +119,5 @@ class Service:
         return str(self.settings.pairs or "")
 
 
-def _key(question: str, experiment: Experiment, options: dict) -> Hashable:
+def _key(question: str, experiment: Experiment, options: dict[str, Any]) -> Hashable:
     return (question, QUESTIONS[question].matters(experiment), tuple(sorted(options.items())))

@@ -251,6 +251,7 @@ class Worker:
         """Run `job`, the last on the stack. Nothing that it raises leaves this function."""
         job._clock(running=True)
         try:
+            assert job._run is not None, "only a job that has ended has dropped it"
             result = job._run(Context(self, job))
             size = nbytes(result)
         except Cancelled:
@@ -349,7 +350,9 @@ def _default_torch_modes() -> Iterator[None]:
     """Grad and inference mode are the thread's: a nested job must not inherit those of the job it interrupts."""
     torch = sys.modules.get("torch")
     with ExitStack() as stack:
-        if hasattr(torch, "inference_mode"):  # absent too while another thread is still importing torch
+        if torch is not None and hasattr(
+            torch, "inference_mode"
+        ):  # absent too while another thread is still importing torch
             stack.enter_context(torch.inference_mode(False))
             stack.enter_context(torch.enable_grad())
         yield

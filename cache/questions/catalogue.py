@@ -17,7 +17,7 @@ from core.experiment import Experiment
 # anybody's sweep.
 FIRST, NEXT, TEXT, SWEEP = 3, 2, 1, 0
 
-_DEFAULT = {field.name: field.default for field in fields(Experiment)}
+_DEFAULT: dict[str, Any] = {field.name: field.default for field in fields(Experiment)}
 # Positions that a view follows: no forward pass reads them.
 ROLES = frozenset({"picked", "colon"})
 # What decides which numbers a pair of models is made of, whatever it reads.
@@ -33,7 +33,7 @@ class Question:
     """
 
     priority: int
-    answer: Callable
+    answer: Callable[..., Any]
     ignores: frozenset[str] = frozenset()
     ignores_free: frozenset[str] = frozenset()
     lasts: Callable[[Any], bool] = lambda answer: True
@@ -50,7 +50,7 @@ class Question:
         return replace(experiment, **{name: _DEFAULT[name] for name in ignored})
 
 
-def _of_text(priority: int, answer: Callable) -> Question:
+def _of_text(priority: int, answer: Callable[..., Any]) -> Question:
     """A question about the prompt's text alone, whatever the candidates."""
     return Question(priority, answer, ROLES | {"answer"}, frozenset({"original"}))
 

@@ -6,41 +6,48 @@ then, and another job would run through them. Between two chunks it also gives w
 
 from __future__ import annotations
 
+from typing import Any
+
 from cache.questions.work import Work
+from core.patching.plan import Direction
 from core.patching.results import Estimate, Greedy, Pairs, PositionMap, Sets, Sweep
 
 Positions = str | int
 NAMES = {"instruct_to_base": "INSTRUCT → BASE", "base_to_instruct": "BASE → INSTRUCT"}
 
 
-def estimate(work: Work, site: str, direction: str) -> Estimate:
+def estimate(work: Work, site: str, direction: Direction) -> Estimate:
     from core.patching.estimate import estimate
 
     return estimate(work.runs.recordings, work.runs.prompt, (site,), direction)[site]
 
 
-def sweep(work: Work, site: str, direction: str, positions: Positions) -> Sweep:
+def sweep(work: Work, site: str, direction: Direction, positions: Positions) -> Sweep:
     from core.patching.sweeps import sweep
 
     watched = _watched(work, f"{site} patches {NAMES[direction]}") | _resumed(work)
     return sweep(work.runs.recordings, work.runs.prompt, site, direction, positions, **watched)
 
 
-def position_map(work: Work, site: str, direction: str) -> PositionMap:
+def position_map(work: Work, site: str, direction: Direction) -> PositionMap:
     from core.patching.sweeps import position_map
 
     watched = _watched(work, f"{site} patches {NAMES[direction]}, one position at a time") | _resumed(work)
     return position_map(work.runs.recordings, work.runs.prompt, site, direction, **watched)
 
 
-def pairs(work: Work, members: tuple[tuple[int, int], ...], site: str, direction: str, positions: Positions) -> Pairs:
+def pairs(
+    work: Work, members: tuple[tuple[int, int], ...], site: str, direction: Direction, positions: Positions
+) -> Pairs:
     from core.patching.sweeps import patch_pairs
 
     watched = _watched(work, f"{site} patches {NAMES[direction]}, one and two at a time") | _resumed(work)
     return patch_pairs(work.runs.recordings, work.runs.prompt, members, site, direction, positions, **watched)
 
 
-def head_set(work: Work, members: tuple[tuple[int, int], ...], site: str, direction: str, positions: Positions) -> Sets:
+def head_set(
+    work: Work, members: tuple[tuple[int, int], ...], site: str, direction: Direction, positions: Positions
+) -> Sets:
     """All members patched at once."""
     from core.patching.sweeps import patch_sets
 
@@ -48,24 +55,24 @@ def head_set(work: Work, members: tuple[tuple[int, int], ...], site: str, direct
     return patch_sets(work.runs.recordings, work.runs.prompt, [members], site, direction, positions, **watched)
 
 
-def greedy(work: Work, steps: int, site: str, direction: str, positions: Positions) -> Greedy:
+def greedy(work: Work, steps: int, site: str, direction: Direction, positions: Positions) -> Greedy:
     """The sweep that ranks the heads is taken from the kept answers where it is there."""
     from core.patching.greedy import greedy
     from core.patching.sweeps import sweep
 
-    plan, given = (site, direction, positions), (work.runs.recordings, work.runs.prompt)
+    given = work.runs.recordings, work.runs.prompt
     singles = work.earlier.known("sweep", site=site, direction=direction, positions=positions)
     if singles is None:
         ranking = _watched(work, f"{site} patches {NAMES[direction]}, to rank the heads", publish=False)
-        singles = sweep(*given, *plan, **ranking)
+        singles = sweep(*given, site, direction, positions, **ranking)
     watched = _watched(work, f"{site} patches {NAMES[direction]}, sets that grow")
-    return greedy(*given, steps, *plan, singles=singles, **watched)
+    return greedy(*given, steps, site, direction, positions, singles=singles, **watched)
 
 
-def _watched(work: Work, message: str, publish: bool = True) -> dict:
+def _watched(work: Work, message: str, publish: bool = True) -> dict[str, Any]:
     """What ties a plan's chunks to the job: progress, partial results, giving way between them, stopping within."""
 
-    def progress(done: int, total: int, partial) -> None:
+    def progress(done: int, total: int, partial: object) -> None:
         work.ctx.progress(done, total, message)
         if publish:
             work.ctx.publish(partial)
@@ -75,6 +82,6 @@ def _watched(work: Work, message: str, publish: bool = True) -> dict:
     return {"progress": progress, "checkpoint": work.ctx.stop_if_unwanted}
 
 
-def _resumed(work: Work) -> dict:
+def _resumed(work: Work) -> dict[str, Any]:
     """What lets a plan go on where it was broken off, and be gone on with."""
     return {"begun": work.earlier.begun(), "keep": work.earlier.keep}

@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from cache.worker import Context
-from core.experiment import Experiment
+from core.experiment import Experiment, InputError
 from core.patching.begun import Begun
 from core.prompt import MAX_TOKENS
 
@@ -31,6 +31,10 @@ class Earlier:
     keep: Callable[[Begun], None] = lambda ran: None
 
 
+def _alone(dtype: str) -> AbstractContextManager[Runs]:
+    raise InputError(f"no models in {dtype} can be had beside these", "dtype")
+
+
 @dataclass(frozen=True, eq=False)
 class Work:
     """What a question works on: the runs of a resident pair, and its line to the worker.
@@ -46,7 +50,7 @@ class Work:
     ctx: Context
     seconds: dict[str, float]
     earlier: Earlier = Earlier()
-    beside: Callable[[str], AbstractContextManager[Runs]] | None = None
+    beside: Callable[[str], AbstractContextManager[Runs]] = _alone
     experiment: Experiment = Experiment()
     max_tokens: int = MAX_TOKENS
 

@@ -71,7 +71,10 @@ def run_rows(
     to cancel, which leaves no hook on the bridge. begun: what need not run again; the chunks are those that would run
     without it, so that their numbers are too.
     """
-    read = lambda x: readout(recipient.bridge).logit_diff(x, *candidates).double().cpu().numpy()  # noqa: E731
+
+    def read(x: Tensor) -> np.ndarray:
+        return readout(recipient.bridge).logit_diff(x, *candidates).double().cpu().numpy()
+
     plain = float(read(recipient.final_residual[-1]))
     ran = begun or Begun.nothing(len(rows))
     every = chunks(rows, rows_per_chunk(recipient, rows, budget))

@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from itertools import combinations
+from typing import TypeVar
 
 import numpy as np
 
@@ -44,9 +45,10 @@ from core.recording import Recording
 
 Recordings = tuple[Recording, Recording]
 Member = tuple[int, int]
+Result = TypeVar("Result")
 
 
-def no_progress(done: int, total: int, partial) -> None:
+def no_progress(done: int, total: int, partial: object) -> None:
     """The default: nobody watches."""
 
 
@@ -163,20 +165,20 @@ def run_plan(
     prompt: AnsweredPrompt,
     rows: list[Row],
     direction: Direction,
-    result: Callable[[Gap, np.ndarray], object],
+    result: Callable[[Gap, np.ndarray], Result],
     budget: Budget | None = None,
-    progress: Callable = no_progress,
+    progress: Callable[[int, int, Result], None] = no_progress,
     checkpoint: Callable[[], None] = no_checkpoint,
     begun: Begun | None = None,
     keep: Callable[[Begun], None] = no_keeping,
-):
+) -> Result:
     """Any plan. `result(gap, logit_diff)` makes of the rows' logit differences, in their order, what is returned."""
     recipient, donor = recipient_and_donor(recordings, direction)
     gap, candidates = gap_of(recordings, prompt, direction), (prompt.answer_id, prompt.original_id)
     layers, rows = recipient.bridge.cfg.n_layers, checked(rows, shape_of(recipient))
     jittered = jittered_rows(rows, layers)
 
-    def made(ran: Begun):
+    def made(ran: Begun) -> Result:
         floor = noise_floor(jittered, gap.effect(ran.logit_diff[len(rows) :]), layers)
         return result(replace(gap, no_op=ran.no_op, floor=floor), ran.logit_diff[: len(rows)])
 
