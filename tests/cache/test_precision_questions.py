@@ -72,7 +72,7 @@ def test_recomputed_cells_are_those_of_a_float32_sweep(service):
 def test_the_answer_compared_is_the_one_of_the_dtype_on_screen(service):
     """Left open, each dtype could suggest an answer of its own."""
     seen = []
-    with service.stages.work(COARSE, service.spec(COARSE), _Quiet(), None) as work, work.beside("float32") as runs:
+    with service.stages.work(COARSE, service.spec(COARSE), _Quiet()) as work, work.beside("float32") as runs:
         seen.append(runs.prompt == work.runs.prompt)
     assert seen == [True]
 
@@ -100,7 +100,7 @@ def test_a_gap_whose_second_models_must_wait_is_asked_again_and_not_answered_wit
     def in_use(dtype: str):
         raise InUse("'tiny in float32' needs 1.0 GB beside 6.0 GB in use", "pair")
 
-    with service.stages.work(COARSE, service.spec(COARSE), _Quiet(), None) as work:
+    with service.stages.work(COARSE, service.spec(COARSE), _Quiet()) as work:
         with pytest.raises(InUse):
             precision_questions.stored_gap(replace(work, beside=in_use))
 
