@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
+from cache.context import Context
 from cache.job import Cancelled, Elsewhere
-from cache.worker import Context
 from core.models.checkpoint import Place, Progress, bring_both, is_at_hand
 
 Names = tuple[str, str]

@@ -13,11 +13,12 @@ from functools import cached_property, partial
 from typing import Any
 
 from cache.answers import Answers, Asked
+from cache.context import Context
 from cache.job import Job
 from cache.questions.catalogue import QUESTIONS
 from cache.questions.work import Earlier
 from cache.stages import Stages
-from cache.worker import Context, Worker
+from cache.worker import Worker
 from core.experiment import Experiment, InputError
 from core.models.pairs import PairSpec, default_pair, find_pair, registry
 from core.settings import Settings

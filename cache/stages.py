@@ -14,12 +14,13 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
+from cache.context import Context
 from cache.courtesy import wait_for_quiet
 from cache.downloads import Downloads
 from cache.kept import Kept, nbytes
 from cache.models import Residents, memory_budget
 from cache.questions.work import Earlier, Work
-from cache.worker import Context
+from cache.traces import fitted_threads
 from core.experiment import Experiment
 from core.models.pairs import PairSpec
 from core.settings import Settings
@@ -140,7 +141,7 @@ class Stages:
             if beside is not None:
                 self.residents.check_beside(key, need, _resident(beside.pair.spec, beside.pair.dtype))
         with self.residents.use(key, need, load) as stage:
-            with _fitted_threads(stage.pair, self._settings.threads):
+            with fitted_threads(stage.pair, self._settings.threads):
                 yield stage
 
     def _dtype(self, asked: str, spec: PairSpec, ctx: Context) -> tuple[str, Checkpoints | None]:
@@ -175,21 +176,6 @@ class Stages:
         from core.models.loading import pick_device
 
         return pick_device(self._settings.device)
-
-
-@contextmanager
-def _fitted_threads(pair: LoadedPair, threads: int | None) -> Iterator[None]:
-    """Their number is the process's: a job within another one's leaves it as it was."""
-    import torch
-
-    from core.models.loading import fit_threads
-
-    before = torch.get_num_threads()
-    fit_threads(pair, threads)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _resident(spec: PairSpec, dtype: str) -> Hashable:

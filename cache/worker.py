@@ -10,20 +10,19 @@ Importing this module imports no torch: jobs import what they need, in the worke
 from __future__ import annotations
 
 import logging
-import sys
 import threading
-import time
 import traceback
 import weakref
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable
 from concurrent.futures import Future
-from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from cache.job import Cancelled, Elsewhere, Job, MustWait, Progress, State
+from cache.context import Context
+from cache.job import Cancelled, Elsewhere, Job, MustWait, State
 from cache.kept import Kept, nbytes
 from cache.queue import Queue
+from cache.traces import default_torch_modes, drop_frames
 from core.experiment import InputError
 
 log = logging.getLogger(__name__)
@@ -38,50 +37,6 @@ class Status:
     owners: int
     kept: int
     kept_bytes: int
-
-
-class Context:
-    """What a running job may say to its worker."""
-
-    def __init__(self, worker: Worker, job: Job):
-        self._worker = worker
-        self._job = job
-        self._asked = time.monotonic()
-
-    def progress(self, done: int, total: int, message: str = "") -> None:
-        self._job.progress = Progress(done, total, message)
-
-    def publish(self, partial: Any) -> None:
-        """Show a partial result. Readers share it with the job: publish a frozen value or a copy."""
-        self._job._publish(partial)
-
-    def keep_for(self, seconds: float) -> None:
-        """The answer holds no longer than that from now: whoever asks later has it computed again."""
-        self._job._good_until = time.monotonic() + seconds
-
-    def checkpoint(self) -> None:
-        """Call between two forwards, with no hook in place: other jobs may use the same model before this returns.
-
-        Raises Cancelled when no living owner waits for the job.
-        """
-        self._ask_owners()
-        self._worker._give_way(self._job)
-
-    def stop_if_unwanted(self) -> None:
-        """Raises Cancelled as `checkpoint` does, but runs nothing else: may be called inside a forward, from a hook."""
-        self._ask_owners()
-        self._worker._stop_if_unwanted(self._job)
-
-    def wanted(self) -> bool:
-        """Whether a living owner waits for the job; may be called from any thread."""
-        self._ask_owners()
-        return self._job.wanted
-
-    def _ask_owners(self) -> None:
-        now = time.monotonic()
-        if now - self._asked >= self._worker._alive_every:
-            self._asked = now
-            self._worker._drop_departed(self._job)
 
 
 class Worker:
@@ -236,7 +191,7 @@ class Worker:
             if urgent is None:
                 return
             job._clock(running=False)
-            with _default_torch_modes():
+            with default_torch_modes():
                 self._execute(urgent)
             job._clock(running=True)
 
@@ -295,7 +250,7 @@ class Worker:
         else:
             # as text: a handler that keeps its records would keep the frames
             log.error("job %r failed\n%s", job.key, "".join(traceback.format_exception(error)))
-        _drop_frames(error)
+        drop_frames(error)
         self._leave(job, "failed", error)
 
     def _set_aside(self, job: Job, ended: Future[None]) -> None:
@@ -331,28 +286,3 @@ class Worker:
         """Its own function: a name in the loop would keep the last job and its result alive while nothing runs."""
         if job := self._next():
             self._execute(job)
-
-
-def _drop_frames(error: BaseException) -> None:
-    """A traceback's frames hold the job's locals, models among them, as long as anybody holds the error."""
-    seen: set[int] = set()
-    stack: list[BaseException | None] = [error]
-    while stack:
-        item = stack.pop()
-        if item is not None and id(item) not in seen:
-            seen.add(id(item))
-            item.__traceback__ = None
-            stack += [item.__cause__, item.__context__, *getattr(item, "exceptions", ())]
-
-
-@contextmanager
-def _default_torch_modes() -> Iterator[None]:
-    """Grad and inference mode are the thread's: a nested job must not inherit those of the job it interrupts."""
-    torch = sys.modules.get("torch")
-    with ExitStack() as stack:
-        if torch is not None and hasattr(
-            torch, "inference_mode"
-        ):  # absent too while another thread is still importing torch
-            stack.enter_context(torch.inference_mode(False))
-            stack.enter_context(torch.enable_grad())
-        yield

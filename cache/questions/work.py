@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from cache.worker import Context
+from cache.context import Context
 from core.experiment import Experiment, InputError
 from core.patching.begun import Begun
 from core.prompt import MAX_TOKENS

@@ -33,7 +33,7 @@ def stages():
 
 
 def work(stages, **changes):
-    return stages.work(replace(Experiment(), **changes), TINY, Quiet(), None)
+    return stages.work(replace(Experiment(), **changes), TINY, Quiet())
 
 
 def test_a_stage_within_another_leaves_its_threads_as_they_were(stages, monkeypatch):

@@ -1,0 +1,55 @@
+"""A running job's line to its worker."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from cache.job import Job, Progress
+
+if TYPE_CHECKING:
+    from cache.worker import Worker
+
+
+class Context:
+    """What a running job may say to its worker."""
+
+    def __init__(self, worker: Worker, job: Job):
+        self._worker = worker
+        self._job = job
+        self._asked = time.monotonic()
+
+    def progress(self, done: int, total: int, message: str = "") -> None:
+        self._job.progress = Progress(done, total, message)
+
+    def publish(self, partial: Any) -> None:
+        """Show a partial result. Readers share it with the job: publish a frozen value or a copy."""
+        self._job._publish(partial)
+
+    def keep_for(self, seconds: float) -> None:
+        """The answer holds no longer than that from now: whoever asks later has it computed again."""
+        self._job._good_until = time.monotonic() + seconds
+
+    def checkpoint(self) -> None:
+        """Call between two forwards, with no hook in place: other jobs may use the same model before this returns.
+
+        Raises Cancelled when no living owner waits for the job.
+        """
+        self._ask_owners()
+        self._worker._give_way(self._job)
+
+    def stop_if_unwanted(self) -> None:
+        """Raises Cancelled as `checkpoint` does, but runs nothing else: may be called inside a forward, from a hook."""
+        self._ask_owners()
+        self._worker._stop_if_unwanted(self._job)
+
+    def wanted(self) -> bool:
+        """Whether a living owner waits for the job; may be called from any thread."""
+        self._ask_owners()
+        return self._job.wanted
+
+    def _ask_owners(self) -> None:
+        now = time.monotonic()
+        if now - self._asked >= self._worker._alive_every:
+            self._asked = now
+            self._worker._drop_departed(self._job)
