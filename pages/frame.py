@@ -7,6 +7,7 @@ import streamlit as st
 from cache.courtesy import busy
 from pages.shared import choosing, pair, sidebar, state, widgets
 from pages.shared.asking import Asking, on_screen
+from pages.shared.once import remembering
 from pages.shared.text import plain
 from pages.shared.watching import watch
 
@@ -37,7 +38,8 @@ with busy():
 status = st.container(key="status")
 st.session_state.lines = []
 st.session_state.asking = asking = Asking()
-page.run()
+with remembering():
+    page.run()
 pair.precision(slots, asking)
 choosing.begin(asking)
 sidebar.finish(slots, asking.errors)
