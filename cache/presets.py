@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 from core.experiment import Experiment
 from core.models.pairs import EMBEDDED, REAL
@@ -10,7 +11,7 @@ from core.models.pairs import EMBEDDED, REAL
 PAIRS = (REAL, EMBEDDED)
 _TWO_ADJECTIVES = {"sentence": "The big dog sleeps in the old house."}
 # title → what differs from the default experiment.
-_CHANGES: dict[str, dict[str, str]] = {
+_CHANGES: dict[str, dict[str, Any]] = {
     "Rephrase, the post's prompt": {},
     "Rephrase, another sentence": {**_TWO_ADJECTIVES, "original": "big"},
     "Rephrase, a second adjective": {**_TWO_ADJECTIVES, "original": "old"},
@@ -34,7 +35,4 @@ class Preset:
 def presets(pair: str) -> tuple[Preset, ...]:
     """The default experiment on a pair first, then eight others."""
     default = Experiment(pair=pair)
-    return tuple(
-        Preset(title, replace(default, **changes))  # type: ignore[arg-type]
-        for title, changes in _CHANGES.items()
-    )
+    return tuple(Preset(title, replace(default, **changes)) for title, changes in _CHANGES.items())

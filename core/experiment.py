@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from typing import Any
 
 import regex
 
@@ -269,7 +270,7 @@ def from_query(query: Mapping[str, str]) -> tuple[Experiment, list[str]]:
 
     Addresses named no pair while there was one default: they mean the embedded pair still.
     """
-    values: dict[str, object] = {}
+    values: dict[str, Any] = {}
     complaints = []
     for field in fields(Experiment):
         text = query.get(field.name)
@@ -283,4 +284,4 @@ def from_query(query: Mapping[str, str]) -> tuple[Experiment, list[str]]:
             values[field.name] = int(text)
         else:
             complaints.append(f"{field.name}={shorten(text, 30)} in the address is not a whole number; it was ignored")
-    return Experiment(**values), complaints  # type: ignore[arg-type]
+    return Experiment(**values), complaints

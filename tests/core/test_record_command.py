@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from pathlib import Path
 
@@ -93,3 +94,14 @@ def test_a_run_that_cannot_be_written_leaves_the_file_of_an_earlier_one(capsys, 
     path.write_bytes(b"earlier")
     assert main(["record", *GIVEN, "--answer", "swift-footed", "--model", "base", "--out", str(path)]) == 2
     assert path.read_bytes() == b"earlier" and [*tmp_path.iterdir()] == [path]
+
+
+def test_the_readmes_command_and_notebook_lines_run_as_they_stand(tmp_path, monkeypatch):
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    command = re.search(r"^python -m core (record .+)$", readme, re.MULTILINE)
+    notebook = re.search(r"```python\n(.+?)```", readme, re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    assert main(shlex.split(command[1])) == 0
+    found: dict = {}
+    exec(notebook[1], found)
+    assert found["z"].ndim == 4 and json.loads(found["manifest"])["recorded"] == {"model": "instruct"}
