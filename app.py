@@ -16,6 +16,7 @@ import pages.attention.patterns  # noqa: F401 — imported before the first visi
 import pages.attribution.parts  # noqa: F401
 import pages.explore.parts  # noqa: F401
 import pages.head.parts  # noqa: F401
+import pages.models.parts  # noqa: F401
 import pages.patching.sections  # noqa: F401
 from cache.courtesy import busy
 from core.models.pairs import default_pair

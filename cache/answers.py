@@ -148,6 +148,12 @@ class Answers:
         if why:
             raise InputError(f"not in this replay: needs the weights of {spec.title}; {why}", "pair")
 
+    def clear(self) -> None:
+        """Forget every answer on this machine's disk; bundles stay."""
+        self.flush()
+        if self.store is not None:
+            self.store.clear()
+
     def flush(self, timeout: float | None = None) -> bool:
         """Whether everything that was to be kept is written, within `timeout` seconds."""
         return self._writer.flush(timeout)

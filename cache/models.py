@@ -63,6 +63,11 @@ class Residents:
     def budget_bytes(self) -> int:
         return self._budget()
 
+    @property
+    def budget_known(self) -> int | None:
+        """The budget, or None while nothing was to be loaded yet; looks at no device."""
+        return self.__dict__.get("budget_bytes")
+
     @contextmanager
     def use(self, key: Hashable, need_bytes: int, load: Callable[[], Any]) -> Iterator[Any]:
         """The value under `key`, resident or loaded now, pinned while the block runs.

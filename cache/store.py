@@ -150,6 +150,16 @@ class Store:
         with self._lock:
             return StoreStats(self.path, entries, used, self.limit, self._hits, self._misses, trouble)
 
+    def clear(self) -> None:
+        """Forget every answer; the facts stay."""
+
+        def clear(db: sqlite3.Connection) -> None:
+            with writing(db):
+                db.execute("DELETE FROM answers")
+            _cut_down(db, 0)
+
+        self._write(clear)
+
     def close(self) -> None:
         self._file.close()
 

@@ -108,6 +108,11 @@ class Worker:
             job = self._held.get(key)
             return job.result if job else None
 
+    def results(self) -> dict[Hashable, Any]:
+        """Every result in memory, by key."""
+        with self._lock:
+            return {key: job.result for key, job in self._held.items()}
+
     def cancel(self, key: Hashable, owner: Hashable) -> None:
         """End this owner's interest in one unfinished job; others may still wait for it."""
         with self._lock:

@@ -159,6 +159,13 @@ class Settings:
         "1, true, yes, on, 0, false, no or off",
         _boolean,
     )
+    operator: str | None = _setting(
+        None,
+        "OPERATOR",
+        "A password for the buttons of the page Models; without one they are everybody's, on a public demo nobody's.",
+        "any text",
+        str,
+    )
     max_tokens: int = _setting(
         512,
         "MAX_TOKENS",

@@ -28,6 +28,7 @@ pages = [
     st.Page(folder / "patching/page.py", title="Patching", icon=":material/swap_horiz:", url_path="patching"),
     st.Page(folder / "attention/page.py", title="Attention", icon=":material/visibility:", url_path="attention"),
     st.Page(folder / "head/page.py", title="Head", icon=":material/center_focus_strong:", url_path="head"),
+    st.Page(folder / "models/page.py", title="Models", icon=":material/memory:", url_path="models"),
 ]
 with busy():
     # Streamlit's own list of pages would drop the address's parameters, and Back would find an entry without them.

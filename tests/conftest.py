@@ -12,8 +12,6 @@ for _name in [name for name in os.environ if name.startswith(("REPHRASE_", "STRE
 os.environ["REPHRASE_PAIR"] = "tiny"
 # Nothing is kept on disk, or found there, but by the tests of just that.
 os.environ["REPHRASE_STORE_MB"] = "0"
-# What an earlier run has kept must not answer this one's questions.
-os.environ["REPHRASE_STORE_MB"] = "0"
 
 import pytest  # noqa: E402
 import torch  # noqa: E402

@@ -27,6 +27,7 @@ def test_every_setting_is_read_from_its_variable(tmp_path):
         "GALLERY": str(bundle),
         "THREADS": "3",
         "HOSTED": "Yes",
+        "OPERATOR": "open sesame",
         "MAX_TOKENS": "100",
     }
     read = settings({f"REPHRASE_{name}": value for name, value in given.items()})
@@ -42,6 +43,7 @@ def test_every_setting_is_read_from_its_variable(tmp_path):
         gallery=bundle,
         threads=3,
         hosted=True,
+        operator="open sesame",
         max_tokens=100,
     )
     assert (read.results_bytes, read.store_bytes) == (64_000_000, 0)
