@@ -23,6 +23,7 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from transformers import PreTrainedTokenizerFast
 
 from core.attention import values
 from core.attribution import through_post_norm
@@ -56,33 +57,31 @@ def ov_circuit(
         scaled = _at_the_unembedding(recording, reader, layer, output)
         parts.append(_over_the_vocabulary(scaled, reader, prompt, position, top, vocab_slice))
     tokenizer = recordings[0].bridge.tokenizer
-
-    def tokens(side: str) -> tuple[OvTokens, OvTokens]:
-        base, instruct = (
-            OvTokens(tuple(ids), token_strings(ids, tokenizer), np.asarray(value, np.float32))
-            for ids, value in (part[side] for part in parts)
-        )
-        return base, instruct
-
-    def numbers(name: str) -> np.ndarray:
-        return np.stack([part[name] for part in parts])
-
     special = special_ids(tokenizer)
     return OvCircuit(
         layer=layer,
         head=head,
         position=position,
         ov_input=ov_input,
-        promoted=tokens("promoted"),
-        suppressed=tokens("suppressed"),
-        own=numbers("own"),
-        above=numbers("above"),
-        below=numbers("below"),
-        difference=numbers("difference"),
+        promoted=_tokens([part["promoted"] for part in parts], tokenizer),
+        suppressed=_tokens([part["suppressed"] for part in parts], tokenizer),
+        own=np.stack([part["own"] for part in parts]),
+        above=np.stack([part["above"] for part in parts]),
+        below=np.stack([part["below"] for part in parts]),
+        difference=np.stack([part["difference"] for part in parts]),
         vocab=recordings[0].bridge.W_U.shape[1],
         tokens=prompt.tokens,
         skip=tuple(at for at, i in enumerate(prompt.ids) if i in special),
     )
+
+
+def _tokens(
+    of_models: list[tuple[list[int], list[float]]], tokenizer: PreTrainedTokenizerFast
+) -> tuple[OvTokens, OvTokens]:
+    base, instruct = (
+        OvTokens(tuple(ids), token_strings(ids, tokenizer), np.asarray(value, np.float32)) for ids, value in of_models
+    )
+    return base, instruct
 
 
 def _value(recording: Recording, layer: int, head: int, ov_input: OvInput) -> Float[Tensor, "pos d_head"]:

@@ -15,6 +15,7 @@ import numpy as np
 
 from core.experiment import InputError
 from core.patching.budget import Budget, default_budget
+from core.patching.gap import Gap
 from core.patching.plan import Direction
 from core.patching.results import Greedy, Sets, Sweep
 from core.patching.sweeps import Member, Recordings, no_checkpoint, no_progress, patch_sets, recipient_and_donor, sweep
@@ -75,8 +76,12 @@ def greedy(
             budget=budget, progress=_forward(progress, done, total, result()), checkpoint=checkpoint,
         )  # fmt: skip
         tried, done = (sets.logit_diff, sets.noise_floor), done + len(left)
-        no_op = float(np.fmax(gap.no_op, sets.gap.no_op))
-        gap = replace(gap, no_op=no_op, floor=gap.floor.joined(sets.gap.floor))
+        gap = _joined(gap, sets.gap)
+
+
+def _joined(gap: Gap, other: Gap) -> Gap:
+    """One measure for both: what moves a patched run furthest in either."""
+    return replace(gap, no_op=float(np.fmax(gap.no_op, other.no_op)), floor=gap.floor.joined(other.floor))
 
 
 def _nearest(donor: float, now: float, logit_diff: np.ndarray, floor: np.ndarray) -> int | None:
