@@ -19,7 +19,7 @@ _PROJECT = {"own": "each model's own", "base": "BASE's", "instruct": "INSTRUCT's
 def controls() -> str:
     """Title, and whose unembedding is projected on."""
     st.subheader("Where is the logit difference written?")
-    return choice(st.segmented_control, "Project on the direction of", "project", _PROJECT, required=True)
+    return choice(st.segmented_control, "Project on the unembedding of", "project", _PROJECT, required=True)
 
 
 def badges(attribution: Attribution) -> None:

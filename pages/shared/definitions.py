@@ -37,7 +37,7 @@ before adding it, c passes that norm's recorded scale and weight.
 
 It is the **direct** path only: what a component does by changing later layers' inputs is not in it.
 
-Between models three things differ: the component, the scale s, and the direction d. Both scales are shown, and
+Between models three things differ: the component, the scale s, and the vector d. Both scales are shown, and
 “Project on” reads both models along one model's d.
 """
 
