@@ -1,0 +1,160 @@
+"""What a page shows, in one sentence made from its numbers; where nothing stands out it says that.
+
+Signs and normalisation are those of the results: a gap is INSTRUCT − BASE, a score a share of it. Tokens in a sentence
+are the viewer's input: plain text, for the page to escape. The sentence of one head is `core.head.sentence`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from core.attention_results import Attention
+from core.patching.gap import MIN_GAP
+from core.patching.plan import unit
+from core.patching.results import Sweep
+from core.results import MODELS, Attribution, Summary, head_name
+from core.wording import arrow, quoted, share, signed, unsigned
+
+# Below these nothing is said to stand out: shares of the gap, and differences of attention weights.
+SHARE = 0.03
+WEIGHT = 0.05
+LOOKS = 0.1  # the least attention weight that is called looking
+# site → (what is patched, its verb); the name is a head's, a KV group's or a layer's number
+_PATCHED = {
+    "z": ("{} alone", "moves"),
+    "result": ("{} alone, through the donor's W_O,", "moves"),
+    "pattern": ("the attention pattern of {} alone", "moves"),
+    "pattern_only": ("the attention pattern of {} alone", "moves"),
+    "value_only": ("the values that {} reads alone", "move"),
+    "q": ("the queries of {} alone", "move"),
+    "k": ("the keys of {} alone", "move"),
+    "v": ("the values of {} alone", "move"),
+    "attn_out": ("the attention of layer {} alone", "moves"),
+    "mlp_out": ("the MLP of layer {} alone", "moves"),
+    "resid_pre": ("the residual stream before layer {} alone", "moves"),
+    "resid_mid": ("the residual stream within layer {} alone", "moves"),
+    "joint_z": ("{} alone", "moves"),
+    "joint_value_only": ("the values of {} alone", "move"),
+    "joint_pattern_only": ("the attention patterns of {} alone", "move"),
+}
+_KINDS = {"head": "head", "group": "KV group", "layer": "layer"}
+
+
+def of_models(summary: Summary, answer: str, original: str) -> str:
+    """What BASE and INSTRUCT prefer, and how far fine-tuning moved that: always these three numbers, in this order."""
+    base, instruct = map(float, summary.logit_diff)
+    preferred = [quoted(answer if difference > 0 else original) for difference in (base, instruct)]
+    if preferred[0] == preferred[1]:
+        said = f"Both models prefer {preferred[0]} (BASE {signed(base)}, INSTRUCT {signed(instruct)})"
+    else:
+        said = f"BASE prefers {preferred[0]} ({signed(base)}), INSTRUCT {preferred[1]} ({signed(instruct)})"
+    moved = f"fine-tuning moved the logit difference by {signed(summary.gap)}"
+    if abs(summary.gap) < MIN_GAP:
+        return f"{said}: {moved}, too little to share out."
+    if summary.gap < 0:
+        return f"{said}: {moved}, away from {quoted(answer)}."
+    return f"{said}: {moved}" + (f", not enough for {quoted(answer)}." if instruct < 0 else ".")
+
+
+def of_attribution(found: Attribution) -> str:
+    """The head and the layer whose direct share differs most between the models."""
+    gap = float(found.total[1] - found.total[0])
+    row = found.top_heads(1).iloc[0]
+    kind, layer, change = _largest_layer(found)
+    whole = f"the {kind} of layer {layer} ({signed(change)})"
+    if abs(row["change"]) < SHARE * max(abs(gap), MIN_GAP):
+        return (
+            f"No head stands out: the most that one writes differently is {signed(row['change'])} of a gap of "
+            f"{signed(gap)} logits ({row['name']}); of whole layers, {whole} differs most."
+        )
+    values = arrow((row["base"], row["instruct"]), plus=True)
+    return (
+        f"{row['name']} writes {values} logits directly (BASE → INSTRUCT), {signed(row['change'])} of a gap of "
+        f"{signed(gap)}: the most of all heads. Of whole layers, {whole} differs most."
+    )
+
+
+def _largest_layer(found: Attribution) -> tuple[str, int, float]:
+    changes = {"attention": found.attn[1] - found.attn[0], "MLP": found.mlp[1] - found.mlp[0]}
+    kind = max(changes, key=lambda name: float(np.abs(changes[name]).max()))
+    layer = int(np.abs(changes[kind]).argmax())
+    return kind, layer, float(changes[kind][layer])
+
+
+def of_patching(sweep: Sweep, attention: Attention | None = None, estimate: Sweep | None = None) -> str:
+    """The place that moves the recipient furthest towards the donor, of those that have run; before any, as estimated.
+
+    attention: for where a head looks in the donor.
+    """
+    if not sweep.done:
+        if estimate is None:
+            return "No patch has run yet."
+        return f"As one backward pass estimates it, {_furthest(estimate, attention)}."
+    said = _furthest(sweep, attention)
+    so_far = "" if sweep.complete else f" (so far: {sweep.done:,} of {sweep.total:,} have run)"
+    return f"{said[0].upper()}{said[1:]}{so_far}."
+
+
+def _furthest(sweep: Sweep, attention: Attention | None) -> str:
+    recipient, donor = _runs(sweep.gap.direction)
+    kind = _KINDS[unit(sweep.site)]
+    beyond = [place for place in sweep.top() if not sweep.within_noise[place] and sweep.towards_donor[place] > 0]
+    if not beyond:
+        return f"no {kind} alone moves {recipient} towards {donor} by more than rounding does"
+    layer, column = place = beyond[0]
+    effect, score = float(sweep.effect[place]), float(sweep.score[place])
+    subject, verb = _PATCHED[sweep.site]
+    name = str(layer) if kind == "layer" else sweep.name(layer, column)
+    if sweep.gap.reason:
+        return f"{subject.format(name)} {verb} {recipient}'s logit difference by {signed(effect)}, the most of all"
+    if score < SHARE:
+        return f"no {kind} alone moves more than {share(score)} of the gap ({name})"
+    said = f"{subject.format(name)} {verb} {share(score)} of the gap"
+    if kind == "head" and attention is not None:
+        said += f"; it looks at {_looks(attention, MODELS.index(donor.lower()), layer, column)}"
+    return said
+
+
+def _runs(direction: str) -> tuple[str, str]:
+    """(recipient, donor)"""
+    return ("BASE", "INSTRUCT") if direction == "instruct_to_base" else ("INSTRUCT", "BASE")
+
+
+def _looks(attention: Attention, model: int, layer: int, head: int) -> str:
+    """What a head attends to most from END, the first token apart, where heads rest; and whether it leaves out the
+    original."""
+    weight = attention.weight[model, layer, head]
+    place = 1 + int(weight[1:].argmax()) if len(weight) > 1 else 0
+    original = attention.roles.get("original")
+    if weight[place] < LOOKS:
+        said = "the first token, where heads rest" if weight[0] >= 0.5 else "no one token"
+    elif place == len(weight) - 1:
+        said = f"{quoted(attention.tokens[place])}, the last token itself"
+    else:
+        said = quoted(attention.tokens[place])
+    left_out = original is not None and original != place and weight[original] < LOOKS
+    return f"{said}, not at {quoted(attention.tokens[original])}" if left_out else said
+
+
+def of_attention(found: Attention, roles: Sequence[str]) -> str:
+    """The heads whose attention from END to each of the roles differs most between the models, the largest first."""
+    best = [(role, found.top_heads(role, 1)[0]) for role in roles]
+    best.sort(key=lambda at: -abs(float(found.change(at[0])[at[1]])))
+    end = quoted(found.tokens[found.roles["end"]])
+    role, place = best[0]
+    largest = abs(float(found.change(role)[place]))
+    if largest < WEIGHT:
+        names = " or ".join(quoted(found.tokens[found.roles[role]]) for role in roles)
+        return f"From {end} no head's attention to {names} differs by more than {unsigned(largest)} between the models."
+    parts = [
+        f"to {quoted(found.tokens[found.roles[role]])} it is {head_name(*place)}'s, {arrow(found.at(role)[:, *place])}"
+        for role, place in best[1:]
+        if abs(float(found.change(role)[place])) >= WEIGHT
+    ]
+    first = (
+        f"From {end}, {head_name(*place)}'s attention to {quoted(found.tokens[found.roles[role]])} differs most: "
+        f"{arrow(found.at(role)[:, *place])} (BASE → INSTRUCT)"
+    )
+    return f"{'; '.join([first, *parts])}."
