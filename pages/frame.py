@@ -19,8 +19,17 @@ choosing.move()
 st.set_page_config(page_title="REPHRASE Circuit Explorer", page_icon="🔁", layout="wide")
 
 # Figures begin near the top of the screen; Streamlit leaves 6rem for a header that is empty here.
-# The line under a figure stays one line: its text wraps, its buttons do not.
-st.html("<style>.stMainBlockContainer { padding-top: 4rem; } [class*=st-key-below_] { flex-wrap: nowrap; }</style>")
+# The line under a figure stays one line: its text wraps, its buttons do not. A finding, and a text that is being
+# written, have room for two lines, so that nothing moves when they are longer than the one before. The line of state
+# stays in sight at the bottom, wherever the page is scrolled to.
+st.html("""<style>
+.stMainBlockContainer { padding-top: 4rem; padding-bottom: 2rem; }
+[class*=st-key-below_] { flex-wrap: nowrap; }
+.st-key-finding p { font-size: 1.15rem; line-height: 1.4; min-height: 2.8em; margin: 0; }
+.st-key-goes_on p { min-height: 3.2em; margin: 0; }
+:has(> .st-key-status) { position: sticky; bottom: 0; z-index: 5; }
+.st-key-status { background: var(--st-background-color, white); padding: 0.15rem 0; font-size: 0.9rem; }
+</style>""")
 folder = Path(__file__).parent
 pages = [
     st.Page(folder / "explore/page.py", title="Explore", icon=":material/search:", url_path="explore", default=True),
@@ -36,10 +45,10 @@ with busy():
     slots = sidebar.sidebar(pages)
     for complaint in st.session_state.complaints:
         st.warning(plain(complaint))
-status = st.container(key="status")
+body, status = st.container(key="page"), st.container(key="status")
 st.session_state.lines = []
 st.session_state.asking = asking = Asking()
-with remembering():
+with remembering(), body:
     page.run()
 pair.precision(slots, asking)
 choosing.begin(asking)

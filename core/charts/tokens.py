@@ -26,7 +26,7 @@ def logit_difference_bars(summary: Summary, answer: str, original: str, size: th
         go.Bar(
             x=values, y=[0, 1], orientation="h", width=0.6, marker={"color": [theme.BASE, theme.INSTRUCT]},
             text=[f"<b>{signed(value)}</b>" for value in values], textposition="outside",
-            textfont={"size": type_.title}, cliponaxis=False, hovertext=hover,
+            textfont={"size": 1.5 * type_.title}, cliponaxis=False, hovertext=hover,
             hovertemplate="%{hovertext}<extra></extra>",
         )
     )  # fmt: skip
@@ -37,7 +37,8 @@ def logit_difference_bars(summary: Summary, answer: str, original: str, size: th
     fig.update_yaxes(tickvals=[0, 1, 2], ticktext=[*MODELS, "gap"], range=[2.5, -0.5], showgrid=False, zeroline=False)
     _gap(fig, values, type_)
     title = f"Logit difference {word(answer)} − {word(original)}"
-    return theme.frame(fig, title, 130 * type_.scale, size)
+    fig = theme.frame(fig, title, 150 * type_.scale, size)
+    return fig.update_yaxes(tickfont={"size": 1.2 * type_.text})
 
 
 def _gap(fig: go.Figure, values: list[float], type_: theme.Size) -> None:
@@ -54,7 +55,7 @@ def _gap(fig: go.Figure, values: list[float], type_: theme.Size) -> None:
     )  # fmt: skip
     fig.add_annotation(
         x=max(values), y=2, text=f"<b>{signed(instruct - base)}</b>", showarrow=False,
-        xanchor="left", xshift=8, font={"size": type_.text},
+        xanchor="left", xshift=8, font={"size": 1.5 * type_.title},
     )  # fmt: skip
 
 

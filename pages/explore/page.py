@@ -12,16 +12,15 @@ with figures(overview, key="overview"):
     if overview.result is None:
         parts.text_only()
     else:
+        writing = parts.goes_on(overview.result)
         prompt, summary = overview.result.prompt, overview.result.summary
-        parts.disagreement(prompt, summary)
         figure(
             logit_difference_bars(summary, prompt.answer, prompt.original),
             "summary",
-            "Right of 0 a model prefers the answer, left of 0 the original. The gap is what fine-tuning moved.",
+            parts.gap_reading(prompt, summary),
             definitions.LOGIT_DIFF,
             summary.to_frame(),
         )
-        parts.tokens(prompt)
         figure(
             top_tokens(summary, prompt.answer, prompt.original),
             "top_tokens",
@@ -29,5 +28,6 @@ with figures(overview, key="overview"):
             definitions.TOP_TOKENS,
             parts.top_table(summary),
         )
+        parts.tokens(prompt)
 if overview.result is not None:
-    parts.continuations(overview)
+    parts.continuations(overview, writing)

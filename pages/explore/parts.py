@@ -2,80 +2,77 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
 
 import pandas as pd
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from cache.questions.overview import Overview
+from core import findings
 from core.experiment import HEADER, InputError, prompt_text
 from core.prompt import AnsweredPrompt, Prompt, neighbours, role_names
 from core.results import MODELS, Summary
-from core.wording import signed
+from core.wording import arrow, percent, rank
 from pages.shared import definitions, state
 from pages.shared.asking import Answer, follow, so_far, stop
 from pages.shared.figures import below, figures
+from pages.shared.finding import finding
 from pages.shared.text import plain, quoted
 from pages.shared.tokens import token_strip
 from pages.shared.watching import line
 
+BEGUN = 40  # characters of a begun text shown before what a model writes
+
+
+@dataclass(frozen=True)
+class Writing:
+    """Where the models' texts go, BASE's first, and the button that ends them."""
+
+    places: Sequence[DeltaGenerator]
+    button: DeltaGenerator
+
 
 def headline(overview: Overview | None) -> None:
-    """The question with this prompt's words, and the three numbers."""
+    """The question with this prompt's words, and what the two runs answer to it."""
     if overview is None:
         st.subheader("Why does INSTRUCT rephrase where BASE repeats?")
-    else:
-        prompt = overview.prompt
-        st.subheader(f"Does the model write {quoted(prompt.answer)} or repeat {quoted(prompt.original)}?")
-    columns = st.columns(3)
-    for m, name in enumerate(MODELS):
-        with columns[m]:
-            _metric(name.upper(), overview, m)
-    columns[2].metric(
-        "Gap, INSTRUCT − BASE",
-        signed(overview.summary.gap) if overview else "…",
-        help="logit difference of INSTRUCT minus that of BASE, in logits",
-    )
-
-
-def _metric(name: str, overview: Overview | None, m: int) -> None:
-    label = f"{name}: logit difference"
-    if overview is None:
-        st.metric(label, "…")
-        st.caption("not computed yet")
         return
-    summary, prompt = overview.summary, overview.prompt
-    st.metric(label, signed(summary.logit_diff[m]))
-    candidates = " · ".join(
-        f"{quoted(word)} {_percent(prob[m])}, rank {int(rank[m])}"
-        for word, prob, rank in (
+    prompt = overview.prompt
+    st.subheader(f"Does the model write {quoted(prompt.answer)} or repeat {quoted(prompt.original)}?")
+    finding(findings.of_models(overview.summary, prompt.answer, prompt.original), definitions.LOGIT_DIFF)
+
+
+def goes_on(overview: Overview) -> Writing:
+    """Where each model's text goes, with what is known of it at once: the most likely next token."""
+    with st.container(key="goes_on"):
+        # The button's column stays when the button goes: nothing moves.
+        *columns, button = st.columns((12, 12, 1))
+        places = [column.empty() for column in columns]
+    for m, place in enumerate(places):
+        place.markdown(_text(overview, m, ""), help=definitions.CONTINUATION)
+    return Writing(places, button)
+
+
+def gap_reading(prompt: AnsweredPrompt, summary: Summary) -> str:
+    """How to read the bars, with both candidates' probability and rank in both models."""
+    candidates = [
+        f"{quoted(candidate)}: " + ", ".join(_standing(name, prob[m], int(ranks[m])) for m, name in enumerate(MODELS))
+        for candidate, prob, ranks in (
             (prompt.answer, summary.prob_answer, summary.rank_answer),
             (prompt.original, summary.prob_original, summary.rank_original),
         )
-    )
-    capped = summary.capped_diff[m]
-    cap = "" if abs(capped - summary.logit_diff[m]) < 1e-6 else f" · after the soft cap {signed(capped)}"
-    st.caption(candidates + cap)
+    ]
+    capped = summary.capped_diff
+    cap = f" After the soft cap: {arrow(capped, plus=True)}." if abs(capped - summary.logit_diff).max() >= 1e-6 else ""
+    return f"Right of 0 a model prefers the answer. {' · '.join(candidates)}.{cap}"
 
 
-def _percent(p: float) -> str:
-    return f"{100 * p:.0f}%" if p >= 0.1 else f"{100 * p:.2g}%" if p >= 1e-4 else "< 0.01%"
-
-
-def disagreement(prompt: AnsweredPrompt, summary: Summary) -> None:
-    """Say so when INSTRUCT itself would not write the chosen answer."""
-    best = summary.top[1]
-    if summary.logit_diff[1] < 0:
-        st.warning(
-            f"INSTRUCT prefers the original {quoted(prompt.original)} to the answer {quoted(prompt.answer)} here: "
-            "choose another answer, or read the numbers below as a case where it does not rephrase."
-        )
-    elif best.ids[0] != prompt.answer_id:
-        st.info(
-            f"INSTRUCT itself would write {quoted(best.strings[0])} ({_percent(best.prob[0])}); "
-            f"the answer compared here, {quoted(prompt.answer)}, has rank {int(summary.rank_answer[1])}."
-        )
+def _standing(model: str, probability: float, index: int) -> str:
+    return f"{model.upper()} {percent(probability)} (rank {rank(index)})"
 
 
 def tokens(prompt: Prompt) -> None:
@@ -111,32 +108,38 @@ def top_table(summary: Summary) -> pd.DataFrame:
     return pd.concat(frames, ignore_index=True)[["model", "token", "id", "prob", "logit"]]
 
 
-def continuations(overview: Answer) -> None:
-    """What each model goes on to write, as it writes it."""
+def continuations(overview: Answer, writing: Writing) -> None:
+    """What each model goes on to write, as it writes it; failures are told, and the texts kept, at the page's end."""
     answers = [follow(overview, "continuation", redraw=False, model=name) for name in MODELS]
-    st.markdown("**What each model goes on to write**")
+    for m, (place, answer) in enumerate(zip(writing.places, answers)):
+        line(partial(_written, overview.result, m, answer), definitions.CONTINUATION, place)
+    if running := [answer for answer in answers if answer.running and not answer.stopped]:
+        writing.button.button(
+            "", on_click=stop, args=(running,), icon=":material/stop:", type="tertiary", help="Stop writing"
+        )
     with figures(*answers, key="continuations"):
-        for column, name, answer in zip(st.columns(2), MODELS, answers):
-            with column:
-                st.caption(name.upper() + (" (stopped)" if answer.stopped else ""))
-                line(partial(_continuation, answer, overview.result.prompt))
-    running = [answer for answer in answers if answer.running and not answer.stopped]
-    if running:
-        st.button("Stop writing", on_click=stop, args=(running,), icon=":material/stop:")
-    below(
-        "continuations",
-        "Greedy: at each step the most likely token.",
-        definitions.CONTINUATION,
-        pd.DataFrame([(name, answer.result) for name, answer in zip(MODELS, answers)], columns=["model", "text"]),
-    )
+        stopped = [name.upper() for name, answer in zip(MODELS, answers) if answer.stopped]
+        said = f" Stopped: {' and '.join(stopped)}." if stopped else ""
+        below(
+            "continuations",
+            f"What the models go on to write is greedy: at each step the most likely token.{said}",
+            definitions.CONTINUATION,
+            pd.DataFrame([(name, answer.result) for name, answer in zip(MODELS, answers)], columns=["model", "text"]),
+        )
 
 
-def _continuation(answer: Answer, prompt: Prompt) -> str:
-    """The begun answer, and in bold what the model has written so far."""
-    text = so_far(answer.job) or ""
-    tail = " ▍" if answer.running else ""
+def _written(overview: Overview, m: int, answer: Answer) -> str:
+    return _text(overview, m, so_far(answer.job) or "", " ▍" if answer.running else "" if answer.complete else "…")
+
+
+def _text(overview: Overview, m: int, text: str, tail: str = "…") -> str:
+    """“BASE goes on: The **quick** fox”, its most likely next token in bold, which is there before any text is."""
+    following = overview.summary.top[m].strings[0]
+    text = text if text.startswith(following) else following
     # A chat template may write its whole text in one line.
-    _, header, begun = prompt.text.rsplit("\n", 1)[-1].rpartition(HEADER)
-    space = " " if text.startswith(" ") else ""
-    written = f"{space}**{plain(text.strip())}**" if text.strip() else ""
-    return f"{plain(header + begun)}{written}{tail}"
+    begun = overview.prompt.text.rsplit("\n", 1)[-1].rpartition(HEADER)[2].strip()
+    begun = begun if len(begun) <= BEGUN else f"…{begun[-BEGUN:]}"
+    token, rest = following.strip(), text[len(following) :]
+    space = " " if following.startswith(" ") else ""
+    next_ = f"{space}**{plain(token)}**" if token else plain(following)
+    return f"{MODELS[m].upper()} goes on: {plain(begun)}{next_}{plain(rest)}{tail}"

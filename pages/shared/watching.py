@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from cache.job import Job, wait_until
 from pages.shared.asking import Asking, again
@@ -17,12 +18,16 @@ WITHIN = 0.25  # of them spent waiting for a job to end, so that its figure need
 Text = Callable[[], str]
 
 
-def line(text: Text) -> None:
-    """A line of Markdown here that is written anew while jobs run."""
-    place = st.empty()
+def line(text: Text, terms: str | None = None, place: DeltaGenerator | None = None) -> None:
+    """A line of Markdown here, or in an empty place, that is written anew while jobs run; terms: shown by hovering."""
+    place = place or st.empty()
+
+    def write() -> None:
+        place.markdown(text(), help=terms)
+
     # Now, too: the poller draws last, and what stands below must not move.
-    place.markdown(text())
-    st.session_state.lines.append((place, text))
+    write()
+    st.session_state.lines.append(write)
 
 
 def progress_line(job: Job) -> str:
@@ -42,14 +47,15 @@ def watch(asking: Asking, on_screen: str) -> None:
     on_screen: what is said while nothing is computed and nothing is wrong.
     """
     failed = [answer for answer in asking.answers.values() if answer.failure is not None]
-    lines = [*st.session_state.lines, (st.empty(), lambda: _state(asking, bool(failed), on_screen))]
+    line(lambda: _state(asking, bool(failed), on_screen))
+    lines = list(st.session_state.lines)
 
     def ended() -> bool:
         return any(job.finished for job in asking.waiting)
 
     def tick() -> None:
-        for place, text in lines:
-            place.markdown(text())
+        for write in lines:
+            write()
         wait_until(ended, WITHIN if asking.waiting else 0)
         if ended() or any(job.version != drawn for job, drawn in asking.drawn.items()):
             st.rerun()

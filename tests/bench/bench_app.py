@@ -25,7 +25,8 @@ NOUNS = ("fox", "dog", "cat", "horse", "bird", "bear", "wolf", "lion", "king", "
 SENTENCES = [f"The {adjective} {noun} runs over the hill." for noun in NOUNS for adjective in ("quick", "tired")]
 USABLE = '.st-key-status :text("forward passes"), .st-key-status :text("recorded before")'
 SWEPT = '.st-key-sweep_progress :text("exact in")'
-FIGURES = "() => [...document.querySelectorAll('[data-testid=stMetricValue]')].map(e => e.innerText).join()"
+# The sentence that holds both logit differences and the gap.
+FIGURES = "() => document.querySelector('.st-key-finding')?.innerText ?? ''"
 # Milliseconds from the key press to the first changed figure, seen by the page itself.
 WATCH = f"""() => {{
   const figures = {FIGURES}, old = figures();

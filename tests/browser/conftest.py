@@ -89,10 +89,10 @@ class Viewer:
 
     @property
     def figures(self) -> list[str]:
-        """Explore's metrics as they stand: BASE, INSTRUCT, gap."""
-        metrics = self.page.locator("[data-testid=stMetricValue]")
-        expect(metrics).to_have_count(3)
-        return metrics.all_inner_texts()
+        """The logit differences in Explore's finding as they stand: BASE, INSTRUCT, gap."""
+        finding = self.page.locator(".st-key-finding")
+        expect(finding).to_contain_text("the logit difference by")
+        return re.findall(r"[+−]?\d+\.\d\d\b", finding.inner_text())
 
     def told(self, text: str) -> None:
         """Expect a visible message that holds the text."""

@@ -8,6 +8,11 @@ from playwright.sync_api import expect
 from tests.browser.server import server
 
 HOSTILE = "The <img src=x onerror=alert(1)> quick </script> **fox** [x](http://evil.test/a) ![y](http://evil.test/b)"
+# What is drawn for a selector lies between two heights of the window. Streamlit puts styles in when it comes to it.
+LIES_BETWEEN = """([selector, top, bottom]) => {
+  const box = document.querySelector(selector)?.getBoundingClientRect();
+  return box?.height > 0 && box.top >= top && box.bottom <= bottom;
+}"""
 
 
 def number(text: str) -> float:
@@ -25,7 +30,7 @@ def test_the_posts_prompt_shows_base_below_and_instruct_above_zero(viewer):
 def test_the_frame_and_the_prompt_stand_before_any_figure(viewer):
     viewer.page.goto(viewer.url)
     expect(viewer.page.get_by_label("Sentence", exact=True).first).to_be_visible()
-    expect(viewer.page.get_by_text("Rephrased sentence: The").first).to_be_visible()
+    expect(viewer.page.get_by_text(re.compile("Rephrased sentence: The|goes on: The")).first).to_be_visible()
 
 
 def test_a_copied_link_shows_another_viewer_the_same(viewer_of):
@@ -238,8 +243,31 @@ def test_a_free_prompt_takes_over_the_text_on_screen(viewer):
 
 def test_the_continuation_is_streamed_to_its_end(viewer):
     viewer.open()
-    expect(viewer.page.get_by_text("Stop writing")).to_have_count(0)
-    expect(viewer.page.locator("strong", has_text="swift fox jumps over the dog.")).to_be_visible()
+    for model, word in (("BASE", "quick"), ("INSTRUCT", "swift")):
+        text = viewer.page.locator(".st-key-goes_on p", has_text=f"{model} goes on: The {word} fox jumps over the dog.")
+        expect(text).to_be_visible()
+        # In bold what is compared: the next token alone.
+        expect(text.locator("strong")).to_have_text(word)
+    expect(viewer.page.locator(".st-key-goes_on button[kind=tertiary]")).to_have_count(0)
+
+
+def test_explore_answers_first_then_measures_then_shows_what_it_read(viewer):
+    viewer.page.set_viewport_size({"width": 1280, "height": 720})
+    viewer.open()
+    parts = (".st-key-finding", ".st-key-goes_on", ".st-key-summary", ".st-key-top_tokens", ".st-key-prompt_tokens")
+    tops = [viewer.page.locator(part).first.bounding_box()["y"] for part in parts]
+    assert tops == sorted(tops)
+    viewer.page.wait_for_function(LIES_BETWEEN, arg=[".st-key-summary .js-plotly-plot", 0, 720])
+    bars = viewer.page.locator(".st-key-summary .js-plotly-plot text").all_inner_texts()
+    assert set(viewer.figures) <= set(bars)
+
+
+def test_the_line_of_state_stays_in_sight(viewer):
+    viewer.page.set_viewport_size({"width": 1280, "height": 720})
+    viewer.open()
+    for _ in range(2):
+        viewer.page.wait_for_function(LIES_BETWEEN, arg=[".st-key-status", 600, 720])
+        viewer.page.locator(".st-key-prompt_tokens").scroll_into_view_if_needed()
 
 
 def test_an_input_hidden_in_a_closed_section_still_shows_its_error(viewer):

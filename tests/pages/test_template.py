@@ -10,6 +10,7 @@ from streamlit.testing.v1 import AppTest
 
 from pages.shared import service
 from tests.chat_templates import write_pair, write_silent_pair
+from tests.pages.numbers import gap_numbers
 
 FRAME = Path(__file__).parents[2] / "pages/frame.py"
 
@@ -65,14 +66,14 @@ def text(test: AppTest) -> str:
 
 def test_the_template_is_chosen_in_the_sidebar_and_is_in_the_address(app):
     test = app("chat")
-    raw = [metric.value for metric in test.metric]
+    raw = gap_numbers(test)
     assert template(test).value == "raw" and not template(test).disabled
     settled(template(test).set_value("chat").run())
     assert test.query_params["template"] == "chat" and "chat template · " in text(test)
-    assert not test.error and [metric.value for metric in test.metric] != raw
+    assert not test.error and gap_numbers(test) != raw
     again = app("chat", template="chat")
     assert template(again).value == "chat"
-    assert [metric.value for metric in again.metric] == [metric.value for metric in test.metric]
+    assert gap_numbers(again) == gap_numbers(test)
 
 
 def test_an_unknown_template_in_the_address_is_told_and_ignored(app):
@@ -96,11 +97,11 @@ def test_a_link_that_asks_for_a_missing_template_is_refused_at_the_choice_and_ca
 
 def test_a_free_prompt_has_no_template_and_takes_over_what_the_template_wrote(app):
     test = app("chat", template="chat")
-    figures = [metric.value for metric in test.metric]
+    figures = gap_numbers(test)
     settled(next(b for b in test.sidebar.button if b.label == "Write a free prompt").click().run())
     assert test.sidebar.text_area[0].value.startswith("<|begin_of_text|>Rephrase")
     assert template(test).disabled and template(test).value == "raw" and "A free prompt is read" in text(test)
-    assert [metric.value for metric in test.metric] == figures
+    assert gap_numbers(test) == figures
     locked = app("chat", prompt="The quick fox. The", original=" quick", template="chat")
     assert "free prompt" in locked.error[0].value and not template(locked).disabled
 
