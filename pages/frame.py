@@ -5,7 +5,7 @@ from pathlib import Path
 import streamlit as st
 
 from cache.courtesy import busy
-from pages.shared import choosing, pair, sidebar, state, widgets
+from pages.shared import choosing, pair, sidebar, state
 from pages.shared.asking import Asking, on_screen
 from pages.shared.once import remembering
 from pages.shared.text import plain
@@ -14,7 +14,6 @@ from pages.shared.watching import watch
 # Before anything is drawn: a run that is cut short must not have missed that the viewer went back.
 if state.read_address():
     choosing.read()
-widgets.late_edits()
 choosing.move()
 st.set_page_config(page_title="REPHRASE Circuit Explorer", page_icon="🔁", layout="wide")
 

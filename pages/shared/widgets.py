@@ -10,26 +10,33 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import streamlit as st
-from streamlit.proto.WidgetStates_pb2 import WidgetState
 
 from pages.shared import state
-from pages.shared.service import run_context
 
+Change = Callable[[Any], None]
 _DEFAULT = {"pills": "default", "segmented_control": "default", "multiselect": "default"}
 
 
-def show(kind: Callable, label: str, key: str, value: Any, change: Callable[[Any], None], **options) -> None:
+def show(kind: Callable[..., Any], label: str, key: str, value: Any, change: Change, **options: Any) -> None:
     """Draw a widget of Streamlit's that shows `value`; `change` gets what the viewer makes of it."""
-    generation = _replaced().get(key, (0,))[0]
+    generation = _replaced().get(key, (0, None))[0]
     now = _key(key, generation)
     if now in st.session_state and st.session_state[now] != value:
-        _replaced()[key] = generation + 1, st.session_state[now], change
+        _replaced()[key] = generation + 1, st.session_state[now]
         now = _key(key, generation + 1)
     if kind.__name__ == "selectbox":
         options["index"] = list(options["options"]).index(value)
     else:
         options[_DEFAULT.get(kind.__name__, "value")] = value
-    kind(label, key=now, on_change=lambda: change(st.session_state[now]), **options)
+    kind(label, key=now, on_change=lambda: _changed(key, now, change), **options)
+
+
+def _changed(key: str, widget: str, change: Change) -> None:
+    """A widget's callback. One that has been replaced still reports what it showed: only something else is an edit."""
+    generation, shown = _replaced().get(key, (0, None))
+    value = st.session_state[widget]
+    if widget == _key(key, generation) or widget == _key(key, generation - 1) and value != shown:
+        change(value)
 
 
 def choice(kind: Callable, label: str, name: str, options: Mapping[str, str], **widget) -> str:
@@ -47,31 +54,10 @@ def which_colon(label: str, key: str) -> None:
     show(st.segmented_control, label, key, chosen, change, options=["first", "second"], required=True)
 
 
-def late_edits() -> None:
-    """Take what was typed into a text box while the session's replacement for it was still on its way to the browser.
-
-    Streamlit runs no callback for a widget that is not drawn any more. Call before any widget is drawn.
-    """
-    sent = run_context().session_state._state._new_widget_state.states
-    replaced = _replaced()
-    for key, (generation, shown, change) in list(replaced.items()):
-        for widget, kept in list(sent.items()):
-            if widget.endswith(f"-{_key(key, generation - 1)}") and (text := _text(kept)) not in (None, shown):
-                replaced[key] = generation, text, change
-                change(text)
-
-
-def _text(kept: object) -> str | None:
-    """The text that a browser has sent, as Streamlit keeps it while it does not know the widget."""
-    sent = getattr(kept, "value", None)
-    if isinstance(sent, WidgetState) and sent.WhichOneof("value") == "string_value":
-        return sent.string_value
-    return None
-
-
-def _replaced() -> dict[str, tuple[int, Any, Callable[[Any], None]]]:
-    """key → its generation, what the widget before it showed, and what is done with an edit."""
-    return st.session_state.setdefault("replaced", {})
+def _replaced() -> dict[str, tuple[int, Any]]:
+    """key → its generation, and what the widget of the one before showed."""
+    replaced: dict[str, tuple[int, Any]] = st.session_state.setdefault("replaced", {})
+    return replaced
 
 
 def _key(key: str, generation: int) -> str:

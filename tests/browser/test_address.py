@@ -58,6 +58,16 @@ def test_what_was_typed_into_a_field_that_the_answer_to_an_earlier_edit_replaces
     expect(slow.page.get_by_role("heading", name="sad")).to_be_visible()
 
 
+def test_what_a_browser_still_shows_of_a_replaced_word_is_not_taken_for_an_edit(slow):
+    enter(slow, "Sentence", "The tired horse sees the sad fox.")
+    slow.page.wait_for_timeout(2200)
+    # “quick” goes along with it: the browser does not know yet that another word has taken its place.
+    enter(slow, "Instruction", "Repeat the following sentence")
+    expect(slow.page).to_have_url(re.compile("instruction=Repeat.*original="))
+    slow.settle()
+    expect(slow.page.locator("[data-testid=stAlert]").filter(has_text="does not stand")).to_have_count(0)
+
+
 def test_what_is_being_typed_is_overwritten_by_no_run_of_the_page(viewer):
     viewer.open()
     viewer.type("Sentence", "The tired horse sleeps.")
