@@ -168,9 +168,10 @@ class Answers:
         return self._facts[name]
 
     def remember(self, name: str, value: str) -> None:
+        """Known at once, written in a moment: one thread alone writes, so that none waits for another's disk."""
         self._facts[name] = value
         if self.store is not None:
-            self.store.remember(name, value)
+            self._writer.put(name, partial(self.store.remember, name, value))
 
     @property
     def places(self) -> tuple[Store, ...]:

@@ -46,6 +46,8 @@ def asked_by_a_visit(preset: Preset, on: Service) -> dict[tuple, tuple[Asked, Jo
         return job
 
     on.ask = noted  # type: ignore[method-assign]
+    # Without a server there are no sessions to be asked whether they still look.
+    on.worker._alive = lambda owner: True
     try:
         for page in PAGES:
             _open(page, preset, lambda: [job for _, job in asked.values()])
@@ -102,7 +104,6 @@ def main() -> None:
 
 
 def _make(on: Service) -> None:
-    on.worker._alive = lambda owner: True
     every = [presets(pair) for pair in PAIRS]
     in_turn = [preset for same in zip(*every) for preset in same]
     visits = []
