@@ -134,8 +134,9 @@ def _looks(attention: Attention, model: int, layer: int, head: int) -> str:
         said = f"{quoted(attention.tokens[place])}, the last token itself"
     else:
         said = quoted(attention.tokens[place])
-    left_out = original is not None and original != place and weight[original] < LOOKS
-    return f"{said}, not at {quoted(attention.tokens[original])}" if left_out else said
+    if original is None or original == place or weight[original] >= LOOKS:
+        return said
+    return f"{said}, not at {quoted(attention.tokens[original])}"
 
 
 def of_attention(found: Attention, roles: Sequence[str]) -> str:

@@ -59,9 +59,8 @@ def layer_bars(
     fig.update_yaxes(range=_span(list(rows.values())), zeroline=True, zerolinewidth=1.5, zerolinecolor=theme.LINE)
     if noise.any():
         fig.add_bar(x=[None], y=[None], name=FAINT_TEXT, marker={"color": theme.FAINT}, row=1, col=1)
-    return theme.frame(
-        fig, title, 190 * len(rows) * type_.scale, size, subtitle, legend=len(series) > 1 or bool(noise.any())
-    )
+    height = (190 if len(rows) == 1 else 120 * len(rows)) * type_.scale
+    return theme.frame(fig, title, height, size, subtitle, legend=len(series) > 1 or bool(noise.any()))
 
 
 def _rest(attribution: Attribution) -> str:

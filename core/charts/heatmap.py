@@ -48,7 +48,7 @@ def head_heatmaps(
     name = head_name if columns == "head" else group_name
     names = [[name(layer, h) for h in range(count)] for layer in range(layers)]
     type_ = theme.SIZES[size]
-    height = float(np.clip(380 / layers, 9, 36)) * (1 if layers > 24 else type_.scale)
+    height = float(np.clip(260 / layers, 8, 36)) * (1 if layers > 24 else type_.scale)
     fig = grid(panels, Cells(names, height, notes), unit, scale, limit, chosen, size)
     theme.headings(fig, [panel.title for panel in panels], size)
     room = 800 / len(panels) / (2.1 * type_.tick)

@@ -1,4 +1,4 @@
-"""The upper part of the Attention page: sources, tokens, heatmaps, layers."""
+"""The upper part of the Attention page: heatmaps, sources, tokens, layers."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from cache.questions.overview import Overview
 from core.attention_results import Attention
@@ -25,6 +26,7 @@ from pages.shared.text import plain
 from pages.shared.tokens import attention_strip
 from pages.shared.widgets import choice, which_colon
 
+BESIDE = 16  # heads of a layer up to which two maps stand side by side
 _MEASURES = {"weight": "attention", "value_weighted": "value-weighted", "written": "written along the difference"}
 _UNITS = {"weight": theme.ATTENTION, "value_weighted": "A·‖v W_O‖", "written": theme.LOGITS}
 
@@ -69,24 +71,34 @@ def heatmaps(attention: Attention, head: tuple[int, int]) -> None:
     roles = heads.followed(attention)
     panels = {role: model_panels(values[..., attention.roles[role]]) for role in roles}
     limit = max(float(np.abs(panel.values).max()) for role in roles for panel in panels[role]) or 1.0
-    for role in roles:
+    for role, place in zip(roles, _places(len(roles), attention.weight.shape[2])):
         build = partial(_heatmap, attention, role, measure, panels[role], limit)
         fig = once(f"attention_{role}", build, attention, measure, limit)
         outline(fig, head, len(panels[role]))
-        read = "One cell a head, one scale for all maps of the page. Click a cell to choose its head everywhere."
+        at = attention.roles[role]
+        where = f"{role.capitalize()}: position {at}, “{plain(neighbours(attention.tokens, at))}”."
+        read = f"{where} One scale for all maps; click a cell to choose its head."
         table = partial(_map_table, attention, role, measure)
-        figure(fig, f"attention_{role}", read, definitions.ATTENTION, table, heads="head")
+        with place:
+            figure(fig, f"attention_{role}", read, definitions.ATTENTION, table, heads="head")
 
 
 def _heatmap(attention: Attention, role: str, measure: str, panels: tuple[Panel, ...], limit: float) -> go.Figure:
-    position, name = attention.roles[role], heads.named(attention, role)
+    name = heads.named(attention, role)
     return head_heatmaps(
         panels,
         title=name if measure == "weight" else f"{name}, {_MEASURES[measure]}",
         unit=_UNITS[measure],
         limit=limit,
-        subtitle=f"{role}, position {position}: {neighbours(attention.tokens, position)}",
+        subtitle=heads.in_words(attention, role),
     )
+
+
+def _places(count: int, columns: int) -> list[DeltaGenerator]:
+    """Two maps in a row, so that both are in sight; of wide ones each has the page's width."""
+    if columns > BESIDE or count == 1:
+        return [st.container() for _ in range(count)]
+    return [column for start in range(0, count, 2) for column in st.columns(2)]
 
 
 def _map_table(attention: Attention, role: str, measure: str) -> pd.DataFrame:

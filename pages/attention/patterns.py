@@ -1,7 +1,10 @@
-"""The lower part of the Attention page: full patterns, of the chosen head, of its whole layer, of several heads."""
+"""The viewer of full patterns: of the chosen head, of its whole layer, or of the listed heads."""
 
 from __future__ import annotations
 
+from functools import partial
+
+import numpy as np
 import streamlit as st
 
 from core.attention_results import Patterns
@@ -15,73 +18,52 @@ from pages.shared.widgets import choice
 WHOSE = {"base": "BASE", "instruct": "INSTRUCT", "change": "INSTRUCT − BASE"}
 
 
-def of_head(head: Place) -> None:
-    """The chosen head's whole pattern, both models side by side."""
-    answer = ask("pattern", layer=head[0], head=head[1])
-    st.markdown(f"**Full pattern of {head_name(*head)}**")
+def viewer(head: Place, listed: list[Place]) -> None:
+    """The one viewer of patterns; only what it shows is computed."""
+    st.markdown("**Full patterns**")
+    shown = {"head": head_name(*head), "layer": f"every head of layer {head[0]}", "listed": "the listed heads"}
+    with st.container(horizontal=True, vertical_alignment="bottom", key="pattern_controls"):
+        which = choice(st.segmented_control, "Patterns of", "patterns", shown, required=True)
+        if which != "head":
+            choice(st.segmented_control, "Model", "whose", WHOSE, required=True)
+    if which == "head":
+        answer = ask("pattern", layer=head[0], head=head[1])
+    elif which == "layer":
+        answer = ask("layer_patterns", layer=head[0])
+    else:
+        answer = ask("patterns", heads=tuple(listed))
     with figures(answer, key="pattern"):
         if answer.result is not None:
-            _of_head(answer.result)
+            _head(answer.result) if which == "head" else _grid(answer.result, which, head)
 
 
-def _of_head(found: Patterns) -> None:
+def _head(found: Patterns) -> None:
+    """Both models side by side."""
     name = head_name(*found.heads[0])
     shown = [
         circuitsvis.pattern_view(f"{model.upper()}, {name}", found.pattern[m, 0], found.tokens, model)
         for m, model in enumerate(MODELS)
     ]
     circuitsvis.show(shown, "pattern", f"attention pattern of {name} in both models", len(found.tokens), columns=2)
-    below(
-        "patterns",
-        f"Rows attend, columns are attended to; hover for a value.{circuitsvis.cut(len(found.tokens))}",
-        definitions.PATTERN,
-        found.to_frame,
-    )
+    _below("Rows attend, columns are attended to; hover for a value.", found, circuitsvis.POSITIONS)
 
 
-def layer(head: Place) -> None:
-    """Every head of the chosen head's layer at a glance."""
-    whose = choice(st.segmented_control, "Patterns of", "whose", WHOSE, required=True)
-    answer = ask("layer_patterns", layer=head[0])
-    with figures(answer, key="layer"):
-        if answer.result is not None:
-            _layer(answer.result, whose, head)
-
-
-def _layer(found: Patterns, whose: str, head: Place) -> None:
-    layer = found.heads[0][0]
-    st.markdown(f"**All heads of layer {layer}, {WHOSE[whose]}**")
-
-    def choose(index: int) -> None:
-        state.set_view("head", head_name(*found.heads[index]))
-
-    layer_grid.show(
-        _of(found, whose), [head_name(*place) for place in found.heads], found.tokens, "layer_grid", choose,
-        chosen=head[1] if head[0] == layer else None,
-    )  # fmt: skip
-    cut = circuitsvis.cut(len(found.tokens), layer_grid.POSITIONS)
-    read = f"Click a map to choose its head; hover for a value.{cut}"
-    below("layer_patterns", read, definitions.PATTERN, found.to_frame)
-
-
-def of_list(listed: list[Place]) -> None:
-    """CircuitsVis' small maps of the listed heads, one model or their difference."""
-    answer = ask("patterns", heads=tuple(listed[: circuitsvis.HEADS]))
-    with figures(answer, key="patterns"):
-        if answer.result is not None:
-            _of_list(answer.result, len(listed))
-
-
-def _of_list(found: Patterns, listed: int) -> None:
+def _grid(found: Patterns, key: str, head: Place) -> None:
+    """Small maps of several heads, of one model or their difference."""
+    chosen = found.heads.index(head) if head in found.heads else None
     names = [head_name(*place) for place in found.heads]
-    st.markdown(f"**The chosen heads, {WHOSE[state.view('whose')]}**")
-    view = circuitsvis.heads_view("", _of(found, state.view("whose")), names, found.tokens, state.view("whose"))
-    circuitsvis.show([view], "heads", "attention patterns of the chosen heads", len(found.tokens))
-    most = f" The first {circuitsvis.HEADS} of the list." if listed > circuitsvis.HEADS else ""
-    read = f"Hover over a head to see it in full, click to keep it.{most}{circuitsvis.cut(len(found.tokens))}"
-    below("chosen_patterns", read, definitions.PATTERN, found.to_frame)
+    layer_grid.show(_of(found), names, found.tokens, f"{key}_grid", partial(_choose, names), chosen=chosen)
+    _below("Click a map to choose its head; hover for a value.", found, layer_grid.POSITIONS)
 
 
-def _of(found: Patterns, whose: str):
+def _choose(names: list[str], index: int) -> None:
+    state.set_view("head", names[index])
+
+
+def _below(read: str, found: Patterns, most: int) -> None:
+    below("patterns", f"{read}{circuitsvis.cut(len(found.tokens), most)}", definitions.PATTERN, found.to_frame)
+
+
+def _of(found: Patterns) -> np.ndarray:
     base, instruct = found.pattern
-    return {"base": base, "instruct": instruct, "change": instruct - base}[whose]
+    return {"base": base, "instruct": instruct, "change": instruct - base}[state.view("whose")]

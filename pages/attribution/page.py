@@ -1,21 +1,30 @@
 """Attribution: which layers and heads write the logit difference directly, in each model."""
 
+import streamlit as st
+
+from core import findings
 from core.charts.attribution import layer_attribution
 from core.charts.heatmap import head_heatmaps, model_panels
 from pages.attribution import parts
 from pages.shared import definitions, state
 from pages.shared.asking import ask
 from pages.shared.figures import figure, figures, nothing_yet
+from pages.shared.finding import finding
 
-project = parts.controls()
+st.subheader("Where is the logit difference written?")
 overview = ask("overview")
+upper, lower = st.container(), st.container()
+# What is projected on decides the figures above it.
+with lower:
+    project = parts.project()
 answer = ask("attribution", projection=project)
 if answer.result is None:
-    nothing_yet(overview, answer)
+    with upper:
+        nothing_yet(overview, answer)
 else:
-    with figures(overview, answer, key="attribution"):
-        attribution = answer.result
-        parts.badges(attribution)
+    attribution = answer.result
+    with upper, figures(overview, answer, key="attribution"):
+        finding(findings.of_attribution(attribution), definitions.ATTRIBUTION)
         figure(
             layer_attribution(attribution),
             "layer_attribution",
@@ -23,6 +32,7 @@ else:
             definitions.ATTRIBUTION,
             parts.layer_table(attribution),
         )
+    with lower, figures(answer, key="attribution_heads"):
         layers, heads = attribution.head.shape[1:]
         chosen = state.chosen_head(layers, heads)
         figure(
@@ -37,3 +47,4 @@ else:
         )
         parts.chosen_head(attribution, chosen)
         parts.top_heads(attribution)
+        parts.badges(attribution)

@@ -16,9 +16,8 @@ LABELS = ("BASE", "INSTRUCT", "INSTRUCT − BASE")
 _PROJECT = {"own": "each model's own", "base": "BASE's", "instruct": "INSTRUCT's"}
 
 
-def controls() -> str:
-    """Title, and whose unembedding is projected on."""
-    st.subheader("Where is the logit difference written?")
+def project() -> str:
+    """Whose unembedding is projected on."""
     return choice(st.segmented_control, "Project on the unembedding of", "project", _PROJECT, required=True)
 
 

@@ -11,9 +11,10 @@ import streamlit as st
 from core.charts.attribution import layer_bars
 from core.charts.grid import Panel
 from core.charts.heatmap import Columns, head_heatmaps
+from core.findings import of_patching
 from core.patching.plan import unit
 from core.patching.results import Estimate, Sweep, agreement
-from core.wording import brief, signed
+from core.wording import signed
 from pages.patching.plan import DIRECTIONS, SITES, Plan
 from pages.shared import definitions, state
 from pages.shared.asking import Answer, again, follow, followed, so_far, stop
@@ -51,6 +52,19 @@ def _asked(overview: Answer, plan: Plan) -> tuple[Answer | None, Answer]:
     return preview, follow(overview, "sweep", **plan.options)
 
 
+def found(overview: Answer, plan: Plan) -> Callable[[], str]:
+    """What the map shows so far, in a sentence."""
+    preview, swept = _asked(overview, plan)
+    attention = follow(overview, "attention")
+
+    def text() -> str:
+        sweep = so_far(swept.job) or plan.nothing_yet(plan.site)
+        estimate = so_far(preview.job) if preview is not None else None
+        return of_patching(sweep, attention.value, estimate.as_sweep() if estimate is not None else None)
+
+    return text
+
+
 def _line(plan: Plan, swept: Answer, preview: Answer | None) -> str:
     job, sweep = swept.job, so_far(swept.job) or plan.nothing_yet(plan.site)
     count = f"{sweep.done} of {sweep.total}"
@@ -59,7 +73,6 @@ def _line(plan: Plan, swept: Answer, preview: Answer | None) -> str:
     elif job.state == "done":
         took = f"in {job.seconds:.1f} s" if job.seconds else "from before"
         parts = [f":green[:material/check_circle:] all {sweep.total} exact {took}"]
-        parts.append(f"noise floor up to {brief(sweep.gap.floor.highest)} logits")
     elif swept.stopped and not job.finished:
         why = "running on for another viewer" if job.wanted else "stopping after this chunk"
         parts = [f":orange[:material/hourglass_top:] {count} exact, {why}"]

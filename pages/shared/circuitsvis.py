@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import streamlit as st
@@ -21,17 +20,14 @@ from starlette.requests import Request
 from starlette.responses import FileResponse
 from starlette.routing import Route
 
-POSITIONS = 48  # of a pattern drawn at most: beyond, eight small maps take many seconds
-HEADS = 8  # of AttentionHeads: more take seconds
+POSITIONS = 48  # of a pattern drawn at most: beyond, drawing takes seconds
 NEGATIVE = "#762a83"
-POSITIVE = {"base": "#2b83c6", "instruct": "#c65d0e", "change": "#1b7837"}
+POSITIVE = {"base": "#2b83c6", "instruct": "#c65d0e"}
 
 _NAME = "circuitsvis.js"
 _YEAR = 31_536_000
 _ZERO_WIDTH = "\u2060"
 _MARKUP = re.compile("([<&])")
-
-Element = Literal["AttentionPattern", "AttentionHeads"]
 
 
 def route() -> Route:
@@ -51,10 +47,9 @@ def route() -> Route:
 
 @dataclass(frozen=True)
 class View:
-    """One CircuitsVis element and its props; title: what stands above it."""
+    """The props of one AttentionPattern; title: what stands above it."""
 
     title: str
-    element: Element
     props: Mapping[str, object] = field(repr=False)
 
 
@@ -70,13 +65,7 @@ def _shown(token: str) -> str:
 def pattern_view(title: str, pattern: np.ndarray, tokens: Sequence[str], model: str) -> View:
     """One head's pattern (query, source) of one model; long prompts: their last `POSITIONS`."""
     props = _props(pattern, tokens, model)
-    return View(title, "AttentionPattern", props | {"showAxisLabels": True})
-
-
-def heads_view(title: str, patterns: np.ndarray, names: Sequence[str], tokens: Sequence[str], model: str) -> View:
-    """Patterns (head, query, source) of up to `HEADS` heads, one small map each; model: whose, or "change"."""
-    props = _props(patterns[:HEADS], tokens, model)
-    return View(title, "AttentionHeads", props | {"attentionHeadNames": list(names)[:HEADS]})
+    return View(title, props | {"showAxisLabels": True})
 
 
 def cut(count: int, most: int = POSITIONS) -> str:
@@ -90,7 +79,7 @@ def _props(values: np.ndarray, tokens: Sequence[str], model: str) -> dict[str, o
         # Rounded in float64: a rounded float32 stays long in JSON.
         "attention": np.round(shown, 3).tolist(),
         "tokens": safe_tokens(tokens[-POSITIONS:]),
-        "minValue": -1 if model == "change" else 0,
+        "minValue": 0,
         "maxValue": 1,
         "positiveColor": POSITIVE[model],
         "negativeColor": NEGATIVE,
@@ -132,7 +121,7 @@ function draw(data) {
     title.textContent = view.title;
     root.id = `view-${count++}`;
     box.append(title, root);
-    queueMicrotask(() => CircuitsVis.render(root.id, CircuitsVis[view.element], view.props));
+    queueMicrotask(() => CircuitsVis.render(root.id, CircuitsVis.AttentionPattern, view.props));
     return box;
   }));
 }
@@ -179,7 +168,7 @@ export default function ({ data, parentElement }) {
   frame.style.cssText = 'border: 0; width: 100%; display: block';
   // Its height beforehand, so that nothing below moves when it is drawn: a pattern is square, under one line of title.
   const side = (parentElement.clientWidth || 800) / data.columns - 12 * (data.columns - 1) / data.columns;
-  frame.style.height = `${data.views[0].element === 'AttentionPattern' ? Math.round(side) + 23 : 700}px`;
+  frame.style.height = `${Math.round(side) + 23}px`;
   const listen = event => {
     if (event.source !== frame.contentWindow || !event.data.circuitsvis) return;
     if (event.data.height) frame.style.height = `${event.data.height}px`;
@@ -209,7 +198,7 @@ _views = st.components.v2.component("rephrase_circuitsvis", js=_JS)
 def show(views: Sequence[View], key: str, label: str, count: int, columns: int = 1) -> None:
     """Draw the views side by side; label: for a screen reader; count: of the prompt's positions."""
     data = {
-        "views": [{"title": view.title, "element": view.element, "props": dict(view.props)} for view in views],
+        "views": [{"title": view.title, "props": dict(view.props)} for view in views],
         "columns": columns,
         "first": max(0, count - POSITIONS),
         "label": label,

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import streamlit as st
 
+from core import wording
 from core.attention_results import Attention
 from core.results import head_name
 from core.wording import arrow, word
@@ -52,6 +53,12 @@ def named(attention: Attention, role: str) -> str:
     """A(src→END) with both tokens as they read: A(quick→The)."""
     source, end = (word(attention.tokens[attention.roles[r]]) for r in (role, "end"))
     return f"A({source}→{end})"
+
+
+def in_words(attention: Attention, role: str) -> str:
+    """The same as it is said: attention from “The” to “quick”."""
+    source, end = (wording.quoted(attention.tokens[attention.roles[r]]) for r in (role, "end"))
+    return f"attention from {end} to {source}"
 
 
 def first_name(attention: Attention) -> str:

@@ -23,6 +23,7 @@ VIEW = {
     "measure": ("weight", r"weight|value_weighted|written"),
     "source": ("original", r"original|colon|picked|first|bos|end"),
     "ov": ("recorded", r"recorded|embedding|effective"),
+    "patterns": ("head", r"head|layer|listed"),
     "whose": ("base", r"base|instruct|change"),
     "project": ("own", r"own|base|instruct"),
     "direction": ("instruct_to_base", r"instruct_to_base|base_to_instruct"),

@@ -40,15 +40,19 @@ def choosable(table: object, key: str, heads: Sequence[Place], **options) -> Non
 
 
 def badges(checks: Iterable[Check], key: str, explained: str, *more: str) -> None:
-    """Each identity with its residual, green where it holds; more: grey ones beside them."""
-    with st.container(horizontal=True, vertical_alignment="center", key=key):
-        for check in checks:
-            text = f"{plain(check.name)}: {brief(check.residual)}"
-            if check.holds:
-                st.badge(text, icon=":material/check:", color="green")
-            else:
-                st.badge(text, icon=":material/close:", color="red")
-        for text in more:
-            st.badge(text, color="gray")
-        with st.popover("What is checked", type="tertiary"):
-            st.markdown(explained)
+    """Whether all identities hold, open for each with its residual; more: numbers beside them."""
+    checks = list(checks)
+    failed = sum(not check.holds for check in checks)
+    title = f"{failed} of {len(checks)} checks failed" if failed else "All checks passed"
+    icon = ":material/close:" if failed else ":material/check:"
+    with st.expander(title, icon=icon, key=key):
+        with st.container(horizontal=True, vertical_alignment="center"):
+            for check in checks:
+                text = f"{plain(check.name)}: {brief(check.residual)}"
+                if check.holds:
+                    st.badge(text, icon=":material/check:", color="green")
+                else:
+                    st.badge(text, icon=":material/close:", color="red")
+            for text in more:
+                st.badge(text, color="gray")
+        st.caption(explained)

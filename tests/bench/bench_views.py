@@ -116,7 +116,7 @@ def views(browser: Browser, pair: str, layer: int) -> None:
 def large_views(browser: Browser) -> None:
     with tempfile.TemporaryDirectory() as folder, timed_server("tiny") as (running, _):
         page = browser.new_page(viewport=SIZE)
-        page.goto(f"{running.url}?{urlencode(write_pair(Path(folder)) | {'answer': 'swift'})}")
+        page.goto(f"{running.url}?{urlencode(write_pair(Path(folder)) | {'answer': 'swift', 'patterns': 'layer'})}")
         page.wait_for_selector(USABLE, timeout=120_000)
         tokens = re.search(r"\d+ tokens", page.locator(".st-key-status").inner_text())[0]
         heatmap, grid = large(page)

@@ -9,6 +9,7 @@ from playwright.sync_api import Frame, expect
 
 from tests.browser.hostile_pair import PARAMETERS, TOKENS, write_pair
 from tests.browser.server import server
+from tests.browser.test_explore import LIES_BETWEEN
 
 # Keeps what is written on any canvas, in the page and in its frames.
 RECORD_TEXT = """
@@ -68,11 +69,24 @@ def test_every_view_of_attention_is_drawn(viewer):
         expect(viewer.page.locator(f".st-key-attention_{role} .js-plotly-plot")).to_be_visible()
     expect(viewer.page.locator(".st-key-attention_layers .js-plotly-plot")).to_be_visible()
     drawn(viewer, "pattern", 2)
-    expect(layer_grid(viewer).locator("canvas").first).to_be_visible()
-    frame = viewer.page.locator(".st-key-heads iframe")
-    frame.scroll_into_view_if_needed()
-    # One small map a head, and the chosen one in full.
-    expect(frame.content_frame.locator("canvas")).to_have_count(9)
+    choice = viewer.page.locator(".st-key-input_patterns")
+    for part, count in (("every head of layer 1", 8), ("the listed heads", 8)):
+        click(viewer, choice.get_by_text(part).first)
+        grid = viewer.page.locator(".st-key-layer_grid, .st-key-listed_grid")
+        expect(grid.locator("canvas")).to_have_count(count)
+        expect(viewer.page.locator(".st-key-pattern iframe")).to_have_count(0)
+
+
+def test_both_maps_are_in_sight_before_any_control(viewer):
+    viewer.page.set_viewport_size({"width": 1280, "height": 720})
+    viewer.open("attention")
+    for role in ("colon", "original"):
+        plot = viewer.page.locator(f".st-key-attention_{role} .js-plotly-plot")
+        expect(plot).to_contain_text("attention from “The” to")
+        viewer.page.wait_for_function(LIES_BETWEEN, arg=[f".st-key-attention_{role} .js-plotly-plot", 0, 720])
+    maps = viewer.page.locator(".st-key-attention_original").bounding_box()
+    assert viewer.page.locator(".st-key-finding").bounding_box()["y"] < maps["y"]
+    assert viewer.page.locator(".st-key-attention_controls").bounding_box()["y"] > maps["y"]
 
 
 def test_a_viewers_frame_has_no_origin_and_no_network(viewer):
@@ -143,6 +157,9 @@ def test_the_page_of_a_head_shows_every_part_of_it(viewer):
     # Patches, the OV circuit of each model, weights, scores.
     expect(viewer.page.locator("[data-testid=stDataFrame]")).to_have_count(5)
     badges = viewer.page.locator(".st-key-head_badges")
+    badges.get_by_text("All checks passed").click()
+    expect(badges.get_by_text("A · OV").first).to_be_visible()
+    badges = badges.get_by_test_id("stExpanderDetails")
     assert badges.get_by_text("check", exact=True).count() == 4
     assert badges.get_by_text("close", exact=True).count() == 0
 
@@ -166,7 +183,6 @@ def test_markup_in_tokens_is_shown_as_text_and_runs_nothing(viewer_of, hostile, 
         strip = viewer.page.locator(".st-key-strip_base")
         for token in (*TOKENS, "<s>"):
             expect(strip.get_by_text(token.replace(" ", "·"), exact=True).first).to_be_visible()
-        frames.append(drawn(viewer, "heads", 9))
     written = "".join(text for frame in frames for text in frame.evaluate("written")).replace("\u2060", "")
     # A token's spaces are drawn as dots.
     for token in (*TOKENS, "<s>"):

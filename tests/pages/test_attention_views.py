@@ -52,12 +52,6 @@ def test_a_pattern_is_shown_rounded_and_from_its_end():
     assert max(len(repr(value)) for row in props["attention"] for value in row) <= 5
 
 
-def test_a_difference_is_shown_on_both_sides_of_zero():
-    view = circuitsvis.heads_view("", np.zeros((12, 3, 3)), [f"L0H{h}" for h in range(12)], "abc", "change")
-    assert (view.props["minValue"], view.props["maxValue"]) == (-1, 1)
-    assert len(view.props["attention"]) == len(view.props["attentionHeadNames"]) == circuitsvis.HEADS
-
-
 def test_the_layers_grid_gets_every_weight_within_a_ten_thousandth():
     values = np.random.default_rng(0).uniform(-1, 1, (3, 5, 5))
     sent = np.frombuffer(base64.b64decode(layer_grid.encode(values)), "<i2").reshape(3, 5, 5) / 10_000
