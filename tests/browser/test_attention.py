@@ -106,8 +106,7 @@ def test_labels_take_the_dark_themes_colour(viewer_of):
 
 
 def test_a_head_clicked_in_the_layers_grid_is_chosen_everywhere(viewer):
-    viewer.open("attention", head="L1H2")
-    drawn(viewer, "pattern", 2)
+    viewer.open("attention", head="L1H2", patterns="layer")
     click(viewer, layer_grid(viewer).get_by_role("button", name="choose L1H5"))
     expect(viewer.page.locator(".st-key-head_numbers")).to_contain_text("L1H5")
     viewer.settle()
