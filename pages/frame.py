@@ -27,7 +27,9 @@ st.html("""<style>
 .st-key-finding p { font-size: 1.15rem; line-height: 1.4; min-height: 2.8em; margin: 0; }
 .st-key-goes_on p { min-height: 3.2em; margin: 0; }
 :has(> .st-key-status) { position: sticky; bottom: 0; z-index: 5; }
-.st-key-status { background: var(--st-background-color, white); padding: 0.15rem 0; font-size: 0.9rem; }
+/* The page's own colour, handed down: in a dark theme another one. */
+.stApp :has(.st-key-status), .st-key-status { background-color: inherit; }
+.st-key-status { padding: 0.15rem 0; font-size: 0.9rem; }
 </style>""")
 folder = Path(__file__).parent
 pages = [

@@ -6,7 +6,7 @@ predicted. Above 0 the model prefers the replacement, below 0 it repeats the ori
 subtraction are done in float32 whatever the models' dtype; where a model caps its logits, the difference is taken
 before the cap and the capped one is named beside it.
 
-**Gap** = logit difference of INSTRUCT − logit difference of BASE. Probabilities and ranks (0 = most likely) are over
+**Gap** = logit difference of INSTRUCT − logit difference of BASE. Probabilities and ranks (1 = most likely) are over
 the whole vocabulary.
 """
 
@@ -21,7 +21,7 @@ Candidates are tokenized in context: the ids of prompt + candidate minus those o
 
 TOP_TOKENS = """
 The ten most likely next tokens at END, with their probability under the model's own softmax over the whole vocabulary.
-A leading space is shown as ␣.
+Two that read alike are told apart by the space before them, ␣.
 """
 
 CONTINUATION = """
@@ -150,7 +150,7 @@ If END attended to the source token with weight 1, the head would write v W_O in
 its logits by the direct path, the vocabulary's mean removed. It reads either the value recorded at that position (with
 the context gathered there), or one made of the token alone: its embedding, or its embedding and the first MLP.
 
-**Rank** 0 = the most promoted of the whole vocabulary. A token within the first 1% counts as copied, within the last 1%
+**Rank** 1 = the most promoted of the whole vocabulary. A token within the first 1% counts as copied, within the last 1%
 as suppressed.
 """
 

@@ -270,6 +270,16 @@ def test_the_line_of_state_stays_in_sight(viewer):
         viewer.page.locator(".st-key-prompt_tokens").scroll_into_view_if_needed()
 
 
+def test_the_line_of_state_has_the_colour_of_a_dark_page(viewer_of):
+    viewer = viewer_of(color_scheme="dark").open()
+    viewer.page.wait_for_function(
+        """() => {
+          const colour = selector => getComputedStyle(document.querySelector(selector)).backgroundColor;
+          return colour('.st-key-status') === colour('.stApp') && colour('.stApp') !== 'rgb(255, 255, 255)';
+        }"""
+    )
+
+
 def test_an_input_hidden_in_a_closed_section_still_shows_its_error(viewer):
     viewer.open(dtype="float8", picked="400")
     viewer.told("float8")
