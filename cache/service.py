@@ -115,6 +115,10 @@ class Service:
             # There is no such pair, which whoever computes the answer will say.
             return None
 
+    def room(self) -> int | None:
+        """Bytes that a pair may take on the device; None until a first pair has been loaded."""
+        return self.stages.residents.budget_known
+
     @property
     def _pairs_file(self) -> str:
         return str(self.settings.pairs or "")

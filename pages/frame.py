@@ -1,11 +1,11 @@
-"""The frame, run for every viewer at every change: navigation, sidebar, the line of state, and the page."""
+"""The frame, run for every viewer at every change: navigation, prompt bar, the line of state, and the page."""
 
 from pathlib import Path
 
 import streamlit as st
 
 from cache.courtesy import busy
-from pages.shared import choosing, pair, sidebar, state
+from pages.shared import choosing, prompt_bar, sidebar, state
 from pages.shared.asking import Asking, on_screen
 from pages.shared.once import remembering
 from pages.shared.text import plain
@@ -15,14 +15,15 @@ from pages.shared.watching import watch
 if state.read_address():
     choosing.read()
 choosing.move()
-st.set_page_config(page_title="REPHRASE Circuit Explorer", page_icon="🔁", layout="wide")
+st.set_page_config(page_title="REPHRASE Circuit Explorer", page_icon="🔁", layout="wide", initial_sidebar_state=240)
 
-# Figures begin near the top of the screen; Streamlit leaves 6rem for a header that is empty here.
+# Figures begin near the top of the screen; Streamlit leaves 6rem for a header that holds a menu alone.
 # The line under a figure stays one line: its text wraps, its buttons do not. A finding, and a text that is being
 # written, have room for two lines, so that nothing moves when they are longer than the one before. The line of state
 # stays in sight at the bottom, wherever the page is scrolled to.
 st.html("""<style>
-.stMainBlockContainer { padding-top: 4rem; padding-bottom: 2rem; }
+.stMainBlockContainer { padding: 2.4rem 2rem; }
+.stAppHeader { height: 2.2rem; min-height: 2.2rem; }
 [class*=st-key-below_] { flex-wrap: nowrap; }
 .st-key-finding p { font-size: 1.15rem; line-height: 1.4; min-height: 2.8em; margin: 0; }
 .st-key-goes_on p { min-height: 3.2em; margin: 0; }
@@ -43,17 +44,17 @@ pages = [
 with busy():
     # Streamlit's own list of pages would drop the address's parameters, and Back would find an entry without them.
     page = st.navigation(pages, position="hidden")
-    slots = sidebar.sidebar(pages)
+    sidebar.sidebar(pages)
     for complaint in st.session_state.complaints:
         st.warning(plain(complaint))
+    slots = prompt_bar.bar()
 body, status = st.container(key="page"), st.container(key="status")
 st.session_state.lines = []
 st.session_state.asking = asking = Asking()
 with remembering(), body:
     page.run()
-pair.precision(slots, asking)
 choosing.begin(asking)
-sidebar.finish(slots, asking.errors)
+prompt_bar.finish(slots, asking)
 asking.close()
 state.write_address()
 with status:

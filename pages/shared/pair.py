@@ -1,12 +1,14 @@
-"""The pair of models in the sidebar: its choice, what is lacking for others, and what its dtype does to the gap."""
+"""The pair of models: its choice, what is lacking for others, and what its dtype does to the gap."""
 
 from __future__ import annotations
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from core.experiment import Experiment, InputError
 from core.models.dtype import is_below
 from core.models.pairs import PairSpec, lacking
+from core.models.standing import standing
 from pages.shared import state
 from pages.shared.asking import Asking
 from pages.shared.service import service
@@ -17,12 +19,12 @@ OWN = "own models"
 _WARNING = ":orange[:material/warning:] "
 
 
-def choice(experiment: Experiment) -> object:
-    """Draw the choice of a pair; returns the slot below it."""
+def choice(experiment: Experiment) -> None:
+    """The menu of pairs: each says whether it is here, has to be downloaded or cannot run on this machine."""
     try:
         pairs = service().pairs()
-    except InputError as error:
-        st.error(plain(str(error)))
+    except InputError:
+        # A pairs file that cannot be read: what is asked is refused with the reason.
         pairs = {}
     ids = list(pairs)
     own = bool(experiment.base or experiment.instruct)
@@ -37,21 +39,23 @@ def choice(experiment: Experiment) -> object:
     def title(name: str) -> str:
         if name == OWN:
             return f"{experiment.base} → {experiment.instruct}"
-        if name not in pairs:
-            return f"{name} (unknown)"
-        return pairs[name].title + (" (not installed)" if lacking(pairs[name]) else "")
+        return _title(pairs[name], experiment) if name in pairs else f"{name} (unknown)"
 
     show(st.selectbox, "Pair of models", "input_pair", current, choose, options=ids, format_func=title)
     if current in pairs:
         st.caption(plain(_line(pairs[current])))
-    slot = st.empty()
     _absent([spec for name, spec in pairs.items() if name != current])
-    return slot
+
+
+def _title(spec: PairSpec, experiment: Experiment) -> str:
+    room = service().room()
+    found = standing(spec, room, experiment.dtype or service().settings.dtype or "")
+    return f"{spec.title} ({'a toy, ' if found.toy else ''}{found.text})"
 
 
 def _line(spec: PairSpec) -> str:
     need = spec.bytes_needed()
-    memory = f"needs {need / 1e9:.0f} GB in {spec.dtype}. " if need else ""
+    memory = f"needs {need / 1e9:.1f} GB in {spec.dtype}. " if need else ""
     return (memory + spec.note).strip()
 
 
@@ -64,7 +68,7 @@ def _absent(specs: list[PairSpec]) -> None:
             st.caption(plain(f"{spec.title}: {why}"))
 
 
-def precision(slots: dict, asking: Asking) -> None:
+def precision(slot: DeltaGenerator, asking: Asking) -> None:
     """Where the dtype is below that of the stored weights: what that does to the gap on screen."""
     current = asking.ask("overview")
     if current.result is None or not current.fresh or current.result.quantization:
@@ -73,7 +77,7 @@ def precision(slots: dict, asking: Asking) -> None:
         return
     dtypes = f"{current.result.dtype} is below the stored {current.result.stored_dtype}"
     answer = asking.ask("stored_gap")
-    with slots["precision"].container():
+    with slot:
         if answer.result is not None and answer.fresh:
             st.caption(_WARNING + plain(answer.result.text))
         else:

@@ -8,7 +8,7 @@ other time the session knows better, since a browser sends with an edit the addr
 from __future__ import annotations
 
 import re
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import streamlit as st
 
@@ -77,6 +77,12 @@ def undo() -> None:
     st.session_state.past, st.session_state.complaints = steps, []
 
 
+def reset() -> None:
+    """Go to the post's prompt, on the pair and in the dtype on screen; for callbacks."""
+    first, kept = Experiment(), {"pair", "base", "instruct", "dtype"}
+    edit(**{field.name: getattr(first, field.name) for field in fields(Experiment) if field.name not in kept})
+
+
 def view(name: str) -> str:
     return st.session_state.view.get(name, VIEW[name][0])
 
@@ -117,9 +123,17 @@ def read_address() -> bool:
 
 def address() -> dict[str, str]:
     """The parameters that spell the experiment and the view."""
-    shown = {name: value for name, value in st.session_state.view.items() if value and value != VIEW[name][0]}
     # The start stays bare: spelling it would put an entry into the browser's history that Back cannot leave.
-    return {} if not shown and experiment() == service().start else {**to_query(experiment()), **shown}
+    return {} if not _shown() and experiment() == service().start else link()
+
+
+def link() -> dict[str, str]:
+    """The parameters that spell them on any server, whose start may be another one."""
+    return {**to_query(experiment()), **_shown()}
+
+
+def _shown() -> dict[str, str]:
+    return {name: value for name, value in st.session_state.view.items() if value and value != VIEW[name][0]}
 
 
 def write_address() -> None:

@@ -98,8 +98,15 @@ class Viewer:
         """Expect a visible message that holds the text."""
         expect(self.page.locator("[data-testid=stAlert]").filter(has_text=text).first).to_be_visible()
 
+    def settings(self) -> None:
+        """Open the settings, where they are closed."""
+        inside = self.page.locator(".st-key-input_dtype")
+        if not inside.is_visible():
+            self.page.locator(".st-key-settings button").first.click()
+        expect(inside).to_be_visible()
+
     def type(self, label: str, text: str) -> None:
-        """Type into a field of the sidebar and press Enter."""
+        """Type into a field of the prompt bar and press Enter."""
         box = self.page.get_by_label(label, exact=True).first
         runs = self.page.evaluate("window.runs")
         changed = box.input_value() != text

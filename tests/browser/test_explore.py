@@ -191,6 +191,7 @@ def without_weights(tmp_path_factory):
 def test_a_pair_that_is_not_installed_is_listed_with_its_remedy(viewer_of, without_weights):
     viewer = viewer_of(without_weights).open()
     assert len(viewer.figures) == 3
+    viewer.settings()
     viewer.page.get_by_label("Pair of models").click()
     viewer.page.get_by_text("Absent pair (not installed)").click()
     viewer.told("'no_such_package' is not installed")
@@ -223,7 +224,7 @@ def test_a_clicked_token_is_followed_and_the_second_colon_can_be_chosen(viewer):
     viewer.open()
     viewer.page.get_by_role("button", name="position 5:").click()
     expect(viewer.page).to_have_url(re.compile("picked=5"))
-    viewer.page.get_by_text("Advanced").click()
+    viewer.settings()
     viewer.page.locator(".st-key-input_colon").get_by_text("second").first.click()
     expect(viewer.page).to_have_url(re.compile("colon=1"))
 
@@ -231,7 +232,7 @@ def test_a_clicked_token_is_followed_and_the_second_colon_can_be_chosen(viewer):
 def test_a_free_prompt_takes_over_the_text_on_screen(viewer):
     viewer.open()
     before = viewer.figures
-    viewer.page.get_by_text("Advanced").click()
+    viewer.settings()
     viewer.page.get_by_role("button", name="Write a free prompt").click()
     expect(viewer.page.get_by_label("Free prompt (exact text)")).to_have_value(
         "Rephrase all the adjectives of the following sentence: The quick fox jumps over the dog.\n\n"

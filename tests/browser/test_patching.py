@@ -171,7 +171,7 @@ def test_cancel_ends_what_a_section_asked_for_too(held, hold):
 
 
 def test_choosing_another_colon_ends_no_sweep_and_begins_none(held, hold):
-    held.page.get_by_text("Advanced").click()
+    held.settings()
     held.page.locator(".st-key-input_colon").get_by_text("second").first.click()
     expect(held.page).to_have_url(re.compile("colon=1"))
     # The sweep that is held goes on to its end; one that began now would be held after its first chunk.

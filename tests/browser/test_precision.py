@@ -11,11 +11,11 @@ MAP = ".st-key-patching .js-plotly-plot"
 
 def test_a_dtype_below_the_stored_one_is_named_with_both_gaps_and_others_are_not(viewer):
     viewer.open("", dtype="bfloat16")
-    sidebar = viewer.page.locator("[data-testid=stSidebar]")
+    bar = viewer.page.locator(".st-key-prompt_bar")
     said = re.compile(r"bfloat16 is below the stored float16: gap \+\d\.\d\d here, \+\d\.\d\d in float32")
-    expect(sidebar).to_contain_text(said, timeout=60_000)
+    expect(bar).to_contain_text(said, timeout=60_000)
     viewer.open("", dtype="float32")
-    expect(sidebar).not_to_contain_text("below the stored")
+    expect(bar).not_to_contain_text("below the stored")
 
 
 def test_the_tables_cells_are_recomputed_in_float32_on_demand(viewer):

@@ -1,4 +1,4 @@
-"""The sidebar's chat template, as a viewer meets it."""
+"""The settings' chat template, as a viewer meets it."""
 
 import re
 from contextlib import suppress
@@ -23,8 +23,7 @@ def strip(viewer):
 
 def choose(viewer, label: str) -> None:
     box = viewer.page.locator(".st-key-input_template")
-    if not box.is_visible():
-        viewer.page.get_by_text("Advanced").click()
+    viewer.settings()
     option = viewer.page.get_by_role("option", name=label)
     for _ in range(10):
         box.get_by_role("button").click()
@@ -64,7 +63,7 @@ def test_the_template_is_chosen_shown_token_by_token_and_shared_by_link(viewer_o
 
 def test_a_pair_without_a_template_shows_why_it_cannot_be_chosen(viewer):
     viewer.open()
-    viewer.page.get_by_text("Advanced").click()
+    viewer.settings()
     expect(viewer.page.locator(".st-key-input_template input")).to_be_disabled()
     expect(viewer.page.get_by_text("This pair's INSTRUCT has no chat template.")).to_be_visible()
     viewer.open(template="chat")

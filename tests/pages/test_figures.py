@@ -56,7 +56,7 @@ def dimmed(test: AppTest) -> set[str]:
 
 
 def edit(test: AppTest, sentence: str) -> AppTest:
-    box = next(box for box in test.sidebar.text_input if box.label == "Sentence")
+    box = next(box for box in test.text_input if box.label == "Sentence")
     return box.set_value(sentence).run()
 
 
@@ -132,7 +132,7 @@ def test_a_refused_input_is_told_beside_it_and_may_be_tried_again(app, monkeypat
 
     monkeypatch.setitem(QUESTIONS, "overview", replace(asked, answer=refuses))
     settled(edit(test, "The quick dog sees the cat."))
-    assert [told.value.replace("\\", "") for told in test.sidebar.error] == ["Both models are in use; wait"]
+    assert [told.value.replace("\\", "") for told in test.error] == ["Both models are in use; wait"]
     assert len(test.error) == 1 and "overview" in dimmed(test)
     monkeypatch.setitem(QUESTIONS, "overview", asked)
     settled(next(button for button in test.button if button.label == "Try again").click().run())

@@ -1,4 +1,4 @@
-"""The choice of a pair in the sidebar, the app run without a browser."""
+"""The choice of a pair, the app run without a browser."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ instruct = "./adapter"
 
 @pytest.fixture
 def captions(tmp_path, monkeypatch):
-    """settings → what the sidebar says below its inputs at first sight, with a listed pair that is not installed."""
+    """settings → what the settings say below their inputs at first sight, with a listed pair that is not installed."""
     (tmp_path / "pairs.toml").write_text(LISTED)
 
     def shown(**settings: str) -> str:

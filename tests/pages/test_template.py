@@ -56,7 +56,7 @@ def settled(test: AppTest) -> AppTest:
 
 
 def template(test: AppTest):
-    return next(box for box in test.sidebar.selectbox if box.label == "Chat template")
+    return next(box for box in test.selectbox if box.label == "Chat template")
 
 
 def text(test: AppTest) -> str:
@@ -64,7 +64,7 @@ def text(test: AppTest) -> str:
     return "\n".join(element.value for element in (*test.markdown, *test.caption)).replace("\\", "")
 
 
-def test_the_template_is_chosen_in_the_sidebar_and_is_in_the_address(app):
+def test_the_template_is_chosen_in_the_settings_and_is_in_the_address(app):
     test = app("chat")
     raw = gap_numbers(test)
     assert template(test).value == "raw" and not template(test).disabled
@@ -98,8 +98,8 @@ def test_a_link_that_asks_for_a_missing_template_is_refused_at_the_choice_and_ca
 def test_a_free_prompt_has_no_template_and_takes_over_what_the_template_wrote(app):
     test = app("chat", template="chat")
     figures = gap_numbers(test)
-    settled(next(b for b in test.sidebar.button if b.label == "Write a free prompt").click().run())
-    assert test.sidebar.text_area[0].value.startswith("<|begin_of_text|>Rephrase")
+    settled(next(b for b in test.button if b.label == "Write a free prompt").click().run())
+    assert test.text_area[0].value.startswith("<|begin_of_text|>Rephrase")
     assert template(test).disabled and template(test).value == "raw" and "A free prompt is read" in text(test)
     assert gap_numbers(test) == figures
     locked = app("chat", prompt="The quick fox. The", original=" quick", template="chat")

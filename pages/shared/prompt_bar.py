@@ -1,0 +1,210 @@
+"""The prompt bar on top of every page: the experiment as it is read and edited, what is wrong beside it.
+
+Its rows: instruction and sentence, or a free prompt; the sentence's words, original → answer and what INSTRUCT
+suggests; examples, steps back, the link, settings. What is known only after the answer has its place from the start,
+so that nothing below moves when it comes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from core.cautions import cautions
+from core.choice import chosen_word
+from core.examples import INSTRUCTIONS, next_sentence, task_of
+from core.experiment import DEFAULT_INSTRUCTION, DEFAULT_SENTENCE, Experiment, choose_word, occurrences, words
+from pages.shared import choosing, pair, settings_menu, state
+from pages.shared.asking import Answer, Asking
+from pages.shared.link_button import link_button
+from pages.shared.service import service
+from pages.shared.text import plain, quoted
+from pages.shared.widgets import show
+
+MOST_WORDS = 60
+Slots = dict[str, DeltaGenerator]
+
+_CSS = """<style>
+.st-key-prompt_bar { padding: .4rem .8rem .5rem; }
+.st-key-prompt_bar label p { font-size: .78rem; }
+.st-key-prompt_bar [data-testid=stWidgetLabel] { min-height: 1.1rem; margin-bottom: 0; }
+.st-key-prompt_bar [data-baseweb=base-input] input { padding-block: .3rem; }
+.st-key-prompt_bar [data-testid=stTextInputRootElement] { height: 2.1rem; min-height: 2.1rem; }
+.st-key-prompt_bar [data-testid=stAlertContainer] { padding: .3rem .7rem; min-height: 0; }
+.st-key-prompt_bar [data-testid^=stBaseButton-pills] { min-height: 1.7rem; padding: 0 .55rem; }
+.st-key-prompt_bar [data-testid^=stBaseButton-pills] p { font-size: .85rem; }
+.st-key-prompt_bar button[data-testid=stBaseButton-tertiary] { min-height: 1.7rem; }
+[class*=st-key-pick_original] { max-height: 6.7rem; overflow-y: auto; }
+/* Before a widget's code has come, its place is as high as it will be. */
+.st-key-prompt_bar [data-testid=stSkeleton] { height: 2rem; }
+.st-key-prompt_bar [data-testid=stColumn] { min-height: 3.6rem; }
+.st-key-words { min-height: 2.15rem; }
+.st-key-actions { min-height: 2.55rem; }
+/* What does not fit is on a line that is not seen: nothing moves when there are more of them. */
+.st-key-suggested { flex: none; height: 2.1rem; overflow: hidden; }
+@media (min-width: 900px) {
+  .st-key-words, .st-key-actions { flex-wrap: nowrap; }
+  [class*=st-key-pick_original] { flex: 0 1 auto; max-width: 48%; }
+  .st-key-words > [data-testid=stLayoutWrapper] { flex: 1 1 0; min-width: 8rem; }
+}
+</style>"""
+_MARK = "<style>[class*=st-key-input_{field}] [data-testid$=Element] {{ border-color: #d9364a !important }}</style>"
+
+
+def bar() -> Slots:
+    """Draw the inputs; returns for each field the place beside it for what is wrong, and that of the suggestions."""
+    experiment = state.experiment()
+    slots: Slots = {}
+    st.html(_CSS)
+    with st.container(key="prompt_bar", border=True, gap="xsmall"):
+        slots |= _free_prompt() if experiment.is_free else _parts(experiment)
+        with st.container(key="words", horizontal=True, vertical_alignment="center", gap="small"):
+            if not experiment.is_free:
+                _words(experiment)
+            _original(experiment)
+            st.markdown("→", width="content")
+            _answer(experiment)
+            slots["suggestions"] = st.container(key="suggested", width="content")
+        slots["original"] = slots["answer"] = slots["words"] = st.container(key="words_told", gap="xsmall")
+        with st.container(key="actions", horizontal=True, vertical_alignment="center", gap="small"):
+            if not experiment.is_free:
+                _examples(experiment)
+            _steps()
+            link_button()
+            settings_menu.menu(experiment)
+        # Below the menu, which may be closed.
+        slots["settings"] = st.container(key="settings_told", gap="xsmall")
+    return slots
+
+
+def finish(slots: Slots, asking: Asking) -> None:
+    """What is known only after the answer: INSTRUCT's suggestions, and each message beside the input that caused it."""
+    overview = asking.ask("overview")
+    if overview.result and overview.result.summary.suggestions:
+        with slots["suggestions"]:
+            _suggestions(overview)
+    pair.precision(slots["settings"], asking)
+    for field, message in asking.errors.items():
+        with slots.get(field, slots["settings"]):
+            st.html(_MARK.format(field=field) if field.isalpha() else "")
+            st.error(plain(message[:1].upper() + message[1:]))
+            if field == "picked":
+                st.button("Follow no token", on_click=lambda: state.edit(picked=None), key="unpick_refused")
+    if not asking.errors and overview.fresh and overview.result:
+        _cautions(slots["words"], overview)
+
+
+def _input(kind: Callable[..., Any], label: str, name: str, change: Callable[[Any], None], **options: Any) -> None:
+    show(kind, label, f"input_{name}", getattr(state.experiment(), name), change, **options)
+
+
+def _set(name: str) -> Callable[[Any], None]:
+    return lambda value: state.edit(**{name: value})
+
+
+def _parts(experiment: Experiment) -> Slots:
+    columns = st.columns([4, 5], gap="small")
+    slots: Slots = {}
+    with columns[0]:
+        _input(st.text_input, "Instruction", "instruction", _set("instruction"), placeholder=DEFAULT_INSTRUCTION)
+        slots["instruction"] = st.container(key="instruction_told")
+    with columns[1]:
+        _input(st.text_input, "Sentence", "sentence", choosing.edit_sentence, placeholder=DEFAULT_SENTENCE)
+        slots["sentence"] = st.container(key="sentence_told")
+    return slots
+
+
+def _free_prompt() -> Slots:
+    _input(st.text_area, "Free prompt (exact text)", "prompt", _set("prompt"), height=100)
+    return {"prompt": st.container(key="prompt_told")}
+
+
+def _words(experiment: Experiment) -> None:
+    """The sentence's words, the original marked, to click."""
+    sentence, all_words = experiment.sentence, words(experiment.sentence)
+    options = list(range(min(len(all_words), MOST_WORDS)))
+    chosen = chosen_word(experiment)
+
+    def pick(index: int | None) -> None:
+        if index is not None:
+            state.edit(**choose_word(sentence, index), answer="")
+
+    # Pills of one label would be one pill: what tells them apart is not seen.
+    label = lambda i: plain(all_words[i]) + "\u2060" * all_words[:i].count(all_words[i])  # noqa: E731
+    show(
+        st.pills, "The word that is replaced", "pick_original", chosen if chosen in options else None, pick,
+        options=options, format_func=label, label_visibility="collapsed", width="content", wrap=True,
+    )  # fmt: skip
+
+
+def _original(experiment: Experiment) -> None:
+    if experiment.is_free:
+        label = "Original (exact string, with its space)"
+        _input(st.text_input, label, "original", _set("original"), width=230)
+        return
+
+    def typed(word: str) -> None:
+        if not word.strip():
+            choosing.choose_itself()
+            return
+        starts = occurrences(experiment.sentence, word.strip())
+        state.edit(original=word, occurrence=int(len(starts) > 1), answer="")
+
+    options: dict[str, Any] = {"label_visibility": "collapsed", "width": 120, "placeholder": "INSTRUCT's choice"}
+    _input(st.text_input, "Original word", "original", typed, **options)
+
+
+def _answer(experiment: Experiment) -> None:
+    if experiment.is_free:
+        _input(st.text_input, "Answer (exact string)", "answer", _set("answer"), width=230)
+    else:
+        options: dict[str, Any] = {"label_visibility": "collapsed", "width": 120, "placeholder": "INSTRUCT's own"}
+        _input(st.text_input, "Answer: the replacement", "answer", _set("answer"), **options)
+
+
+def _suggestions(overview: Answer) -> None:
+    """INSTRUCT's own next words, to click; marked is the one that is compared."""
+    prompt, strings, free = overview.result.prompt, overview.result.summary.suggestions, state.experiment().is_free
+    shown = list(dict.fromkeys(string if free else string.strip() for string in strings))
+    answer = state.experiment().answer or (prompt.answer if free else prompt.answer.strip())
+    show(
+        st.pills, "INSTRUCT suggests", "pick_answer", answer if answer in shown else None,
+        lambda picked: state.edit(answer=picked or ""), options=shown, format_func=quoted if free else plain,
+        label_visibility="collapsed", width="content", wrap=True,
+    )  # fmt: skip
+
+
+def _cautions(slot: DeltaGenerator, overview: Answer) -> None:
+    """What stands beside figures that are right, of a question that may be the wrong one."""
+    experiment = state.experiment()
+    written = service().known("continuation", experiment, model="instruct") or ""
+    with slot:
+        for caution in cautions(experiment, overview.result.prompt, written):
+            st.caption(f":orange[:material/warning:] {plain(caution.message[:1].upper() + caution.message[1:])}.")
+
+
+def _examples(experiment: Experiment) -> None:
+    """An instruction for each task, and sentences: each leaves the word to INSTRUCT."""
+
+    def take(task: str | None) -> None:
+        if task is not None:
+            choosing.choose_itself(instruction=INSTRUCTIONS[task])
+
+    show(
+        st.pills, "Example instructions", "pick_task", task_of(experiment.instruction), take,
+        options=list(INSTRUCTIONS), format_func=str.capitalize, label_visibility="collapsed", width="content",
+        wrap=True,
+    )  # fmt: skip
+    following = next_sentence(experiment.pair, experiment.sentence)
+    go_on = lambda: choosing.choose_itself(sentence=following)  # noqa: E731
+    st.button("Another sentence", on_click=go_on, type="tertiary", help=plain(following))
+
+
+def _steps() -> None:
+    """Steps back: to the experiment before, and to the post's."""
+    st.space("stretch")
+    st.button("Undo", on_click=state.undo, disabled=not state.past(), type="tertiary", key="undo")
+    st.button("Reset", on_click=state.reset, type="tertiary", key="reset", help="The post's prompt on this pair")
