@@ -85,7 +85,7 @@ def test_what_is_being_typed_is_overwritten_by_no_run_of_the_page(viewer):
 
 def test_back_and_forward_step_through_experiments_and_pages(viewer):
     viewer.open()
-    steps = [("", box(viewer, "Sentence").input_value())]
+    steps = [("", "The quick fox jumps over the dog.")]
     for noun in ("horse", "bear"):
         steps.append(("", f"The quick {noun} runs."))
         viewer.type("Sentence", steps[-1][1])

@@ -1,0 +1,147 @@
+"""The prompt bar as a viewer meets it: on every page, in one glance, by keyboard, on a telephone, and never jumping."""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import parse_qs, urlparse
+
+import pytest
+from playwright.sync_api import expect
+
+HIGH = 170  # pixels of a screen of 720 that the bar may take
+# The tops of what stands below the bar, whenever one of them changes.
+WATCH = """
+window.tops = [];
+const look = () => {
+  const page = document.querySelector('.st-key-page');
+  const top = page && Math.round(page.getBoundingClientRect().top + document.querySelector('.stMain').scrollTop);
+  if (page && window.tops.at(-1) !== top) window.tops.push(top);
+  requestAnimationFrame(look);
+};
+requestAnimationFrame(look);
+"""
+
+
+def bar(viewer):
+    return viewer.page.locator(".st-key-prompt_bar")
+
+
+def box(viewer, label: str):
+    return viewer.page.get_by_label(label, exact=True).first
+
+
+@pytest.mark.parametrize("path", ["", "attribution", "head"])
+def test_the_bar_is_on_every_page_and_leaves_the_screen_to_the_figures(viewer, path):
+    viewer.page.set_viewport_size({"width": 1280, "height": 720})
+    viewer.open(path)
+    found = bar(viewer).bounding_box()
+    assert found["height"] <= HIGH and found["y"] < 60
+    for label in ("Instruction", "Sentence", "Original word", "Answer: the replacement"):
+        expect(box(viewer, label)).to_be_visible()
+
+
+def test_nothing_below_the_bar_moves_while_a_sentence_is_edited(viewer):
+    viewer.open()
+    viewer.page.evaluate(WATCH)
+    for sentence in ("The happy girl sees the old dog.", "The quick fox jumps over the dog."):
+        viewer.type("Sentence", sentence)
+    assert len(viewer.page.evaluate("window.tops")) == 1
+
+
+def test_an_example_is_taken_with_a_word_of_its_own_undone_and_the_posts_prompt_is_one_click_away(viewer):
+    viewer.open()
+    expect(viewer.page.get_by_role("button", name="Undo", exact=True)).to_be_disabled()
+    viewer.page.locator(".st-key-pick_task").get_by_text("Verbs").click()
+    expect(viewer.page).to_have_url(re.compile("instruction=.*verbs.*original=jumps"))
+    viewer.settle()
+    viewer.page.get_by_role("button", name="Another sentence").click()
+    expect(box(viewer, "Sentence")).not_to_have_value("The quick fox jumps over the dog.")
+    viewer.settle()
+    viewer.page.get_by_role("button", name="Undo", exact=True).click()
+    expect(box(viewer, "Sentence")).to_have_value("The quick fox jumps over the dog.")
+    expect(box(viewer, "Original word")).to_have_value("jumps")
+    viewer.page.get_by_role("button", name="Reset", exact=True).click()
+    expect(box(viewer, "Original word")).to_have_value("quick")
+    viewer.settle()
+    expect(viewer.page).to_have_url(viewer.url)
+
+
+@pytest.mark.parametrize("allowed", [True, False])
+def test_the_link_is_copied_or_where_that_is_refused_shown(viewer_of, allowed):
+    viewer = viewer_of(**({"permissions": ["clipboard-read", "clipboard-write"]} if allowed else {}))
+    if not allowed:
+        viewer.page.add_init_script("navigator.clipboard.writeText = () => Promise.reject(new Error('not allowed'));")
+    viewer.open(sentence="The tired bear sleeps.", original="tired")
+    viewer.page.get_by_role("button", name="Copy link").click()
+    if allowed:
+        expect(viewer.page.get_by_role("button", name="Copied")).to_be_visible()
+        link = viewer.page.evaluate("navigator.clipboard.readText()")
+    else:
+        shown = viewer.page.get_by_label("link to this view")
+        expect(shown).to_be_focused()
+        link = shown.input_value()
+    asked = parse_qs(urlparse(link).query)
+    assert link.startswith(viewer.url) and asked["original"] == ["tired"] and asked["pair"] == ["tiny"]
+
+
+def test_a_refused_answer_is_marked_and_told_in_the_bar(viewer):
+    viewer.open()
+    viewer.type("Answer: the replacement", "swift-footed")
+    expect(bar(viewer).locator("[data-testid=stAlert]")).to_contain_text("tokens:")
+    frame = viewer.page.locator("[class*=st-key-input_answer] [data-testid=stTextInputRootElement]")
+    expect(frame).to_have_css("border-top-color", "rgb(217, 54, 74)")
+
+
+def test_a_toy_says_what_it_has_never_read_and_the_figures_are_there(viewer):
+    viewer.open()
+    viewer.type("Sentence", "The quick xylophonist jumps over the dog.")
+    expect(bar(viewer)).to_contain_text("has never read “xylophonist”")
+    assert len(viewer.figures) == 3
+
+
+def test_the_menu_says_where_each_pair_stands(viewer):
+    viewer.open()
+    viewer.settings()
+    viewer.page.get_by_label("Pair of models").click()
+    expect(viewer.page.get_by_role("option", name="Embedded tiny pair (a toy, is here)")).to_be_visible()
+    expect(viewer.page.get_by_role("option", name=re.compile(r"Qwen2.5 0.5B \(.*2.0 GB.*\)"))).to_be_visible()
+
+
+def test_the_bar_is_used_by_keyboard_alone(viewer):
+    viewer.open()
+    box(viewer, "Instruction").focus()
+    viewer.page.keyboard.press("Tab")
+    expect(box(viewer, "Sentence")).to_be_focused()
+    viewer.page.keyboard.press("ControlOrMeta+A")
+    viewer.page.keyboard.type("The tired bear sleeps.")
+    viewer.page.keyboard.press("Enter")
+    expect(viewer.page).to_have_url(re.compile("original=tired"))
+    expect(box(viewer, "Sentence")).to_be_focused()
+
+
+def test_on_a_telephone_nothing_of_the_bar_is_cut_off(viewer_of):
+    viewer = viewer_of(viewport={"width": 390, "height": 844}).open()
+    assert viewer.page.evaluate("document.querySelector('.stMain').scrollWidth") <= 390
+    for name in ("Copy link", "Reset", "Another sentence"):
+        found = viewer.page.get_by_role("button", name=name, exact=True).bounding_box()
+        assert found["x"] >= 0 and found["x"] + found["width"] <= 390
+
+
+def test_a_free_prompt_and_back_loses_no_text(viewer):
+    viewer.open(sentence="The sad fox sees the tired dog.", original="tired", answer="sleepy")
+    viewer.settings()
+    viewer.page.get_by_role("button", name="Write a free prompt").click()
+    written = "The fox is quick. The dog is"
+    viewer.page.get_by_label("Free prompt (exact text)").fill(written)
+    viewer.page.get_by_label("Free prompt (exact text)").press("ControlOrMeta+Enter")
+    viewer.type("Original (exact string, with its space)", " quick")
+    viewer.settings()
+    viewer.page.get_by_role("button", name="Back to instruction and sentence").click()
+    expect(box(viewer, "Sentence")).to_have_value("The sad fox sees the tired dog.")
+    expect(box(viewer, "Original word")).to_have_value("tired")
+    expect(box(viewer, "Answer: the replacement")).to_have_value("sleepy")
+    viewer.settle()
+    viewer.settings()
+    viewer.page.get_by_role("button", name="Write a free prompt").click()
+    expect(viewer.page.get_by_label("Free prompt (exact text)")).to_have_value(written)
+    expect(viewer.page.get_by_label("Original (exact string, with its space)")).to_have_value(" quick")
