@@ -33,7 +33,7 @@ def pairs() -> None:
     rows = [(spec.id, spec.title, spec.dtype, _memory(spec), _here(spec), spec.id == shown) for spec in listed.values()]
     columns = ["id", "pair", "dtype", "memory", "weights", "on screen"]
     st.dataframe(pd.DataFrame(rows, columns=columns), hide_index=True, key="pairs_table")
-    st.caption("Memory: both models, in that dtype. The sidebar chooses the pair; REPHRASE_PAIRS adds your own.")
+    st.caption("Memory: both models, in that dtype. The settings choose the pair; REPHRASE_PAIRS adds your own.")
 
 
 def _memory(spec: PairSpec) -> str:
