@@ -17,8 +17,8 @@ from core.patching.budget import row_bytes
 from core.recording import Recording
 
 HALVINGS = 3
-# What torch says on a CPU, and where CUDA's own libraries find no room, in plain RuntimeErrors.
-_SHORT = ("can't allocate memory", "not enough memory", "ALLOC_FAILED")
+# What torch says in plain RuntimeErrors: on MPS and a CPU, and where CUDA itself or its libraries find no room.
+_SHORT = ("out of memory", "can't allocate memory", "not enough memory", "alloc_failed", "bad_alloc")
 
 Result = TypeVar("Result")
 
@@ -47,20 +47,23 @@ def within_memory(
 
 def is_short(error: BaseException) -> bool:
     """Whether an error says that memory ran out."""
-    short = isinstance(error, torch.OutOfMemoryError)
-    return short or isinstance(error, RuntimeError) and any(words in str(error) for words in _SHORT)
+    said = str(error).lower()
+    short = isinstance(error, (torch.OutOfMemoryError, MemoryError))
+    return short or isinstance(error, RuntimeError) and any(words in said for words in _SHORT)
 
 
 def _unless_short(run: Callable[[list[int]], Result], part: list[int]) -> Result | None:
     try:
         return run(part)
-    except RuntimeError as error:
+    except (RuntimeError, MemoryError) as error:
         if not is_short(error):
             raise
     # Only here is what the pass held released: the error held its frames.
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
+    if torch.backends.mps.is_available():
+        torch.mps.empty_cache()
     return None
 
 

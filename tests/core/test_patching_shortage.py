@@ -16,6 +16,11 @@ SHORT = {
     "cuda": torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"),
     "cpu": RuntimeError("[enforce fail at alloc_cpu.cpp:117] . DefaultCPUAllocator: can't allocate memory: you tried"),
     "library": RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+    "driver": RuntimeError("CUDA error: out of memory"),
+    "hip": RuntimeError("HIP out of memory. Tried to allocate 2.00 GiB"),
+    "mps": RuntimeError("MPS backend out of memory (MPS allocated: 5 GB, max allowed: 9 GB). Tried to allocate 1 GB"),
+    "c++": RuntimeError("std::bad_alloc"),
+    "python": MemoryError(),
 }
 
 
