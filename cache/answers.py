@@ -8,12 +8,11 @@ a store (`REPHRASE_STORE_MB` 0) nothing is kept, and of bundles only the one tha
 from __future__ import annotations
 
 import logging
-import weakref
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from cache.encoding import Undecodable, decode, encode
 from cache.identity import Both, Identities, fact_of, remember_once, weights_here
@@ -28,9 +27,6 @@ from core.models.dtype import HALVES
 from core.models.pairs import PairSpec, lacking
 from core.patching.begun import Begun
 from core.settings import Settings
-
-if TYPE_CHECKING:
-    from core.models.loading import LoadedPair
 
 log = logging.getLogger(__name__)
 
@@ -77,8 +73,6 @@ class Answers:
         self._settings = settings
         self._facts: dict[str, str] = {}
         self._identities = Identities(self)
-        # Of a resident pair, the weights as they were when it was loaded: its files may change below it.
-        self._loaded: weakref.WeakKeyDictionary[LoadedPair, Both | None] = weakref.WeakKeyDictionary()
         self._writer = Writer()
 
     @staticmethod
@@ -106,14 +100,11 @@ class Answers:
         identity, dtype = self._identities.known(asked.spec), self._dtype(asked)
         return asked.key(identity, dtype) if identity and dtype else None
 
-    def running(self, asked: Asked, pair: LoadedPair) -> Running:
-        """The question on the pair that was loaded for it; in the worker's thread."""
-        if pair not in self._loaded:
-            base, instruct = pair.checkpoints
-            self._loaded[pair] = weights_here(asked.spec, (base.revision, instruct.revision))
+    def running(self, asked: Asked, dtype: str, weights: Both | None) -> Running:
+        """The question on the pair that was loaded for it; weights: as they were then, for files change below it."""
         if not (asked.experiment.dtype or self._settings.dtype):
-            remember_once(self, fact_of(asked.spec, "dtype"), pair.dtype)
-        return Running(asked, pair.dtype, self._loaded[pair])
+            remember_once(self, fact_of(asked.spec, "dtype"), dtype)
+        return Running(asked, dtype, weights)
 
     def begun(self, running: Running) -> Begun | None:
         """How far the answer had come when it was broken off."""

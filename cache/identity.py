@@ -76,6 +76,14 @@ def weights_here(spec: PairSpec, commits: tuple[str, str] = ("", "")) -> Both | 
     return (base, instruct) if base and instruct else None
 
 
+def files_here(spec: PairSpec) -> tuple[Weights | None, ...]:
+    """What of both models may change on this machine: their files, none of a hub model, which its commit names."""
+    try:
+        return tuple(_weights(name, "", "") if is_path(name) else Weights() for name in (spec.base, spec.instruct))
+    except (InputError, OSError):
+        return ()
+
+
 def _weights(name: str, revision: str, commit: str) -> Weights | None:
     if not is_path(name):
         commit = commit or commit_here(name, revision)

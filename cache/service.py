@@ -98,7 +98,7 @@ class Service:
         spec = self.spec(experiment)
         self.answers.check(spec)
         with self.stages.work(experiment, spec, ctx) as work:
-            running = self.answers.running(self.asked(question, experiment, options), work.pair)
+            running = self.answers.running(self.asked(question, experiment, options), work.pair.dtype, work.weights)
             earlier = Earlier(
                 known=partial(self.known, experiment=experiment),
                 begun=partial(self.answers.begun, running),

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from cache.context import Context
 from cache.courtesy import wait_for_quiet
 from cache.downloads import Downloads
+from cache.identity import files_here, weights_here
 from cache.kept import Kept, nbytes
 from cache.models import Residents, memory_budget
 from cache.questions.work import Earlier, Work
@@ -26,6 +27,7 @@ from core.models.pairs import PairSpec
 from core.settings import Settings
 
 if TYPE_CHECKING:
+    from cache.identity import Both
     from core.models.checkpoint import Checkpoint
     from core.models.loading import LoadedPair
     from core.prompt import AnsweredPrompt, Prompt
@@ -43,10 +45,12 @@ PROMPTS_BYTES = 8_000_000  # of a pair's tokenized prompts
 class Stage:
     """A resident pair with what was read and recorded on it: recordings hold its models, and so must go with it.
 
-    prompts: experiment → its prompt, answered. recordings: a prompt's ids → both models' runs.
+    weights: what names its models, None where nothing does. prompts: experiment → its prompt, answered. recordings: a
+    prompt's ids → both models' runs.
     """
 
     pair: LoadedPair
+    weights: Both | None = None
     prompts: Kept = field(default_factory=lambda: Kept(PROMPTS_BYTES))
     recordings: OrderedDict[tuple[int, ...], Recordings] = field(default_factory=OrderedDict)
 
@@ -75,7 +79,7 @@ class Stages:
             run = partial(self._runs, experiment, stage, ctx, seconds)
             beside = lambda dtype: self._beside(spec, dtype, ctx, work.runs.prompt, stage)  # noqa: E731
             most = self._settings.max_tokens
-            work: Work = Work(run, stage.pair, ctx, seconds, Earlier(), beside, experiment, most)
+            work: Work = Work(run, stage.pair, ctx, seconds, Earlier(), beside, experiment, most, stage.weights)
             yield work
 
     def _runs(self, experiment: Experiment, stage: Stage, ctx: Context, seconds: dict[str, float]) -> Runs:
@@ -122,6 +126,7 @@ class Stages:
         from core.models.loading import load_pair
         from core.models.room import bytes_needed, must_take_turns
 
+        before = files_here(spec)
         dtype, checkpoints = self._dtype(dtype, spec, ctx)
         key, need, in_turns = _resident(spec, dtype), 0, False
 
@@ -129,7 +134,10 @@ class Stages:
             start, say = time.perf_counter(), partial(ctx.progress, 0, 0)
             pair = load_pair(spec, dtype, self._device(), checkpoints, progress=say, in_turns=in_turns)
             seconds["load"] = time.perf_counter() - start
-            return Stage(pair)
+            base, instruct = pair.checkpoints
+            # Files that were replaced meanwhile may be of either kind, or both: nothing names what was read.
+            same = files_here(spec) == before
+            return Stage(pair, weights_here(spec, (base.revision, instruct.revision)) if same else None)
 
         if not any(entry.key == key for entry in self.residents.snapshot()):
             if checkpoints is None:

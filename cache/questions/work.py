@@ -14,6 +14,7 @@ from core.patching.begun import Begun
 from core.prompt import MAX_TOKENS
 
 if TYPE_CHECKING:
+    from cache.identity import Both
     from core.models.loading import LoadedPair
     from core.runs import Runs
 
@@ -43,6 +44,7 @@ class Work:
     seconds: wall-clock of the stages `load` and `record`, 0 where nothing had to be done.
     beside: dtype → a context with the same prompt's runs in that dtype, beside these; raises TooLarge at entry.
     experiment: what is asked about; max_tokens: of its prompt, at most.
+    weights: what names the pair's models as they were loaded, None where nothing does.
     """
 
     run: Callable[[], Runs]
@@ -53,6 +55,7 @@ class Work:
     beside: Callable[[str], AbstractContextManager[Runs]] = _alone
     experiment: Experiment = Experiment()
     max_tokens: int = MAX_TOKENS
+    weights: Both | None = None
 
     @cached_property
     def runs(self) -> Runs:

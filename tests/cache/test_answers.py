@@ -17,6 +17,7 @@ from cache.identity import fact_of
 from cache.questions.catalogue import QUESTIONS
 from cache.store import Store
 from core.experiment import Experiment, InputError
+from core.models import loading
 from core.models.pairs import registry
 from core.precision import StoredGap
 from core.settings import Settings
@@ -154,6 +155,22 @@ def test_changed_weights_are_another_pair_and_leave_the_old_answers_alone(proces
     weights.write_bytes(original)
     third = process(pairs=pairs)
     assert third.answer("overview", mine).summary.gap == before.summary.gap and third.computed == []
+
+
+def test_what_was_computed_while_its_weights_were_replaced_is_not_kept(process, copied, monkeypatch):
+    pairs, mine = copied
+    weights, load = pairs.parent / "weights", loading.load_pair
+
+    def replaced_meanwhile(*args, **how):
+        pair = load(*args, **how)
+        shutil.copy(weights / "base" / "model.safetensors", weights / "instruct" / "model.safetensors")
+        return pair
+
+    monkeypatch.setattr(loading, "load_pair", replaced_meanwhile)
+    assert process(pairs=pairs).answer("overview", mine).summary.gap > 0.1
+    monkeypatch.undo()
+    second = process(pairs=pairs)
+    assert abs(second.answer("overview", mine).summary.gap) < 1e-6 and second.computed == ["overview"]
 
 
 def test_another_name_of_the_same_weights_has_the_same_answers_under_its_own_name(process, copied):
