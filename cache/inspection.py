@@ -12,7 +12,7 @@ from cache.models import Resident
 from cache.service import Service
 from cache.store import StoreStats
 from cache.worker import Status
-from core.experiment import Experiment, shorten
+from core.experiment import Experiment, InputError, shorten
 from core.models.memory import free_bytes
 from core.patching.floor import NoiseFloor
 from core.patching.results import Sweep
@@ -36,12 +36,14 @@ class Floor:
 
 @dataclass(frozen=True)
 class Inspection:
-    """device: "" while torch sleeps, with free_bytes and budget_bytes None; residents: pairs in memory.
+    """device: "" while torch sleeps or where this machine has not the one that is wanted, which no_device says; then
+    free_bytes is None. residents: pairs in memory.
 
     used_bytes: of this process. stores: this machine's store first, where there is one, then the bundles beside it.
     """
 
     device: str
+    no_device: str
     free_bytes: int | None
     budget_bytes: int | None
     used_bytes: int
@@ -52,10 +54,11 @@ class Inspection:
 
 
 def inspect(service: Service) -> Inspection:
-    device = _device(service.settings.device)
+    device, no_device = _device(service.settings.device)
     residents = service.stages.residents
     return Inspection(
         device=device,
+        no_device=no_device,
         free_bytes=free_bytes(device) if device else None,
         budget_bytes=residents.budget_known,
         used_bytes=psutil.Process().memory_info().rss,
@@ -66,10 +69,14 @@ def inspect(service: Service) -> Inspection:
     )
 
 
-def _device(wanted: str) -> str:
+def _device(wanted: str) -> tuple[str, str]:
+    """The device, and why there is none."""
     pick = getattr(sys.modules.get("core.models.loading"), "pick_device", None)
     # Absent too while another thread is still importing it.
-    return pick(wanted) if pick else ""
+    try:
+        return (pick(wanted) if pick else ""), ""
+    except InputError as error:
+        return "", f"{error}: REPHRASE_DEVICE is {wanted!r}"
 
 
 def versions() -> dict[str, str]:

@@ -157,6 +157,8 @@ def lacking(spec: PairSpec) -> str:
                 return f"{name!r} is not there; fetch it, or correct its place in the pairs file"
         except InputError as error:
             return str(error)
+        except OSError as error:
+            return f"{name!r} cannot be looked at: {error.strerror}; correct its rights, or its place in the pairs file"
     return ""
 
 

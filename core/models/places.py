@@ -7,7 +7,9 @@ needs itself may be missing.
 from __future__ import annotations
 
 import importlib.util
+import os
 import re
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
 from core.experiment import InputError, shorten
@@ -36,10 +38,25 @@ def gguf_file(name: str) -> Path | None:
 
 
 def absolute(name: str, folder: Path) -> str:
-    """A model's name with its path made absolute, from `folder`; hub names and files of packages stay as they are."""
-    if name.startswith(PACKAGE) or not is_path(name):
-        return name
-    return str((folder / Path(name).expanduser()).resolve())
+    """A model's name with its path made absolute, from `folder`; hub names and files of packages stay as they are.
+
+    An `InputError` where no file system takes the name.
+    """
+    try:
+        if "\0" in name:
+            raise ValueError("it holds a null character")
+        if name.startswith(PACKAGE) or not is_path(name):
+            return name
+        place = (folder / Path(name).expanduser()).resolve()
+        with suppress(PermissionError):  # what may not be looked at is told where it is to be read
+            place.exists()
+    except (OSError, RuntimeError, ValueError) as error:
+        why = getattr(error, "strerror", None) or str(error).rstrip(".")
+        raise InputError(
+            f"{shorten(name)!r} can be no model: {why}; write a hub name, or the path of a folder or a .gguf file",
+            "pair",
+        ) from None
+    return str(place)
 
 
 def local_path(name: str) -> Path:
@@ -63,7 +80,8 @@ def _package_file(name: str) -> Path:
     except (ImportError, ValueError):
         found = None
     for place in (found and found.submodule_search_locations) or ():
-        if (path := Path(place) / inside).is_file():
+        # Unlike Path.is_file, False for a name that no file system takes.
+        if os.path.isfile(path := Path(place) / inside):
             return path
-    what = f"holds no file {inside!r}" if found else "is not installed"
+    what = f"holds no file {shorten(inside)!r}" if found else "is not installed"
     raise InputError(f"the Python package {package!r} {what}; {remedy}", "pair")

@@ -113,3 +113,31 @@ def test_what_a_pair_lacks_here_is_told_with_its_remedy(tmp_path, without_packag
     assert lacking(registry()["tiny"]) == "" == lacking(registry()["smollm2-135m"])
     (tmp_path / "pairs.toml").write_text(OWN)
     assert str(tmp_path / "a") in lacking(registry(str(tmp_path / "pairs.toml"))["mine"])
+
+
+LONG = "y" * 300
+
+
+@pytest.mark.parametrize(
+    "name", ["~nosuchuser/x", "a\0b", "a\0/b", f"core/{LONG}", f"/tmp/{LONG}", f"package:core/{LONG}.gguf"]
+)
+@pytest.mark.parametrize("field", ["base", "instruct"])
+def test_a_name_that_no_file_system_takes_is_refused_with_the_way_out(name, field):
+    models = {"base": "org/base", "instruct": "org/instruct", field: name}
+    with pytest.raises(InputError, match="can be no model: .*write a hub name|holds no file") as refused:
+        if why := lacking(find_pair(Experiment(pair="", **models))):
+            raise InputError(why, "pair")
+    assert name[:5] in str(refused.value).replace("\\x00", "\0") or "yyy" in str(refused.value)
+    assert refused.value.field == "pair" and len(str(refused.value)) < 250
+
+
+def test_a_folder_without_right_to_read_is_told_as_lacking(tmp_path, monkeypatch):
+    from pathlib import Path
+
+    spec = replace(find_pair(Experiment()), base=str(tmp_path))
+
+    def refuse(path, **options):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "exists", refuse)
+    assert "cannot be looked at: Permission denied" in lacking(spec)
