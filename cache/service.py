@@ -10,6 +10,7 @@ from collections.abc import Callable, Hashable
 from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property, partial
+from itertools import count
 from typing import Any
 
 from cache.answers import Answers, Asked
@@ -38,8 +39,10 @@ class Service:
         self.answers = answers or Answers(settings)
         self.worker = Worker(alive=alive, results_bytes=settings.results_bytes)
         self.stages = Stages(settings)
+        self._releases = count()
 
-    WARMING = "warming"
+    WARMING, RELEASING = "warming", "release models"
+    OWNERS = frozenset({WARMING, RELEASING})  # of jobs that no viewer waits for
 
     def warm(self) -> None:
         """Import torch and load the default pair before anybody asks, even where the first answers are on disk."""
@@ -49,6 +52,19 @@ class Service:
         # Under a key of its own: a viewer whose answer is on disk must not wait for it.
         self.worker.submit(
             self.WARMING, run, owner=self.WARMING, group=self.start, priority=QUESTIONS["overview"].priority
+        )
+
+    def release_models(self) -> Job:
+        """Take what no job uses out of memory: in the worker's thread, which alone touches models, and before others.
+
+        Each time under a key of its own: that it was done once is no answer to the next one who asks.
+        """
+        return self.worker.submit(
+            (self.RELEASING, next(self._releases)),
+            lambda ctx: self.stages.residents.evict_unused(),
+            owner=self.RELEASING,
+            group=self.RELEASING,
+            priority=9,
         )
 
     @cached_property

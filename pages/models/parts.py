@@ -59,7 +59,7 @@ def live() -> None:
 
 def _device(found: Inspection) -> list[tuple[str, str]]:
     if not found.device:
-        yet = f"{service().settings.device}: torch has not been started yet"
+        yet = found.no_device or f"{service().settings.device}: torch has not been started yet"
         return [("device", yet), ("memory of this process", f"{found.used_bytes / GB:.2f} GB")]
     budget = f", of a budget of {found.budget_bytes / GB:.1f} GB" if found.budget_bytes else ""
     taken = sum(resident.bytes for resident in found.residents)
@@ -144,9 +144,7 @@ def _if_allowed(change: Callable[[], None]) -> Callable[[], None]:
 
 
 def _release_models() -> None:
-    # Only the worker's thread touches models, and only between jobs.
-    run = lambda ctx: service().stages.residents.evict_unused()  # noqa: E731
-    service().worker.submit("release models", run, owner=service().WARMING, group="release models", priority=9)
+    service().release_models()
 
 
 def _forget_memory() -> None:

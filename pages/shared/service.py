@@ -19,7 +19,7 @@ def service() -> Service:
 
 
 def _is_active(owner: Hashable) -> bool:
-    return owner == Service.WARMING or get_instance().is_active_session(str(owner))
+    return owner in Service.OWNERS or get_instance().is_active_session(str(owner))
 
 
 def owner() -> str:

@@ -15,6 +15,7 @@ from core.models.loading import load_pair
 from core.models.pairs import registry
 from core.runs import run
 from core.settings import Settings
+from tests.cache.test_worker import hold
 
 PATIENCE = 60
 NOUNS = ("fox", "dog", "cat", "horse", "bird", "bear", "wolf", "king")
@@ -122,6 +123,22 @@ def test_a_bare_address_shows_the_pair_that_the_settings_choose():
         service = Service(Settings(pair=chosen))
         assert service.start == Experiment(pair=chosen)
         assert service.worker.stop()
+
+
+def test_models_are_released_as_often_as_that_is_asked_and_end_no_warm_up():
+    service = Service(Settings())
+    for noun in ("fox", "dog"):
+        result(service.ask("overview", sentence(noun), "me"))
+        assert service.stages.residents.snapshot()
+        result(service.release_models())
+        assert service.stages.residents.snapshot() == ()
+    gate, _ = hold(service.worker)
+    service.warm()
+    released = service.release_models()
+    assert service.worker.holds(Service.WARMING)
+    gate.open.set()
+    result(released)
+    assert service.worker.stop()
 
 
 def test_a_hosted_demo_loads_listed_pairs_only(tmp_path):

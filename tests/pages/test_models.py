@@ -13,6 +13,7 @@ from pages.shared.service import service
 
 FRAME = Path(__file__).parents[2] / "pages/frame.py"
 PATIENCE = 120
+OWN = Experiment(sentence="The quick bear.")  # of which the shipped gallery knows nothing
 BUTTONS = ["Release models", "Forget answers in memory", "Empty the store"]
 
 
@@ -37,7 +38,7 @@ def opened(tmp_path, monkeypatch):
 
 
 def answered(question: str, **options) -> None:
-    job = service().ask(question, Experiment(), owner=service().WARMING, **options)
+    job = service().ask(question, OWN, owner=service().WARMING, **options)
     assert job.wait(PATIENCE) and job.state == "done"
     service().answers.flush(PATIENCE)
 
@@ -76,6 +77,14 @@ def test_resident_pairs_kept_answers_and_noise_floors_are_told(opened):
     assert list(zip(floors["pair"], floors["site"], floors["direction"])) == [("tiny", "z", "instruct_to_base")]
 
 
+def test_a_device_that_this_machine_has_not_stands_in_the_table(opened):
+    import core.models.loading  # noqa: F401
+
+    app = opened(DEVICE="cuda:77")
+    assert not app.exception
+    assert "no device 'cuda:77'" in now(app)["device"]
+
+
 def test_a_public_demo_shows_no_viewers_prompts_and_has_no_buttons(opened):
     app = opened(HOSTED="1")
     answered("sweep", site="z", direction="instruct_to_base", positions="all")
@@ -106,7 +115,7 @@ def test_the_buttons_release_models_and_empty_the_store(opened):
     next(button for button in app.button if button.label == "Empty the store").click().run()
     # The page itself asks for the overview again.
     assert not kept(store, "attribution")
-    assert service().known("attribution", Experiment()) is None
+    assert service().known("attribution", OWN) is None
     next(button for button in app.button if button.label == "Release models").click().run()
     # Whatever was asked before it ran before it.
     service().worker.submit("after", lambda ctx: None, owner=service().WARMING, group="after").wait(PATIENCE)
