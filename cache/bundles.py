@@ -16,6 +16,7 @@ from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
+from cache.answer_file import AnswerFile
 from cache.store import Store
 
 ENDLESS = 2**62  # bytes: what goes into a bundle is chosen, not bounded
@@ -56,6 +57,12 @@ def write_bundle(places: Iterable[Store], keys: Iterable[str], facts: Mapping[st
 
 def read_bundle(path: Path, store: Store) -> Imported:
     """Take over a bundle's answers, and the facts that the store does not know better. Raises NotABundle, OSError."""
+    try:
+        # Before a store opens it, which would only log what is wrong.
+        with closing(AnswerFile(path, read_only=True)) as file, file.connection():
+            pass
+    except (sqlite3.Error, OSError) as error:
+        raise NotABundle(f"{path} is no bundle of answers: {error}") from None
     bundle = Store(path, 0, read_only=True)
     held = bundle.stats()
     if held.trouble:

@@ -185,13 +185,14 @@ class Store:
 
     def _tried(self, action: Callable[[sqlite3.Connection], T]) -> T | None:
         """What the action returns, in a second try where the file had to be replaced by a new one, or None."""
+        what = "answers are not kept in" if self._writes else "no answers can be read from"
         for last in (False, True):
             try:
                 with self._file.connection() as db:
                     return action(db)
             except (sqlite3.Error, OSError, UnicodeError) as error:
                 if last or not self._mended(error):
-                    self._tell_unkept(f"answers are not kept in {self.path}: {error}")
+                    self._tell_unkept(f"{what} {self.path}: {error}")
                     break
         return None
 

@@ -177,6 +177,20 @@ def test_bad_input_gets_one_line_and_writes_nothing(box, machine_of, tmp_path):
     assert laptop.store().keys() == () and len(box.store().keys()) == len(ANSWERS)
 
 
+def test_a_file_that_is_no_bundle_is_told_once(machine_of, tmp_path, caplog):
+    garbage, foreign = tmp_path / "garbage", tmp_path / "foreign.sqlite"
+    garbage.write_bytes(b"garbage" * 200)
+    with sqlite3.connect(foreign) as db:
+        db.execute("CREATE TABLE notes (text)")
+    db.close()
+    for file in (garbage, foreign):
+        assert "is no bundle of answers: " in machine_of("laptop").refuses("import", file)
+        # A line of the log would be a second one on stderr.
+        assert not caplog.records
+        assert Store(file, 0, read_only=True).stats().trouble.startswith(f"no answers can be read from {file}: ")
+        caplog.clear()
+
+
 def test_an_export_that_fails_leaves_the_earlier_bundle(box, tmp_path, monkeypatch):
     file = tmp_path / "talk.sqlite"
     box.run("export", file, "--all")
