@@ -16,6 +16,11 @@ from core.results import MODELS, Check, head_name
 from core.wording import unsigned, word
 
 
+def most_attended(weight: np.ndarray) -> int:
+    """The position that a head attends to most, weight: (pos,); the first apart, where heads rest."""
+    return 1 + int(weight[1:].argmax()) if len(weight) > 1 else 0
+
+
 @dataclass(frozen=True)
 class Attention:
     """Attention of every head from END, by source position. Arrays have axes (model, layer, head, pos), float32.

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from core.attention_results import Attention
+from core.attention_results import Attention, most_attended
 from core.patching.gap import MIN_GAP
 from core.patching.plan import unit
 from core.patching.results import Sweep
@@ -126,7 +126,7 @@ def _looks(attention: Attention, model: int, layer: int, head: int) -> str:
     """What a head attends to most from END, the first token apart, where heads rest; and whether it leaves out the
     original."""
     weight = attention.weight[model, layer, head]
-    place = 1 + int(weight[1:].argmax()) if len(weight) > 1 else 0
+    place = most_attended(weight)
     original = attention.roles.get("original")
     if weight[place] < LOOKS:
         said = "the first token, where heads rest" if weight[0] >= 0.5 else "no one token"

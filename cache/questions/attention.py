@@ -39,12 +39,13 @@ def layer_patterns(work: Work, layer: int) -> Patterns:
 
 
 def head(work: Work, layer: int, head: int, source: str, ov_input: OvInput) -> HeadReport:
-    """source: a role; END where the prompt has no such token."""
+    """source: a role, or a position in digits; END where the prompt has no such token."""
     from core.head.report import examine
 
-    position = work.runs.prompt.roles.get(source)
-    if position is None:
-        position = work.runs.prompt.end
+    prompt = work.runs.prompt
+    position = int(source) if source.isdecimal() else prompt.roles.get(source)
+    if position is None or position >= len(prompt.ids):
+        position = prompt.end
     return examine(work.runs.recordings, work.runs.prompt, layer, head, position, ov_input)
 
 

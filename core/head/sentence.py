@@ -13,11 +13,15 @@ from math import isnan
 
 import numpy as np
 
+from core.attention_results import most_attended
 from core.head.results import HeadReport, OvCircuit
-from core.wording import arrow, rank, share, signed
+from core.results import MODELS
+from core.wording import arrow, quoted, rank, share, signed, unsigned
 
 # Mean attention on random repeated tokens from which a score is worth a word: most of what a head attends to.
 KNOWN = 0.5
+LOOKS = 0.1  # the least attention weight that is called looking
+RESTS = 0.5  # the least one that is called resting, on the first token
 _INPUTS = {
     "recorded": "what it reads there",
     "embedding": "read off the bare embedding, attending there",
@@ -48,7 +52,7 @@ def head_sentence(
     scores: Mapping[str, np.ndarray] | None = None,
 ) -> str:
     """The sentence for a chosen source position; scores: one head's, from `HeadScores.of`."""
-    parts = [_attends(report, position), _writes(report, position)]
+    parts = [_looks(report), _attends(report, position), _writes(report, position)]
     if position == report.ov.position:
         parts.append(_copies(report.ov))
     if patch is not None:
@@ -58,18 +62,42 @@ def head_sentence(
     return f"{report.name} {'; '.join(part for part in parts if part)}."
 
 
-def shown(token: str) -> str:
-    """A token in a sentence: without its space, signs in quotes, a blank one as visible marks."""
-    word = token.strip()
-    if word and not any(map(str.isalnum, word)):
-        return f"“{word}”"
-    return word or token.replace("\n", "⏎").replace(" ", "␣") or "(empty)"
+def _looks(report: HeadReport) -> str:
+    """At which token most, in each model."""
+    at = [_looked_at(report, row) for row in report.weight]
+    values = [row[0] if _rests(row) else row[most_attended(row)] for row in report.weight]
+    if at[0] == at[1]:
+        said = f"looks {at[0]} in both models ({arrow(values)})"
+    else:
+        parts = (f"{where} in {m.upper()} ({unsigned(value)})" for where, m, value in zip(at, MODELS, values))
+        said = f"looks {', '.join(parts)}"
+    apart = any(row[0] > value >= LOOKS for row, value in zip(report.weight, values))
+    return said + (", the first token apart" if apart else "")
+
+
+def _looked_at(report: HeadReport, weight: np.ndarray) -> str:
+    at = most_attended(weight)
+    if _rests(weight):
+        return "mostly at the first token"
+    if weight[at] < LOOKS:
+        return "at no one token"
+    return f"most at {_token(report, at)}"
+
+
+def _rests(weight: np.ndarray) -> bool:
+    return bool(weight[0] >= RESTS and weight[most_attended(weight)] < LOOKS)
+
+
+def _token(report: HeadReport, position: int) -> str:
+    return "itself" if position == len(report.tokens) - 1 else quoted(report.tokens[position])
 
 
 def _attends(report: HeadReport, position: int) -> str:
-    end = len(report.tokens) - 1
-    target = "itself" if position == end else shown(report.tokens[position])
-    return f"attends from {shown(report.tokens[end])} to {target}: {arrow(report.weight[:, position])}"
+    """To the chosen source, where both numbers have not been said."""
+    if all(position == most_attended(row) and row[position] >= LOOKS for row in report.weight):
+        return ""
+    said = f"attends from {quoted(report.tokens[-1])} to {_token(report, position)}"
+    return f"{said}: {arrow(report.weight[:, position])}"
 
 
 def _writes(report: HeadReport, position: int) -> str:
@@ -83,7 +111,7 @@ def _writes(report: HeadReport, position: int) -> str:
 
 def _copies(ov: OvCircuit) -> str:
     kinds = ov.kinds()
-    word = shown(ov.tokens[ov.position])
+    word = quoted(ov.tokens[ov.position])
     claims = [(_KINDS[kind], model) for kind, model in zip(kinds, ("BASE", "INSTRUCT")) if kind in _KINDS]
     if not claims:
         return ""

@@ -57,6 +57,9 @@ class _Scored:
         """What every table says of a cell, in the order of the cells."""
         return {name: getattr(self, name).ravel() for name in ("logit_diff", "effect", "score", "noise_floor")}
 
+    def ran(self, cell: tuple[int, ...]) -> bool:
+        return bool(np.isfinite(self.logit_diff[cell]))
+
     @property
     def done(self) -> int:
         """How many cells have run."""

@@ -16,7 +16,6 @@ from pages.shared.text import plain
 
 LISTED = 8  # heads in the tables before anybody edits the list
 POSTS = ("L30H31", "L13H23", "L16H29", "L13H15", "L22H30", "L13H22", "L30H29")
-ESTIMATE = {"site": "z", "direction": "instruct_to_base"}
 
 
 def choose(attention: Attention) -> list[Place]:
@@ -30,7 +29,7 @@ def choose(attention: Attention) -> list[Place]:
 def _preset(attention: Attention) -> tuple[list[Place], str]:
     """The best heads by output patch, as one backward pass estimates it, so that a link lists the same anywhere."""
     layers, count = attention.weight.shape[1:3]
-    estimate = ask("estimate", **ESTIMATE).result
+    estimate = ask("estimate", **heads.PATCH).result
     # Another pair's may have other heads, and is replaced in a moment.
     if estimate is not None and estimate.effect.shape == (layers, count):
         found = estimate.as_sweep().top(LISTED)

@@ -18,7 +18,7 @@ from core.charts.attention import layer_difference_lines
 from core.charts.grid import Panel, outline
 from core.charts.heatmap import head_heatmaps, model_panels
 from core.prompt import neighbours
-from core.results import MODELS, head_name
+from core.results import MODELS
 from pages.shared import definitions, heads, state
 from pages.shared.figures import below, figure
 from pages.shared.once import once
@@ -41,14 +41,14 @@ def sources(attention: Attention, overview: Overview) -> None:
             st.button("Follow no other token", on_click=lambda: state.edit(picked=None), key="unpick")
 
 
-def strips(attention: Attention, head: tuple[int, int]) -> None:
+def strips(attention: Attention, head: heads.Chosen) -> None:
     """The prompt, coloured by what the chosen head attends to from END; a click follows that token."""
-    layer, h = head
+    layer, h = head.place
     with st.container(border=True, key="chosen_head"):
         heads.numbers(attention, head)
         for m, column in enumerate(st.columns(2)):
             with column:
-                st.caption(f"{MODELS[m].upper()}: what {head_name(*head)} attends to from END")
+                st.caption(f"{MODELS[m].upper()}: what {head.name} attends to from END")
                 attention_strip(
                     attention.tokens,
                     attention.roles,

@@ -16,13 +16,13 @@ attention = answer.result
 if attention is None or overview.result is None:
     nothing_yet(overview, answer)
 else:
-    head = heads.on_screen(attention)
+    head = heads.chosen_in(attention)
     with figures(overview, answer, key="attention"):
         finding(of_attention(attention, heads.followed(attention)), definitions.ATTENTION)
-        maps.heatmaps(attention, head)
+        maps.heatmaps(attention, head.place)
         maps.sources(attention, overview.result)
         maps.strips(attention, head)
         maps.layers(attention)
         chosen = listed.choose(attention)
         listed.tables(attention, chosen)
-    patterns.viewer(head, chosen)
+    patterns.viewer(head.place, chosen)

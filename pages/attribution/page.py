@@ -6,7 +6,7 @@ from core import findings
 from core.charts.attribution import layer_attribution
 from core.charts.heatmap import head_heatmaps, model_panels
 from pages.attribution import parts
-from pages.shared import definitions, state
+from pages.shared import definitions, heads
 from pages.shared.asking import ask
 from pages.shared.figures import figure, figures, nothing_yet
 from pages.shared.finding import finding
@@ -33,11 +33,13 @@ else:
             parts.layer_table(attribution),
         )
     with lower, figures(answer, key="attribution_heads"):
-        layers, heads = attribution.head.shape[1:]
-        chosen = state.chosen_head(layers, heads)
+        layers, count = attribution.head.shape[1:]
+        chosen = heads.chosen((layers, count))
         figure(
             head_heatmaps(
-                model_panels(attribution.head), title="Direct logit attribution of every head", chosen=chosen
+                model_panels(attribution.head),
+                title="Direct logit attribution of every head",
+                chosen=chosen.place if chosen else None,
             ),
             "head_attribution",
             "One cell a head, one scale for all three. Click a cell to choose its head everywhere.",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from core.results import MODELS, Attribution, head_name
+from core.results import MODELS, Attribution
 from core.wording import brief, signed
 from pages.shared import definitions, heads, tables
 from pages.shared.figures import below
@@ -32,19 +32,20 @@ def layer_table(attribution: Attribution) -> pd.DataFrame:
     return frame[frame["component"] != "head"]
 
 
-def chosen_head(attribution: Attribution, chosen: tuple[int, int] | None) -> None:
+def chosen_head(attribution: Attribution, chosen: heads.Chosen | None) -> None:
     """The chosen head's numbers in both models."""
     with st.container(border=True, key="chosen_head"):
         if chosen is None:
             st.markdown("**No head chosen.** Click a cell above or a row below.")
             return
-        layer, head = chosen
+        layer, head = chosen.place
         base, instruct = attribution.head[:, layer, head]
         columns = st.columns(4)
-        columns[0].metric("Chosen head", head_name(layer, head))
+        columns[0].metric("Chosen head", chosen.name)
         for column, label, value in zip(columns[1:], LABELS, (base, instruct, instruct - base)):
             column.metric(label, signed(value, 3))
-        heads.link(chosen)
+        heads.link(chosen.place)
+        heads.reason(chosen)
 
 
 def top_heads(attribution: Attribution) -> None:

@@ -3,7 +3,8 @@
 import streamlit as st
 
 from pages.head import parts
-from pages.shared import definitions, heads
+from pages.head.sources import source
+from pages.shared import definitions, heads, state
 from pages.shared.asking import ask
 from pages.shared.figures import figures, nothing_yet
 from pages.shared.tables import badges
@@ -15,27 +16,25 @@ if attention is None:
     st.subheader("What does one head do?")
     nothing_yet(overview, answer)
 else:
-    layer, head = heads.on_screen(attention)
-    parts.title((layer, head), attention)
-    source, ov_input = parts.controls(attention)
-    asked = ask("head", layer=layer, head=head, source=source, ov_input=ov_input)
-    scores = ask("head_scores")
-    patches = ask("head_patches", layer=layer, head=head)
-    report = asked.result
+    chosen = heads.chosen_in(attention)
+    layer, head = chosen.place
+    parts.title(chosen, attention)
+    said = st.container()
+    asked = ask("head", layer=layer, head=head, source=source(attention, chosen.place), ov_input=state.view("ov"))
+    scores, report = ask("head_scores"), asked.result
     with figures(overview, asked, key="head"):
         if report is not None:
-            parts.sentence(asked, patches, scores, heads.first_name(attention))
-            parts.by_token(report)
-            parts.pattern(report)
-    with figures(patches, key="patches"):
-        parts.patch_table(patches.result, (layer, head))
+            parts.attended(report)
+    patched = parts.patches(chosen.place)
     with figures(asked, key="report"):
         if report is not None:
+            with said:
+                parts.sentence(asked, parts.evidence(report, patched), scores, heads.first_name(attention))
+            parts.written(report)
+            parts.pattern(report)
             parts.ov_tables(report)
             parts.weights(report)
-    with figures(scores, key="scores"):
-        # Another pair's may have fewer heads.
-        parts.score_table(scores.result if scores.agrees_with(answer) else None, (layer, head))
+    parts.score_table(scores, answer, chosen.place)
     with figures(asked, key="checks"):
         if report is not None:
             badges(report.checks, "head_badges", definitions.HEAD_CHECKS)

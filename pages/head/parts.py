@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 
 import pandas as pd
@@ -16,8 +18,8 @@ from core.prompt import neighbours
 from core.results import MODELS, group_name, head_name
 from core.wording import brief, percent, rank, signed, unsigned, words
 from pages.shared import circuitsvis, definitions, heads, state
-from pages.shared.asking import Answer
-from pages.shared.figures import below, figure
+from pages.shared.asking import Answer, ask
+from pages.shared.figures import below, figure, figures
 from pages.shared.once import once
 from pages.shared.tables import FINE, worded
 from pages.shared.text import plain, quoted
@@ -25,7 +27,6 @@ from pages.shared.widgets import choice
 
 Patches = tuple[HeadPatches, HeadPatches]  # INSTRUCT → BASE, BASE → INSTRUCT
 
-_ROLES = {"original": "original", "colon": "colon", "picked": "the picked token", "first": "first", "end": "END"}
 _INPUTS = {"recorded": "what it read there", "embedding": "the bare embedding", "effective": "embedding + first MLP"}
 _PATCHES = {
     "z": "output (z)",
@@ -40,38 +41,51 @@ _KINDS = {"copying": "copies it", "suppressing": "suppresses it", "neither": "ne
 _SCORES = {"previous": "previous token", "induction": "induction", "bos": "BOS", "first": "first token"}
 
 
-def title(head: heads.Place, attention: Attention) -> None:
+def title(head: heads.Chosen, attention: Attention) -> None:
     """Which head, and the choice of another one."""
     with st.container(
         horizontal=True, key="head_title", vertical_alignment="bottom", horizontal_alignment="distribute"
     ):
-        st.subheader(f"What does {head_name(*head)} do?")
-        heads.picker(attention.weight.shape[1:3], head)
+        st.subheader(f"What does {head.name} do?")
+        heads.picker(attention.weight.shape[1:3], head.place)
+    heads.reason(head)
 
 
-def controls(attention: Attention) -> tuple[str, str]:
-    """The source token that is asked about, and what its OV circuit is fed with."""
-    roles = {role: label for role, label in _ROLES.items() if role in attention.roles}
-    if "bos" in attention.roles:
-        roles["first"] = "BOS"
-        if state.view("source") == "bos":  # older links
-            state.set_view("source", "first")
-    with st.container(horizontal=True, vertical_alignment="bottom", key="head_controls"):
-        labels = {role: f"{label}: {quoted(attention.tokens[attention.roles[role]])}" for role, label in roles.items()}
-        source = choice(st.segmented_control, "Source token", "source", labels, required=True)
-        ov_input = choice(st.segmented_control, "OV circuit reads", "ov", _INPUTS, required=True)
-    return source, ov_input
+def patches(head: heads.Place) -> Answer | None:
+    """The head's patches in both directions, folded: run where somebody looks, or where no sweep says what it moves."""
+    with st.expander("What patching it moves", key="fold_patches", on_change="rerun") as fold:
+        known = heads.swept()
+        if known is not None and known.ran(head) and not fold.open:
+            return None
+        answer = ask("head_patches", layer=head[0], head=head[1])
+        if fold.open:
+            with figures(answer, key="patches"):
+                patch_table(answer.result, head)
+        return answer
 
 
-def sentence(report: Answer, patches: Answer, scores: Answer, first: str) -> None:
+def evidence(report: HeadReport, patched: Answer | None) -> PatchEvidence | None:
+    """What patching its output into BASE does, of the report's head on the current prompt."""
+    head = (report.layer, report.head)
+    if patched is None:
+        sweep = heads.swept()
+        if sweep is None or not sweep.ran(head):
+            return None
+        effect, score, noise = (float(cells[head]) for cells in (sweep.effect, sweep.score, sweep.noise_floor))
+        return PatchEvidence(effect, score, noise)
+    if not patched.fresh or not _of(patched.result, head):
+        return None
+    forth: HeadPatches = patched.result[0]
+    return PatchEvidence(forth.effect["z"], forth.score["z"], forth.noise_floor["z"])
+
+
+def sentence(report: Answer, evidence: PatchEvidence | None, scores: Answer, first: str) -> None:
     """What the numbers support, in one sentence; what is not there yet is left out. first: position 0's name."""
     found: HeadReport = report.result
-    evidence, kinds = None, None
-    if _of(patches.result, (found.layer, found.head)) and patches.agrees_with(report):
-        patched: HeadPatches = patches.result[0]
-        evidence = PatchEvidence(patched.effect["z"], patched.score["z"], patched.noise_floor["z"])
+    kinds = None
     if scores.result is not None and scores.agrees_with(report):
         kinds = scores.result.of(found.layer, found.head)
+    evidence = evidence if report.fresh else None
     with st.container(border=True, key="sentence"):
         st.markdown(f"**{plain(head_sentence(found, found.ov.position, evidence, kinds))}**")
         st.caption(f"{_reads(found)} {_rests(found, first)}")
@@ -96,36 +110,53 @@ def _rests(report: HeadReport, first: str) -> str:
     return f"Of END's attention, {unsigned(base)} → {unsigned(instruct)} lies on {first}."
 
 
-def by_token(report: HeadReport) -> None:
-    """From END: what it attends to, and what that writes along the logit difference."""
-    attended, written = f"{report.name}: attention from END", f"{report.name}: written along the difference"
+def attended(report: HeadReport) -> None:
+    """From END: what it attends to."""
+    title = f"{report.name}: attention from END"
     figure(
-        once("head_attention", lambda: attention_bars(report.weight, report.tokens, attended), report),
+        once("head_attention", lambda: attention_bars(report.weight, report.tokens, title), report),
         "head_attention_by_token",
         "The bars of one model sum to 1.",
         definitions.ATTENTION,
         report.to_frame,
     )
-    figure(
-        once("head_written", lambda: attention_bars(report.written, report.tokens, written, theme.LOGITS), report),
-        "head_written_by_token",
-        "Above 0 towards the answer. The bars of one model sum to the head's direct logit attribution.",
-        definitions.ATTENTION,
-        report.to_frame,
-    )
+
+
+@contextmanager
+def _folded(title: str, key: str, expanded: bool = False) -> Iterator[bool]:
+    """A part that is drawn only while it is open."""
+    with st.expander(title, key=f"fold_{key}", on_change="rerun", expanded=expanded) as fold:
+        yield bool(fold.open)
+
+
+def written(report: HeadReport) -> None:
+    """What it writes along the difference, by what it attends to."""
+    with _folded("What it writes along the difference", "written") as is_open:
+        if not is_open:
+            return
+        title = f"{report.name}: written along the difference"
+        figure(
+            once("head_written", lambda: attention_bars(report.written, report.tokens, title, theme.LOGITS), report),
+            "head_written_by_token",
+            "Above 0 towards the answer. The bars of one model sum to the head's direct logit attribution.",
+            definitions.ATTENTION,
+            report.to_frame,
+        )
 
 
 def pattern(report: HeadReport) -> None:
     """The whole pattern in both models."""
-    views = [
-        circuitsvis.pattern_view(f"{model.upper()}, {report.name}", values, report.tokens, model)
-        for model, values in zip(MODELS, report.pattern)
-    ]
-    st.markdown("**Pattern**")
-    label = f"attention pattern of {report.name} in both models"
-    circuitsvis.show(views, "head_pattern", label, len(report.tokens), columns=2)
-    read = f"Rows attend, columns are attended to; hover for a value.{circuitsvis.cut(len(report.tokens))}"
-    below("head_patterns", read, definitions.PATTERN, partial(_pattern_table, report))
+    with _folded("The whole pattern", "pattern") as is_open:
+        if not is_open:
+            return
+        views = [
+            circuitsvis.pattern_view(f"{model.upper()}, {report.name}", values, report.tokens, model)
+            for model, values in zip(MODELS, report.pattern)
+        ]
+        label = f"attention pattern of {report.name} in both models"
+        circuitsvis.show(views, "head_pattern", label, len(report.tokens), columns=2)
+        read = f"Rows attend, columns are attended to; hover for a value.{circuitsvis.cut(len(report.tokens))}"
+        below("head_patterns", read, definitions.PATTERN, partial(_pattern_table, report))
 
 
 def _pattern_table(report: HeadReport) -> pd.DataFrame:
@@ -140,7 +171,6 @@ def _pattern_table(report: HeadReport) -> pd.DataFrame:
 
 def patch_table(patches: Patches | None, head: heads.Place) -> None:
     """The head's patches in both directions: alone, then with its group."""
-    st.markdown("**What patching it moves**")
     if patches is None or not _of(patches, head):
         st.caption("No patch of this head has run yet.")
         return
@@ -170,7 +200,15 @@ def ov_tables(report: HeadReport) -> None:
     """What attending to the source token promotes and suppresses, and where that token itself stands."""
     ov = report.ov
     token = ov.tokens[ov.position]
-    st.markdown(f"**OV circuit: what attending to {quoted(token)} writes**")
+    title = f"OV circuit: what attending to {quoted(token)} writes"
+    with _folded(title, "ov", expanded=state.view("ov") != "recorded") as is_open:
+        if is_open:
+            choice(st.segmented_control, "It reads", "ov", _INPUTS, required=True)
+            _ov_tables(report, token)
+
+
+def _ov_tables(report: HeadReport, token: str) -> None:
+    ov = report.ov
     for m, column in enumerate(st.columns(2)):
         with column:
             itself = f"{quoted(token)} itself: rank {rank(ov.own_rank[m])} of {ov.vocab:,}"
@@ -194,7 +232,12 @@ def _ov_table(report: HeadReport, m: int) -> None:
 
 def weights(report: HeadReport) -> None:
     """How far fine-tuning moved its weights, among its layer's."""
-    st.markdown("**How far fine-tuning moved its weights**")
+    with _folded("How far fine-tuning moved its weights", "weights") as is_open:
+        if is_open:
+            _weights(report)
+
+
+def _weights(report: HeadReport) -> None:
     table = report.weights.of(report.head)
     ranks = [
         f"{rank + 1} of {count}" if value > 0 else "not moved"
@@ -209,9 +252,16 @@ def weights(report: HeadReport) -> None:
     below("weight_change", read, definitions.WEIGHTS, report.weights.to_frame)
 
 
-def score_table(scores: HeadScores | None, head: heads.Place) -> None:
+def score_table(scores: Answer, attention: Answer, head: heads.Place) -> None:
     """What kind of head it is on random repeated tokens."""
-    st.markdown("**On random repeated tokens**")
+    with _folded("On random repeated tokens", "scores") as is_open:
+        if is_open:
+            with figures(scores, key="scores"):
+                # Another pair's may have fewer heads.
+                _scores(scores.result if scores.agrees_with(attention) else None, head)
+
+
+def _scores(scores: HeadScores | None, head: heads.Place) -> None:
     if scores is None:
         st.caption("No score has been measured yet.")
         return

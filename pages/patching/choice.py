@@ -7,11 +7,11 @@ import streamlit as st
 from cache.questions.overview import Overview
 from core.patching.plan import unit
 from core.wording import signed
-from pages.patching.plan import DIRECTIONS, SITES, Plan
+from pages.patching.plan import ADVANCED, COMMON, DIRECTIONS, Plan
 from pages.shared import state
 from pages.shared.text import plain, quoted
 from pages.shared.tokens import token_strip
-from pages.shared.widgets import choice
+from pages.shared.widgets import choice, show
 
 PLACES = {"all": "all", "end": "END only", "picked": "one token"}
 SHOWN = {"score": "score", "effect": "effect"}
@@ -19,15 +19,29 @@ SHOWN = {"score": "score", "effect": "effect"}
 
 def controls(overview: Overview) -> Plan | None:
     """Direction, site, positions, and whether scores or effects are shown; None while a token is to be picked."""
-    with st.container(horizontal=True, vertical_alignment="top", key="patch_controls"):
+    with st.container(horizontal=True, vertical_alignment="bottom", key="patch_controls"):
         direction = choice(st.segmented_control, "Donor → recipient", "direction", DIRECTIONS, required=True)
-        site = choice(st.selectbox, "Patched activation", "site", SITES, width=290)
-        positions = choice(st.segmented_control, "Positions", "positions", PLACES, required=True)
-        show = choice(st.segmented_control, "Show", "show", SHOWN, required=True)
+        site = state.view("site")
+        # One of the advanced stands in the list while it is the chosen one.
+        listed = COMMON if site in COMMON else COMMON | {site: ADVANCED[site]}
+        choice(st.selectbox, "Patched activation", "site", listed, width=290)
+        with st.popover("More", key="more_patching"):
+            positions = choice(st.segmented_control, "Positions", "positions", PLACES, required=True)
+            shown = choice(st.segmented_control, "Show", "show", SHOWN, required=True)
+            _advanced(site)
     # In a place of its own, so that what stands below is moved, not made anew.
     with st.container(key="patched_position"):
         place = _picked(overview) if positions == "picked" else positions
-    return None if place is None else Plan(site, direction, place, show, overview)
+    return None if place is None else Plan(site, direction, place, shown, overview)
+
+
+def _advanced(site: str) -> None:
+    """Activations that are asked for more rarely; none of them is the first of the common ones."""
+    change = lambda other: state.set_view("site", other or next(iter(COMMON)))  # noqa: E731
+    show(
+        st.pills, "Other activations", "input_advanced_site", site if site in ADVANCED else None, change,
+        options=list(ADVANCED), format_func=ADVANCED.get,
+    )  # fmt: skip
 
 
 def _picked(overview: Overview) -> str | None:

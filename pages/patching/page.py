@@ -2,8 +2,8 @@
 
 import streamlit as st
 
-from pages.patching import choice, score_map, sections, table
-from pages.shared import definitions
+from pages.patching import choice, panel, score_map, sections, table
+from pages.shared import definitions, heads
 from pages.shared.asking import ask
 from pages.shared.figures import figures, nothing_yet
 from pages.shared.finding import finding
@@ -17,10 +17,16 @@ elif (plan := choice.controls(overview.result)) is not None:
     with figures(overview, key="reading"):
         choice.reading(plan)
     progress = score_map.progress(overview, plan)
+    chosen = heads.chosen((plan.overview.n_layers, plan.overview.n_heads))
+    head = chosen.place if chosen else None
     with place, figures(overview, key="finding"):
         finding(score_map.found(overview, plan), definitions.PATCHING)
     with above:
-        score_map.score_map(overview, plan)
-    table.top_heads(overview, plan)
-    sections.section(overview, plan)
+        map_, beside = st.columns([5, 2], gap="medium")
+        with map_:
+            score_map.score_map(overview, plan, head)
+        with beside:
+            panel.panel(overview, plan, chosen)
+    table.top_heads(overview, plan, head)
+    sections.section(overview, plan, head)
     progress()

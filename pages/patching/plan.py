@@ -13,20 +13,23 @@ from core.patching.gap import Gap
 from core.patching.plan import unit
 from core.patching.results import Sweep
 
-SITES = {
+COMMON = {
     "z": "output patch of one head (z)",
     "v": "value patch of a KV group (v)",
+    "attn_out": "attention of a whole layer",
+    "mlp_out": "MLP of a whole layer",
+    "resid_pre": "residual stream before a layer",
+    "resid_mid": "residual stream after its attention",
+}
+ADVANCED = {
     "value_only": "value only, one head",
     "pattern_only": "pattern only, one head",
     "result": "output through the donor's W_O (variant)",
     "pattern": "attention pattern of one head",
     "q": "queries of one head (q)",
     "k": "keys of a KV group (k)",
-    "attn_out": "attention of a whole layer",
-    "mlp_out": "MLP of a whole layer",
-    "resid_pre": "residual stream before a layer",
-    "resid_mid": "residual stream after its attention",
 }
+SITES = COMMON | ADVANCED
 ESTIMATED = ("z", "v", "mlp_out")
 DIRECTIONS = {"instruct_to_base": "INSTRUCT → BASE", "base_to_instruct": "BASE → INSTRUCT"}
 

@@ -16,9 +16,10 @@ from core.patching.plan import unit
 from core.patching.results import Estimate, Sweep, agreement
 from core.wording import signed
 from pages.patching.plan import DIRECTIONS, SITES, Plan
-from pages.shared import definitions, state
+from pages.shared import definitions
 from pages.shared.asking import Answer, again, follow, followed, so_far, stop
 from pages.shared.figures import figure, figures
+from pages.shared.heads import Place
 from pages.shared.watching import line
 
 
@@ -89,14 +90,14 @@ def _line(plan: Plan, swept: Answer, preview: Answer | None) -> str:
     return " · ".join(parts)
 
 
-def score_map(overview: Answer, plan: Plan) -> None:
+def score_map(overview: Answer, plan: Plan, chosen: Place | None) -> None:
     """The map: estimates first, exact values as they arrive, deepest layers first."""
     preview, swept = _asked(overview, plan)
     with figures(*([] if preview is None else [preview]), swept, key="map"):
-        _map(plan, swept.value or plan.nothing_yet(plan.site), preview.value if preview is not None else None)
+        _map(plan, swept.value or plan.nothing_yet(plan.site), preview.value if preview is not None else None, chosen)
 
 
-def _map(plan: Plan, sweep: Sweep, estimate: Estimate | None) -> None:
+def _map(plan: Plan, sweep: Sweep, estimate: Estimate | None, chosen: Place | None) -> None:
     exact = plan.values(sweep)
     estimated = ~np.isfinite(exact) if estimate is not None else np.zeros(exact.shape, bool)
     values = np.where(estimated, plan.values(estimate.as_sweep()), exact) if estimate is not None else exact
@@ -108,7 +109,6 @@ def _map(plan: Plan, sweep: Sweep, estimate: Estimate | None) -> None:
         figure(fig, "patching", read, definitions.PATCHING + definitions.SITES, table)
         return
     panel = Panel(DIRECTIONS[plan.direction], values, faint=sweep.within_noise, estimated=estimated)
-    chosen = state.chosen_head(plan.overview.n_layers, plan.overview.n_heads)
     if chosen and kind == "group":
         chosen = (chosen[0], chosen[1] // plan.group_size)
     columns: Columns = "KV group" if kind == "group" else "head"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -16,33 +17,41 @@ from core.wording import brief, signed
 from pages.patching import values
 from pages.patching.plan import SITES, Plan
 from pages.patching.score_map import grey
-from pages.patching.table import numbers
+from pages.patching.table import MOST_IN_SET, as_set, numbers
 from pages.shared import definitions, state
 from pages.shared.asking import Answer, follow
 from pages.shared.figures import below, figure, figures
+from pages.shared.heads import Place
 from pages.shared.tables import choosable
 from pages.shared.text import plain
 from pages.shared.watching import line, progress_line
 from pages.shared.widgets import choice, show
 
 TITLES = {
-    "scatter": "Value against output",
-    "groups": "KV groups",
-    "pairs": "Pairs",
     "greedy": "Greedy circuit",
     "set": "A set of heads",
+    "pairs": "Pairs",
+    "scatter": "Value against output",
+    "groups": "KV groups",
     "positions": "Layer × position",
     "estimate": "Estimate",
 }
 
 
-def section(overview: Answer, plan: Plan) -> None:
-    """The chosen one."""
-    part = choice(st.segmented_control, "A closer look", "part", TITLES, required=True)
-    sections = {"scatter": _scatter, "groups": _groups, "pairs": _pairs, "greedy": _greedy, "set": _set}
-    sections |= {"positions": _positions, "estimate": _agreement}
-    with st.container(key="section"):
-        sections[part](overview, plan)
+def section(overview: Answer, plan: Plan, head: Place | None) -> None:
+    """The chosen one; head: the chosen head."""
+    part = state.view("part")
+    change = lambda chosen: state.set_view("part", chosen or "")  # noqa: E731
+    show(
+        st.segmented_control, "Closer looks, each computed once it is opened", "input_part", part or None, change,
+        options=list(TITLES), format_func=TITLES.get,
+    )  # fmt: skip
+    sections: dict[str, Callable[[Answer, Plan], None]] = {"greedy": _greedy, "set": _set, "pairs": _pairs}
+    sections |= {"scatter": partial(_scatter, head=head)}
+    sections |= {"groups": _groups, "positions": _positions, "estimate": _agreement}
+    if part:
+        with st.container(key="section"):
+            sections[part](overview, plan)
 
 
 def _filled(overview: Answer, asked: list[tuple[str, dict]], draw: Callable) -> None:
@@ -65,11 +74,10 @@ def _sweeps(plan: Plan, *sites: str) -> list[tuple[str, dict]]:
     return [("sweep", plan.at(site)) for site in sites]
 
 
-def _scatter(overview: Answer, plan: Plan) -> None:
+def _scatter(overview: Answer, plan: Plan, head: Place | None) -> None:
     def draw(*sweeps) -> None:
         z, v, value_only = (sweep or plan.nothing_yet(site) for sweep, site in zip(sweeps, ("z", "v", "value_only")))
-        chosen = state.chosen_head(plan.overview.n_layers, plan.overview.n_heads)
-        for column, (key, fig, table, read) in zip(st.columns(2), values.scatters(plan, z, v, value_only, chosen)):
+        for column, (key, fig, table, read) in zip(st.columns(2), values.scatters(plan, z, v, value_only, head)):
             with column:
                 figure(fig, key, read, definitions.SCATTER, table, heads="head")
 
@@ -130,7 +138,9 @@ def _pairs(overview: Answer, plan: Plan) -> None:
 
 def _greedy(overview: Answer, plan: Plan) -> None:
     heads = plan.overview.n_layers * plan.overview.n_heads
-    steps = _count("Heads in the circuit", "steps", 1, min(20, heads))
+    with st.container(horizontal=True, vertical_alignment="bottom", key="greedy_controls"):
+        steps = _count("Heads in the circuit", "steps", 1, min(20, heads))
+        button = st.container(width="content")
 
     def draw(greedy) -> None:
         members = greedy.members if greedy is not None else ()
@@ -147,6 +157,8 @@ def _greedy(overview: Answer, plan: Plan) -> None:
             read += f" No other head brings it closer by more than the noise floor ({greedy.gap.floor.text()})."
         table = pd.DataFrame() if greedy is None else greedy.to_frame()
         figure(fig, "greedy", read, definitions.GREEDY, table, heads=(lambda at: members[at[0]]) if members else "")
+        with button:
+            as_set(members, "greedy_as_set", "the heads of the circuit so far")
 
     _filled(overview, [("greedy", {"steps": steps, **plan.at("z")})], draw)
 
@@ -158,7 +170,7 @@ def _set(overview: Answer, plan: Plan) -> None:
         st.warning(f"These models have no {', '.join(absent)}.")
     change = lambda names: state.set_view("heads", ",".join(names))  # noqa: E731
     label = "Heads whose outputs are patched together"
-    show(st.multiselect, label, "input_heads", chosen, change, options=places, max_selections=30)
+    show(st.multiselect, label, "input_heads", chosen, change, options=places, max_selections=MOST_IN_SET)
     if not chosen:
         st.info("Choose at least one head.")
         return

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pandas as pd
 import streamlit as st
 from pandas.io.formats.style import Styler
@@ -12,20 +14,22 @@ from core.charts import theme
 from core.models.dtype import HALVES
 from core.patching.plan import unit
 from core.patching.results import Sets, Sweep
-from core.results import MODELS
+from core.results import MODELS, head_name
 from core.wording import brief, signed, unsigned, word
 from pages.patching.plan import Plan
 from pages.patching.score_map import grey
 from pages.shared import definitions, state
 from pages.shared.asking import Answer, follow
 from pages.shared.figures import below, figures
+from pages.shared.heads import Place
 from pages.shared.tables import FINE, choosable, worded
 from pages.shared.widgets import show
 
 TOP = 8
+MOST_IN_SET = 30
 
 
-def top_heads(overview: Answer, plan: Plan) -> None:
+def top_heads(overview: Answer, plan: Plan, chosen: Place | None) -> None:
     """Of what has run so far; the chosen head is added where it is not among them."""
     if unit(plan.site) == "layer":
         return
@@ -33,12 +37,12 @@ def top_heads(overview: Answer, plan: Plan) -> None:
     with st.container(horizontal=True, vertical_alignment="center", key="top_heading"):
         st.markdown("**The components that move the recipient furthest**", width="stretch")
         wanted = recomputable(plan.overview) and _toggle()
-
+        button = st.container(width="content")
     sweep = swept.value or plan.nothing_yet(plan.site)
-    cells = _cells(plan, sweep)
+    cells = _cells(plan, sweep, chosen)
     table = _table(plan, sweep, cells, attention.value)
     asked = [swept, attention]
-    read = "Furthest towards the donor first. Select a row to choose its head; a chosen head is added below."
+    read = "Furthest towards the donor first. A selected row chooses its head; a chosen head is added below."
     read += f" {grey(sweep)}"
     if wanted:
         fine = None
@@ -49,8 +53,23 @@ def top_heads(overview: Answer, plan: Plan) -> None:
         table = _beside(table, fine)
         read += _in_float32(plan, fine)
     with figures(*asked, key="top"):
-        _show(plan, table, cells, [bool(sweep.within_noise[cell]) for cell in cells])
+        selected = _show(plan, table, cells, [bool(sweep.within_noise[cell]) for cell in cells])
         below("top_patching_heads", read, definitions.PATCHING, flat(table))
+    if unit(plan.site) == "head":
+        with button:
+            as_set(selected, "table_as_set", "the heads of the selected rows")
+
+
+def as_set(members: Sequence[Place], key: str, which: str) -> None:
+    """A button that patches heads together, in the section of the set."""
+    names = ",".join(head_name(*member) for member in members[:MOST_IN_SET])
+
+    def use() -> None:
+        state.set_view("heads", names)
+        state.set_view("part", "set")
+
+    help_ = f"Patches {which} together, under “A set of heads”."
+    st.button("Use as set", on_click=use, disabled=not members, key=key, help=help_, icon=":material/join_inner:")
 
 
 def recomputable(overview: Overview) -> bool:
@@ -83,15 +102,14 @@ def _in_float32(plan: Plan, fine: Sets | None) -> str:
     return f" In float32 the gap is {gaps[0]}, in {plan.overview.dtype} {gaps[1]}."
 
 
-def _cells(plan: Plan, sweep: Sweep) -> list[tuple[int, int]]:
+def _cells(plan: Plan, sweep: Sweep, chosen: Place | None) -> list[Place]:
     cells = sweep.top(TOP)
-    chosen = state.chosen_head(plan.overview.n_layers, plan.overview.n_heads)
     if chosen and unit(plan.site) == "group":
         chosen = (chosen[0], chosen[1] // plan.group_size)
     return cells if chosen is None or chosen in cells else [*cells, chosen]
 
 
-def _table(plan: Plan, sweep: Sweep, cells: list[tuple[int, int]], attention: Attention | None) -> pd.DataFrame:
+def _table(plan: Plan, sweep: Sweep, cells: list[Place], attention: Attention | None) -> pd.DataFrame:
     """Columns in two rows: what is measured, and in which model."""
     columns: dict[tuple[str, str], list] = {("", "name"): [sweep.name(*cell) for cell in cells]}
     if unit(plan.site) == "group" and plan.group_size > 1:
@@ -106,7 +124,7 @@ def _table(plan: Plan, sweep: Sweep, cells: list[tuple[int, int]], attention: At
     return pd.DataFrame(columns)
 
 
-def _attention_columns(plan: Plan, cells: list[tuple[int, int]], attention: Attention | None) -> dict:
+def _attention_columns(plan: Plan, cells: list[Place], attention: Attention | None) -> dict:
     """A(src→END) for the original and the colon, and the direct logit attribution, in both models."""
     prompt, columns = plan.overview.prompt, {}
     end = word(prompt.tokens[prompt.end])
@@ -123,14 +141,15 @@ def _attention_columns(plan: Plan, cells: list[tuple[int, int]], attention: Atte
     return columns
 
 
-def _show(plan: Plan, table: pd.DataFrame, cells: list[tuple[int, int]], faint: list[bool]) -> None:
+def _show(plan: Plan, table: pd.DataFrame, cells: list[Place], faint: list[bool]) -> list[Place]:
     # As a number it would be 0.0000013 in one row and 8.7e-7 in the next.
     floors = [brief(value) for value in table["", "noise floor"]]
     table = table.copy()
     table["", "noise floor"] = floors
     places = [(layer, plan.head_of(plan.site, column)) for layer, column in cells]
     height = 35 * (TOP + 3) + 3
-    choosable(greyed(table, faint), "top_patching", places, height=height)
+    several = unit(plan.site) == "head"
+    return choosable(greyed(table, faint), "top_patching", places, several, height=height)
 
 
 def greyed(table: pd.DataFrame, faint: list[bool]) -> Styler:

@@ -112,15 +112,18 @@ class Asking:
         self.waiting: list[Job] = []
         self.drawn: dict[Job, int] = {}
 
-    def ask(self, question: str, **options) -> Answer:
-        """The whole answer to a question about the current experiment; meanwhile the last good one."""
+    def ask(self, question: str, wait: bool = True, **options) -> Answer:
+        """The whole answer to a question about the current experiment; meanwhile the last good one.
+
+        wait: whether the run waits for it as long as it has patience.
+        """
         experiment = state.experiment()
         wanted = Asked.about(experiment, question, options)
         if (before := self.answers.get((wanted, wanted))) is not None:
             return before
         held = self._obtain(wanted, experiment)
         job = held.job if held else None
-        if job is not None and not job.wait(self._patience(question)):
+        if job is not None and not job.wait(self._patience(question) if wait else 0):
             self._wait_for(job)
         if job is not None and job.state == "done":
             self.last[question] = wanted
@@ -213,9 +216,9 @@ class Asking:
         return service().ask(asked.question, experiment, owner(), **dict(asked.options))
 
 
-def ask(question: str, **options) -> Answer:
+def ask(question: str, wait: bool = True, **options) -> Answer:
     """See `Asking.ask`; the questions are in `cache.questions.catalogue`."""
-    return st.session_state.asking.ask(question, **options)
+    return st.session_state.asking.ask(question, wait, **options)
 
 
 def follow(overview: Answer, question: str, redraw: bool = True, **options) -> Answer:

@@ -4,20 +4,39 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import streamlit as st
 
 from core import wording
 from core.attention_results import Attention
+from core.patching.results import Sweep
 from core.results import head_name
 from core.wording import arrow, word
 from pages.shared import state
+from pages.shared.asking import ask
+from pages.shared.service import service
 from pages.shared.text import plain, quoted
 from pages.shared.widgets import show
 
 MOST = 16  # heads in a list
 Place = tuple[int, int]
+# The patch by which a head is chosen where nobody has chosen one.
+PATCH: dict[str, Any] = {"site": "z", "direction": "instruct_to_base"}
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The head that every page shows. place: (layer, head); why: how it came to be it, empty where a viewer chose."""
+
+    place: Place
+    why: str = ""
+
+    @property
+    def name(self) -> str:
+        return head_name(*self.place)
 
 
 def parse(name: str) -> Place | None:
@@ -33,15 +52,61 @@ def link(head: Place) -> None:
     st.page_link(page, label=label, icon=icon, query_params=state.address())
 
 
-def on_screen(attention: Attention) -> Place:
-    """The chosen head, or while none is chosen the one that differs most."""
-    layers, heads = attention.weight.shape[1:3]
-    if chosen := state.chosen_head(layers, heads):
-        return chosen
-    if state.view("head"):
-        st.warning(f"These models have no head {state.view('head')}; layers go to {layers - 1}, heads to {heads - 1}.")
+def chosen(shape: Place) -> Chosen | None:
+    """The chosen head; where none is, the one whose output moves BASE furthest, or None until that is known.
+
+    shape: how many layers, and heads in each. Furthest as the sweep says where it is kept, else as one backward pass
+    estimates it; meanwhile it is the one that was it before.
+    """
+    if place := state.chosen_head(*shape):
+        return Chosen(place)
+    if name := state.view("head"):
+        st.warning(f"These models have no head {name}; layers go to {shape[0] - 1}, heads to {shape[1] - 1}.")
+    before: Chosen | None = st.session_state.get("furthest")
+    if before is not None and not _within(before.place, shape):
+        before = None
+    found = st.session_state.furthest = _swept(shape) or _estimated(shape, before)
+    return found
+
+
+def chosen_in(attention: Attention) -> Chosen:
+    """The same; until it is known, the head whose attention differs most between the models."""
+    shape = attention.weight.shape[1:3]
+    if found := chosen((shape[0], shape[1])):
+        return found
     best = [(role, attention.top_heads(role, 1)[0]) for role in followed(attention)]
-    return max(best, key=lambda found: abs(attention.change(found[0])[found[1]]))[1]
+    place = max(best, key=lambda found: abs(attention.change(found[0])[found[1]]))[1]
+    return Chosen(place, "its attention differs most between the models")
+
+
+def swept() -> Sweep | None:
+    """Every head's output patch on the current prompt, where it has been run."""
+    found: Sweep | None = service().known("sweep", state.experiment(), positions="all", **PATCH)
+    return found
+
+
+def _swept(shape: Place) -> Chosen | None:
+    return _furthest(swept(), shape, "its output, patched alone, moves BASE furthest")
+
+
+def _estimated(shape: Place, before: Chosen | None) -> Chosen | None:
+    answer = ask("estimate", wait=before is None, **PATCH)
+    if answer.failure is not None:
+        return None
+    if answer.result is None or not answer.fresh:
+        return before
+    estimate = answer.result.as_sweep()
+    return _furthest(estimate, shape, "its output moves BASE furthest, as one backward pass estimates it")
+
+
+def _furthest(sweep: Sweep | None, shape: Place, why: str) -> Chosen | None:
+    # Another pair's may have other heads, and is replaced in a moment.
+    best = sweep.top(1) if sweep is not None and sweep.logit_diff.shape == shape else []
+    return Chosen(best[0], why) if best else None
+
+
+def _within(place: Place, shape: Place) -> bool:
+    return place[0] < shape[0] and place[1] < shape[1]
 
 
 def followed(attention: Attention) -> list[str]:
@@ -66,16 +131,28 @@ def first_name(attention: Attention) -> str:
     return "BOS" if "bos" in attention.roles else f"the first token, {quoted(attention.tokens[0])}"
 
 
-def numbers(attention: Attention, head: Place) -> None:
+def numbers(attention: Attention, head: Chosen) -> None:
     """The chosen head's numbers in one line, BASE → INSTRUCT, and the link to its page."""
+    parts = " · ".join(measured(attention, head.place))
+    with st.container(horizontal=True, vertical_alignment="center", key="head_numbers"):
+        st.markdown(f"**{head.name}** (BASE → INSTRUCT) · {parts}", width="stretch")
+        link(head.place)
+    reason(head)
+
+
+def measured(attention: Attention, head: Place) -> list[str]:
+    """A head's numbers in words, BASE → INSTRUCT."""
     layer, h = head
     weights = {role: attention.at(role)[:, layer, h] for role in followed(attention)}
     parts = [f"{plain(named(attention, role))} {arrow(values)}" for role, values in weights.items()]
     parts.append(f"on {first_name(attention)} {arrow(attention.first[:, layer, h])}")
-    parts.append(f"writes {arrow(attention.dla[:, layer, h], plus=True)} logits")
-    with st.container(horizontal=True, vertical_alignment="center", key="head_numbers"):
-        st.markdown(f"**{head_name(*head)}** (BASE → INSTRUCT) · {' · '.join(parts)}", width="stretch")
-        link(head)
+    return [*parts, f"writes {arrow(attention.dla[:, layer, h], plus=True)} logits"]
+
+
+def reason(head: Chosen) -> None:
+    """How a head that no viewer has chosen came to be on screen."""
+    if head.why:
+        st.caption(f"Chosen because {plain(head.why)}. A clicked cell or row chooses another, on every page.")
 
 
 def picker(shape: tuple[int, int], head: Place) -> None:

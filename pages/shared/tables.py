@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 import pandas as pd
 import streamlit as st
@@ -25,18 +25,27 @@ def worded(table: pd.DataFrame, form: Callable[[Any], Form] = lambda name: FINE)
     return table.style.format({name: form(name) for name in table if table[name].dtype.kind == "f"})
 
 
-def choosable(table: object, key: str, heads: Sequence[Place], **options) -> None:
-    """A table of which a selected row chooses its head everywhere in the app; heads: each row's (layer, head)."""
+def choosable(
+    table: Any, key: str, heads: Sequence[Place], several: bool = False, height: int | Literal["auto"] = "auto"
+) -> list[Place]:
+    """A table of which a selected row chooses its head everywhere in the app; heads: each row's (layer, head).
+
+    several: whether more than one row can be selected; the last one chooses. Returns the heads of the selected rows.
+    """
+    drawn = f"{key}_rows"
 
     def choose() -> None:
-        rows = st.session_state[key].selection.rows
         # A table that has changed meanwhile may be shorter than the one that was clicked.
-        if rows and rows[0] < len(heads):
-            state.set_view("head", head_name(*heads[rows[0]]))
+        rows = [row for row in st.session_state[key].selection.rows if row < len(heads)]
+        if added := [row for row in rows if row not in st.session_state.get(drawn, ())]:
+            state.set_view("head", head_name(*heads[added[-1]]))
 
-    st.dataframe(
-        table, key=key, hide_index=True, on_select=choose, selection_mode="single-row", width="stretch", **options
+    mode: Literal["multi-row", "single-row"] = "multi-row" if several else "single-row"
+    shown = st.dataframe(
+        table, key=key, hide_index=True, on_select=choose, selection_mode=mode, width="stretch", height=height
     )
+    st.session_state[drawn] = rows = [row for row in shown.selection.rows if row < len(heads)]
+    return [heads[row] for row in rows]
 
 
 def badges(checks: Iterable[Check], key: str, explained: str, *more: str) -> None:

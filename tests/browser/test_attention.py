@@ -146,13 +146,23 @@ def test_a_link_restores_the_listed_heads(viewer):
     expect(viewer.page.get_by_text("Edited list")).to_be_visible()
 
 
-def test_the_page_of_a_head_shows_every_part_of_it(viewer):
+def unfold(viewer, *keys: str) -> None:
+    """Open parts of the page of one head."""
+    for key in keys:
+        viewer.page.locator(f".st-key-fold_{key} summary").click()
+        expect(viewer.page.locator(f".st-key-fold_{key} details[open]")).to_be_visible()
+        viewer.settle()
+
+
+def test_the_page_of_a_head_says_what_it_does_first_and_shows_every_part_where_it_is_opened(viewer):
     viewer.open("head", head="L1H2")
-    expect(viewer.page.locator(".st-key-sentence")).to_contain_text("L1H2 attends from The to quick")
+    expect(viewer.page.locator(".st-key-sentence")).to_contain_text("L1H2 looks")
     expect(viewer.page.locator(".st-key-sentence")).to_contain_text("its output moves")
+    expect(viewer.page.locator(".st-key-head_attention_by_token")).to_be_visible()
+    expect(viewer.page.locator("[data-testid=stDataFrame], iframe")).to_have_count(0)
+    unfold(viewer, "patches", "written", "pattern", "ov", "weights", "scores")
+    expect(viewer.page.locator(".st-key-head_written_by_token")).to_be_visible()
     drawn(viewer, "head_pattern", 2)
-    for title in ("What patching it moves", "OV circuit", "How far fine-tuning moved", "On random repeated tokens"):
-        expect(viewer.page.get_by_text(title).first).to_be_visible()
     # Patches, the OV circuit of each model, weights, scores.
     expect(viewer.page.locator("[data-testid=stDataFrame]")).to_have_count(5)
     badges = viewer.page.locator(".st-key-head_badges")
@@ -161,6 +171,24 @@ def test_the_page_of_a_head_shows_every_part_of_it(viewer):
     badges = badges.get_by_test_id("stExpanderDetails")
     assert badges.get_by_text("check", exact=True).count() == 4
     assert badges.get_by_text("close", exact=True).count() == 0
+
+
+def test_the_tokens_that_a_head_looks_at_most_can_be_asked_about(viewer):
+    viewer.open("head", head="L2H6")
+    sources = viewer.page.locator(".st-key-input_source")
+    said = viewer.page.locator(".st-key-sentence")
+    name = re.search(r"most in INSTRUCT: “(.+?)”", sources.inner_text())[1]
+    expect(said).to_contain_text(f"at “{name}” in INSTRUCT")
+    sources.get_by_text("most in INSTRUCT").click()
+    expect(viewer.page).to_have_url(re.compile("source=most_instruct"))
+    expect(said).to_contain_text(f"attends from “The” to “{name}”")
+    viewer.settle()
+    # Of another head it is another token.
+    viewer.page.locator(".st-key-pick_head input").fill("L0H3")
+    viewer.page.keyboard.press("Enter")
+    expect(said).to_contain_text("L0H3 looks")
+    viewer.settle()
+    expect(viewer.page).to_have_url(re.compile("source=most_instruct"))
 
 
 def test_another_head_is_picked_on_its_page_and_stays_in_the_address(viewer):
@@ -177,6 +205,8 @@ def test_markup_in_tokens_is_shown_as_text_and_runs_nothing(viewer_of, hostile, 
     viewer = viewer_of(hostile, viewport={"width": 1920, "height": 1400})
     viewer.page.add_init_script(RECORD_TEXT)
     viewer.open(path, head="L1H2", **PARAMETERS)
+    if path == "head":
+        unfold(viewer, "pattern")
     frames = [drawn(viewer, view, canvases)]
     if path == "attention":
         strip = viewer.page.locator(".st-key-strip_base")

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlencode
+from urllib.parse import unquote, urlencode
 
 import pytest
 from playwright.sync_api import expect
@@ -198,26 +198,94 @@ def test_a_map_keeps_its_place_and_height_while_it_fills(held, hold):
 def test_direction_site_positions_and_section_are_in_the_address(viewer):
     viewer.open("patching", direction="base_to_instruct", site="v", positions="end", show="effect", part="positions")
     page = viewer.page
-    for key, chosen in (("direction", "BASE → INSTRUCT"), ("positions", "END only"), ("show", "effect")):
-        expect(page.locator(f".st-key-input_{key} [aria-checked=true]")).to_have_text(chosen)
     expect(page.locator(".st-key-patching")).to_contain_text("Value patch of a KV group (v)")
     expect(page.locator(".st-key-position_map")).to_be_visible()
-    page.locator(".st-key-input_direction").get_by_text("INSTRUCT → BASE").click()
-    expect(page).not_to_have_url(re.compile("direction="))
+    more(viewer)
+    for key, chosen in (("direction", "BASE → INSTRUCT"), ("positions", "END only"), ("show", "effect")):
+        expect(page.locator(f".st-key-input_{key} [aria-checked=true]")).to_have_text(chosen)
     page.locator(".st-key-input_positions").get_by_text("all").click()
     expect(page).not_to_have_url(re.compile("positions="))
     expect(page).to_have_url(re.compile("site=v"))
+    viewer.settle()
+    page.keyboard.press("Escape")
+    page.locator(".st-key-input_direction").get_by_text("INSTRUCT → BASE").click()
+    expect(page).not_to_have_url(re.compile("direction="))
+
+
+def more(viewer) -> None:
+    """Open what is asked for more rarely."""
+    viewer.page.get_by_role("button", name="More").click()
+
+
+def test_an_activation_that_is_asked_for_rarely_is_chosen_under_more_and_left_again(viewer):
+    viewer.open("patching")
+    more(viewer)
+    others = viewer.page.locator(".st-key-input_advanced_site")
+    others.get_by_text("queries of one head").click()
+    expect(viewer.page).to_have_url(re.compile("site=q"))
+    viewer.settle()
+    expect(viewer.page.locator(".st-key-patching")).to_contain_text("Queries of one head (q)")
+    expect(viewer.page.get_by_label("Patched activation")).to_have_value("queries of one head (q)")
+    viewer.settle()
+    others.get_by_text("queries of one head").click()
+    expect(viewer.page).not_to_have_url(re.compile("site="))
 
 
 def test_a_clicked_cell_chooses_its_head_on_every_page(viewer):
     viewer.open("patching")
     chart = viewer.page.locator(".st-key-patching .js-plotly-plot")
+    panel = viewer.page.locator(".st-key-chosen_head")
+    before = furthest(viewer)
+    expect(panel).to_contain_text("Chosen because its output, patched alone")
     cell = cell_of(chart, column=2, row=1)
     viewer.page.mouse.move(*cell)
     viewer.page.mouse.click(*cell)
     expect(viewer.page).to_have_url(re.compile("head=L1H2"))
+    # There and then, beside the map.
+    expect(panel).to_contain_text("L1H2 looks")
+    expect(panel).to_contain_text("its output moves")
+    expect(panel).not_to_contain_text(before)
+    expect(panel).not_to_contain_text("Chosen because")
+    assert panel.bounding_box()["y"] - chart.bounding_box()["y"] < 50
+    panel.get_by_role("link", name="Everything about L1H2").click()
+    expect(viewer.page.get_by_role("heading", name="What does L1H2 do?")).to_be_visible()
     viewer.page.get_by_role("link", name="Attribution").click()
     expect(viewer.page.locator(".st-key-chosen_head")).to_contain_text("L1H2")
+
+
+def furthest(viewer) -> str:
+    """The first row of the table."""
+    with viewer.page.expect_download() as download:
+        viewer.page.locator(".st-key-csv_top_patching_heads button").click()
+    return download.value.path().read_text().splitlines()[1].split(",")[0]
+
+
+def test_where_nobody_has_chosen_every_page_shows_the_head_that_patches_furthest(viewer):
+    viewer.open("patching")
+    best = furthest(viewer)
+    for page in ("Head", "Attention", "Attribution", "Patching"):
+        viewer.page.get_by_role("link", name=page, exact=True).click()
+        expect(viewer.page.locator(".st-key-head_title, .st-key-chosen_head").first).to_contain_text(best)
+        expect(viewer.page.get_by_text("Chosen because its output, patched alone, moves BASE furthest")).to_be_visible()
+        viewer.settle()
+        assert "head=" not in viewer.page.url
+
+
+def test_the_circuit_and_the_selected_rows_become_the_set(viewer):
+    viewer.open("patching", part="greedy", steps="2")
+    button = viewer.page.locator(".st-key-greedy_as_set").get_by_role("button", name="Use as set")
+    expect(button).to_be_enabled()
+    viewer.settle()
+    button.click()
+    chosen = viewer.page.locator(".st-key-input_heads")
+    expect(chosen).to_be_visible()
+    expect(viewer.page).to_have_url(re.compile("part=set"))
+    circuit = re.search(r"heads=([^&]+)", unquote(viewer.page.url))[1].split(",")
+    assert len(circuit) == 2
+    for name in circuit:
+        expect(chosen).to_contain_text(name)
+    viewer.settle()
+    expect(viewer.page.locator(".st-key-table_as_set").get_by_role("button", name="Use as set")).to_be_disabled()
 
 
 def test_every_section_shows_its_figures_and_gives_their_data(viewer):

@@ -254,7 +254,7 @@ def test_a_copied_original_speaks_against_the_answer_and_a_suppressed_one_for_it
     np.testing.assert_allclose(report.weights.o, [2, 2, np.nan])
     assert report.weights.v.tolist() == [0.0] and np.isnan(report.weights.q).all()
     sentence = head_sentence(report, source)
-    assert f"promotes quick itself in BASE and suppresses quick itself in INSTRUCT (rank 1 → {VOCAB}" in sentence
+    assert f"promotes “quick” itself in BASE and suppresses “quick” itself in INSTRUCT (rank 1 → {VOCAB}" in sentence
 
 
 # Scores of patterns made by hand.
@@ -317,7 +317,8 @@ def report_of(weight, written, above=(50, 50), vocab=101, ov_input="recorded") -
 
 
 PLAIN = (
-    "L30H31 attends from The to quick: 0.31 → 0.87; writes −0.42 → +1.50 along the difference, "
+    "L30H31 looks most at itself in both models (0.69 → 0.13), the first token apart; "
+    "attends from “The” to “quick”: 0.31 → 0.87; writes −0.42 → +1.50 along the difference, "
     "of it from that token −0.42 → +1.50"
 )
 
@@ -352,10 +353,10 @@ def test_an_effect_below_the_noise_floor_is_not_given_as_one(report):
 @pytest.mark.parametrize(
     ("above", "said"),
     [
-        ((0, 1), "what it reads there promotes quick itself in both models (rank 1 → 2 of 101 by the direct path)"),
-        ((99, 100), "suppresses quick itself in both models (rank 100 → 101"),
-        ((50, 100), "suppresses quick itself in INSTRUCT only (rank 51 → 101"),
-        ((0, 50), "promotes quick itself in BASE only"),
+        ((0, 1), "what it reads there promotes “quick” itself in both models (rank 1 → 2 of 101 by the direct path)"),
+        ((99, 100), "suppresses “quick” itself in both models (rank 100 → 101"),
+        ((50, 100), "suppresses “quick” itself in INSTRUCT only (rank 51 → 101"),
+        ((0, 50), "promotes “quick” itself in BASE only"),
         ((2, 98), None),
     ],
 )
@@ -366,7 +367,36 @@ def test_copying_is_claimed_only_at_the_ends_of_the_vocabulary(above, said):
 
 def test_a_table_of_another_source_says_nothing_about_this_one():
     report = report_of([0.31, 0.87], [-0.42, 1.5], above=(0, 0))
-    assert "itself: 0.69 → 0.13" in head_sentence(report, 1) and "promotes" not in head_sentence(report, 1)
+    sentence = head_sentence(report, 1)
+    assert "itself in both models (0.69 → 0.13)" in sentence and "promotes" not in sentence
+
+
+LOOKS = (
+    ([[0.1, 0.7, 0.2], [0.2, 0.5, 0.3]], "looks most at “quick” in both models (0.70 → 0.50); writes"),
+    ([[0.1, 0.7, 0.2], [0.1, 0.3, 0.6]], "looks most at “quick” in BASE (0.70), most at itself in INSTRUCT (0.60);"),
+    ([[0.5, 0.4, 0.1], [0.2, 0.5, 0.3]], "looks most at “quick” in both models (0.40 → 0.50), the first token apart;"),
+    (
+        [[0.95, 0.03, 0.02], [0.1, 0.7, 0.2]],
+        "looks mostly at the first token in BASE (0.95), most at “quick” in INSTRUCT (0.70);",
+    ),
+)
+
+
+@pytest.mark.parametrize("weight, said", LOOKS)
+def test_the_sentence_names_the_token_that_each_model_looks_at_most(report, weight, said):
+    weight = np.array(weight, np.float32)
+    tokens = ("The", " quick", " The")
+    report = replace(report, weight=weight, written=weight, tokens=tokens, ov=replace(report.ov, tokens=tokens))
+    assert said in head_sentence(report, 1)
+    # What has been said of both models is not said again.
+    assert ("attends from “The” to “quick”" in head_sentence(report, 1)) == ("in both models" not in said)
+    assert "attends from “The” to “The”" in head_sentence(report, 0)
+
+
+def test_attention_spread_over_many_tokens_looks_at_none(report):
+    weight = np.full((2, 20), 0.05, np.float32)
+    report = replace(report, weight=weight, written=weight, tokens=(" a",) * 20)
+    assert "looks at no one token in both models (0.05 → 0.05); attends from “a” to “a”" in head_sentence(report, 3)
 
 
 def test_scores_are_named_from_one_half_on(report):
@@ -380,7 +410,7 @@ def test_scores_are_named_from_one_half_on(report):
 
 def test_blank_tokens_are_shown_and_a_rounded_zero_has_no_sign():
     report = replace(report_of([0.31, 0.87], [-0.001, 0.001]), tokens=("\n\n", " "))
-    assert "attends from ␣ to ⏎⏎" in head_sentence(report, 0)
+    assert "attends from “␣” to “⏎⏎”" in head_sentence(report, 0)
     assert "writes 0.00 → 0.00 along" in head_sentence(report, 0)
 
 
