@@ -19,17 +19,16 @@ else:
     chosen = heads.chosen_in(attention)
     layer, head = chosen.place
     parts.title(chosen, attention)
-    said = st.container()
+    above = st.container()
     asked = ask("head", layer=layer, head=head, source=source(attention, chosen.place), ov_input=state.view("ov"))
     scores, report = ask("head_scores"), asked.result
-    with figures(overview, asked, key="head"):
-        if report is not None:
-            parts.attended(report)
     patched = parts.patches(chosen.place)
+    with above, figures(overview, asked, key="head"):
+        if report is not None:
+            parts.sentence(asked, parts.evidence(report, patched), scores, heads.first_name(attention))
+            parts.attended(report)
     with figures(asked, key="report"):
         if report is not None:
-            with said:
-                parts.sentence(asked, parts.evidence(report, patched), scores, heads.first_name(attention))
             parts.written(report)
             parts.pattern(report)
             parts.ov_tables(report)

@@ -28,12 +28,12 @@ def panel(overview: Answer, plan: Plan, chosen: heads.Chosen | None) -> None:
         attention = follow(overview, "attention")
         swept = follow(overview, "sweep", **plan.options)
         st.markdown(f"**{chosen.name}**")
+        heads.link(chosen.place)
         with figures(report, attention, key="panel"):
             _said(plan, report.value, swept.value, chosen)
             lines = [_moved(plan, swept.value, chosen.place)]
             lines += heads.measured(attention.value, chosen.place) if attention.value is not None else []
-            st.markdown("\n".join(f"- :small[{line}]" for line in lines if line))
-        heads.link(chosen.place)
+            st.markdown("  \n".join(f":small[{line}]" for line in lines))
         heads.reason(chosen)
 
 
@@ -46,7 +46,7 @@ def _said(plan: Plan, report: HeadReport | None, sweep: Sweep | None, chosen: he
     if sweep is not None and plan.site == "z" and sweep.ran(chosen.place):
         effect, score, noise = (float(a[chosen.place]) for a in (sweep.effect, sweep.score, sweep.noise_floor))
         evidence = PatchEvidence(effect, score, noise, instruct_to_base=forth)
-    st.markdown(plain(head_sentence(report, report.ov.position, evidence)))
+    st.markdown(f":small[{plain(head_sentence(report, report.ov.position, evidence))}]")
 
 
 def _moved(plan: Plan, sweep: Sweep | None, head: heads.Place) -> str:
