@@ -160,7 +160,8 @@ def test_the_page_of_a_head_says_what_it_does_first_and_shows_every_part_where_i
     expect(viewer.page.locator(".st-key-sentence")).to_contain_text("its output moves")
     expect(viewer.page.locator(".st-key-head_attention_by_token")).to_be_visible()
     expect(viewer.page.locator("[data-testid=stDataFrame], iframe")).to_have_count(0)
-    unfold(viewer, "patches", "written", "pattern", "ov", "weights", "scores")
+    # From below: what opens moves nothing that is still to be clicked.
+    unfold(viewer, "scores", "weights", "ov", "pattern", "written", "patches")
     expect(viewer.page.locator(".st-key-head_written_by_token")).to_be_visible()
     drawn(viewer, "head_pattern", 2)
     # Patches, the OV circuit of each model, weights, scores.
