@@ -17,7 +17,7 @@ from core.head.sentence import PatchEvidence, head_sentence
 from core.prompt import neighbours
 from core.results import MODELS, group_name, head_name
 from core.wording import brief, percent, rank, signed, unsigned, words
-from pages.shared import circuitsvis, definitions, heads, state
+from pages.shared import circuitsvis, definitions, heads
 from pages.shared.asking import Answer, ask
 from pages.shared.figures import below, figure, figures
 from pages.shared.once import once
@@ -123,9 +123,9 @@ def attended(report: HeadReport) -> None:
 
 
 @contextmanager
-def _folded(title: str, key: str, expanded: bool = False) -> Iterator[bool]:
+def _folded(title: str, key: str) -> Iterator[bool]:
     """A part that is drawn only while it is open."""
-    with st.expander(title, key=f"fold_{key}", on_change="rerun", expanded=expanded) as fold:
+    with st.expander(title, key=f"fold_{key}", on_change="rerun") as fold:
         yield bool(fold.open)
 
 
@@ -200,8 +200,7 @@ def ov_tables(report: HeadReport) -> None:
     """What attending to the source token promotes and suppresses, and where that token itself stands."""
     ov = report.ov
     token = ov.tokens[ov.position]
-    title = f"OV circuit: what attending to {quoted(token)} writes"
-    with _folded(title, "ov", expanded=state.view("ov") != "recorded") as is_open:
+    with _folded("OV circuit: what attending to the source writes", "ov") as is_open:
         if is_open:
             choice(st.segmented_control, "It reads", "ov", _INPUTS, required=True)
             _ov_tables(report, token)
