@@ -71,7 +71,7 @@ def computing():
 @pytest.mark.parametrize("pair", PAIRS)
 def test_every_page_of_the_default_experiment_is_there_whether_or_not_its_weights_are(replayed, pair):
     asked = asked_by_a_visit(presets(pair)[0], replayed)
-    assert {question for question, *_ in asked} >= {"overview", "attention", "sweep", "head", "patterns"}
+    assert {question for question, *_ in asked} >= {"overview", "attention", "sweep", "head", "pattern"}
 
 
 def test_what_was_computed_before_claims_no_time(replayed):
