@@ -3,6 +3,11 @@
 Looked for in this machine's store, then in the bundles that are opened beside it: the one that the settings name, and
 the gallery that is shipped. Any thread may look, and what is found needs no torch; a thread of its own writes. Without
 a store (`REPHRASE_STORE_MB` 0) nothing is kept, and of bundles only the one that the settings name is read.
+
+Where nobody chooses a dtype, a pair runs in the one that its answers on disk were computed in, so that one screen never
+mixes two: what the bundle says that the settings name, else what this machine has resolved before, or took over with
+answers before it resolved anything, else what the gallery says. Only what does not fit here, or was never said, is
+resolved anew, and remembered.
 """
 
 from __future__ import annotations
@@ -149,10 +154,17 @@ class Answers:
         """Whether everything that was to be kept is written, within `timeout` seconds."""
         return self._writer.flush(timeout)
 
+    def dtype(self, spec: PairSpec) -> str | None:
+        """What a pair's answers on disk were computed in where nobody chose a dtype, as far as anything says it."""
+        said = self.fact(fact_of(spec, "dtype"))
+        # Nothing else is ever resolved, whatever a bundle from elsewhere says.
+        return said if said in (spec.dtype, "float32") else None
+
     def fact(self, name: str) -> str | None:
-        """What was remembered under a name, here or in a bundle."""
+        """What was remembered under a name: in the bundle that the settings name, here, or in the gallery."""
         if name not in self._facts:
-            found = (known for each in self.places if (known := each.fact(name)) is not None)
+            named = [each for each in self._bundles if each.path == self._settings.gallery]
+            found = (known for each in (*named, *self.places) if (known := each.fact(name)) is not None)
             if (value := next(found, None)) is None:
                 return None
             self._facts[name] = value
@@ -171,7 +183,7 @@ class Answers:
 
     def _dtype(self, asked: Asked) -> str | None:
         """What runs, as far as that is known without looking at device and memory."""
-        chosen = asked.experiment.dtype or self._settings.dtype or self.fact(fact_of(asked.spec, "dtype"))
+        chosen = asked.experiment.dtype or self._settings.dtype or self.dtype(asked.spec)
         return chosen or (asked.spec.dtype if asked.spec.dtype not in HALVES else None)
 
     def _read(self, key: str, kind: Any, complete: bool) -> Any:

@@ -38,7 +38,7 @@ class Service:
         self.settings = settings
         self.answers = answers or Answers(settings)
         self.worker = Worker(alive=alive, results_bytes=settings.results_bytes)
-        self.stages = Stages(settings)
+        self.stages = Stages(settings, self.answers.dtype)
         self._releases = count()
 
     WARMING, RELEASING = "warming", "release models"

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 import time
 from collections import OrderedDict
-from collections.abc import Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -63,10 +63,10 @@ class Stage:
 
 
 class Stages:
-    """The resident pairs, within the settings' memory."""
+    """The resident pairs, within the settings' memory. kept: what a pair's answers on disk were computed in."""
 
-    def __init__(self, settings: Settings):
-        self._settings = settings
+    def __init__(self, settings: Settings, kept: Callable[[PairSpec], str | None] = lambda spec: None):
+        self._settings, self._kept = settings, kept
         self.residents = Residents(lambda: memory_budget(settings.memory_gb, self._device()))
         self._downloads = Downloads()
         self._fitting: dict[PairSpec, str] = {}
@@ -153,7 +153,10 @@ class Stages:
                 yield stage
 
     def _dtype(self, asked: str, spec: PairSpec, ctx: Context) -> tuple[str, Checkpoints | None]:
-        """What to run in, and the checkpoints where they had to be looked at for it. The same at every question."""
+        """What to run in, and the checkpoints where they had to be looked at for it. The same at every question.
+
+        Where nobody asks for a dtype, that of the answers that are kept, if it is the pair's own or fits.
+        """
         dtype = asked or self._settings.dtype or self._fitting.get(spec)
         if dtype:
             return dtype, None
@@ -162,8 +165,10 @@ class Stages:
 
         self._check_known(spec, spec.dtype)
         checkpoints, room = self._checkpoints(spec, ctx), self.residents.budget_bytes
-        need = bytes_needed(checkpoints, "float32", spec.quantization)
-        dtype = self._fitting[spec] = fitting_dtype(spec.dtype, self._device(), need, room)
+        need, kept = bytes_needed(checkpoints, "float32", spec.quantization), self._kept(spec)
+        runs = kept == spec.dtype or need <= room
+        dtype = kept if kept and runs else fitting_dtype(spec.dtype, self._device(), need, room)
+        self._fitting[spec] = dtype
         return dtype, checkpoints
 
     def _check_known(self, spec: PairSpec, dtype: str) -> None:

@@ -47,4 +47,5 @@ def _instead(overview: Overview) -> str:
     asked = state.experiment().dtype or service().settings.dtype
     if asked or overview.dtype == overview.own_dtype:
         return ""
-    return f" (the pair's own {overview.own_dtype} is slower there)"
+    why = "is slower there" if overview.device == "cpu" else "is not what its kept answers are in"
+    return f" (the pair's own {overview.own_dtype} {why})"

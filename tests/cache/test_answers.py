@@ -196,7 +196,7 @@ def test_a_bundle_is_read_beside_the_store_and_starts_no_download(process, tmp_p
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
     monkeypatch.setattr("cache.answers.weights_here", lambda spec, commits=("", ""): None)
     pairs, hub = tmp_path / "pairs.toml", Experiment(pair="far")
-    pairs.write_text('[[pair]]\nid = "far"\nbase = "owner/base"\ninstruct = "owner/tuned"\n')
+    pairs.write_text('[[pair]]\nid = "far"\nbase = "owner/base"\ninstruct = "owner/tuned"\ndtype = "bfloat16"\n')
     bundle = Store(tmp_path / "bundle.sqlite", MB)
     asked = process(pairs=pairs).service.asked("continuation", hub, {"model": "base"})
     bundle.remember(fact_of(asked.spec, "identity"), "named")
