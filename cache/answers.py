@@ -36,6 +36,7 @@ from core.settings import Settings
 log = logging.getLogger(__name__)
 
 GALLERY = Path(__file__).with_name("gallery.sqlite")
+MOMENT = 5.0  # seconds; what was broken off and is not written by then is computed again
 
 
 @dataclass(frozen=True)
@@ -96,8 +97,9 @@ class Answers:
         key = self.key_of(asked)
         found = self._read(key, QUESTIONS[asked.question].kind, complete=True) if key else None
         if isinstance(found, Overview):
-            # Nothing was loaded or recorded for it now, and another name of the same weights may have asked for it.
-            return replace(found, pair=asked.spec.id, seconds=dict.fromkeys(found.seconds, 0.0))
+            # Nothing was loaded or recorded for it now, and another pair of the same weights may have asked for it.
+            seconds = dict.fromkeys(found.seconds, 0.0)
+            return replace(found, pair=asked.spec.id, own_dtype=asked.spec.dtype, seconds=seconds)
         return found
 
     def key_of(self, asked: Asked) -> str | None:
@@ -112,10 +114,13 @@ class Answers:
         return Running(asked, dtype, weights)
 
     def begun(self, running: Running) -> Begun | None:
-        """How far the answer had come when it was broken off."""
-        self.flush()
-        key = self._key(running)
-        return self._read(key, Begun, complete=False) if key else None
+        """How far the answer had come when it was broken off; neither hashes large files nor waits while they are."""
+        identity = running.weights and self._identities.at_once(running.asked.spec, running.weights)
+        if not identity:
+            return None
+        self.flush(MOMENT)
+        found: Begun | None = self._read(running.asked.key(identity, running.dtype), Begun, complete=False)
+        return found
 
     def keep(self, running: Running, value: Any) -> None:
         """Keep an answer, or what has run of it, in a moment."""
@@ -198,6 +203,9 @@ class Answers:
 
     def _write(self, running: Running, value: Any) -> None:
         complete = not isinstance(value, Begun)
+        if isinstance(value, Overview):
+            # Whoever finds it names it; the id of somebody's own models is made of their paths.
+            value = replace(value, pair="")
         kind = QUESTIONS[running.asked.question].kind if complete else Begun
         key = self._key(running)
         if key and self.store is not None:

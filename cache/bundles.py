@@ -10,13 +10,15 @@ import os
 import re
 import sqlite3
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import closing
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
 from cache.answer_file import AnswerFile
+from cache.labels import read_label
 from cache.store import Store
 
 ENDLESS = 2**62  # bytes: what goes into a bundle is chosen, not bounded
@@ -39,11 +41,12 @@ class Imported(NamedTuple):
 def write_bundle(places: Iterable[Store], keys: Iterable[str], facts: Mapping[str, str], path: Path) -> int:
     """Write the answers under these keys, each from the first place that has it; how many there were.
 
+    A label names a folder or a file of somebody's own by its last part alone.
     The file is there as a whole in the end, in place of an earlier one, or not at all. Raises OSError.
     """
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".rephrase-") as folder:
         made = Store(Path(folder) / "bundle.sqlite", ENDLESS)
-        count = len(_copy(keys, tuple(places), made))
+        count = len(_copy(keys, tuple(places), made, _portable))
         for name, value in facts.items():
             made.remember(name, value)
         trouble = made.stats().trouble
@@ -79,15 +82,20 @@ def read_bundle(path: Path, store: Store) -> Imported:
     return Imported(kept, held.entries - len(taken), len(taken) - kept)
 
 
-def _copy(keys: Iterable[str], places: tuple[Store, ...], into: Store) -> list[str]:
-    """The keys that were found."""
+def _copy(keys: Iterable[str], places: tuple[Store, ...], into: Store, label: Callable[[str], str] = str) -> list[str]:
+    """The keys that were found. label: what becomes of one."""
     copied, waiting = [], iter(keys)
     while some := tuple(islice(waiting, AT_ONCE)):
         found = {key: next((answer for place in places if (answer := place.get(key))), None) for key in some}
-        answers = [(key, answer) for key, answer in found.items() if answer]
+        answers = [(key, replace(answer, label=label(answer.label))) for key, answer in found.items() if answer]
         into.put_all(answers)
         copied += [key for key, _ in answers]
     return copied
+
+
+def _portable(text: str) -> str:
+    label = read_label(text)
+    return str(label.portable) if label else text
 
 
 def _finish(path: Path) -> None:

@@ -99,7 +99,9 @@ def _weights(name: str, revision: str, commit: str) -> Weights | None:
 def fact_of(spec: PairSpec, what: str) -> str:
     """The name under which something about a pair is remembered, the same wherever its files lie on a machine."""
     sources = [last_part(spec.base), spec.base_revision, last_part(spec.instruct), spec.instruct_revision]
-    return json.dumps([what, spec.id, *sources, spec.dtype, spec.quantization])
+    # The id of somebody's own models is made of their paths, which are nobody else's business.
+    own = spec.id == f"{spec.base}|{spec.instruct}" and any(map(is_path, (spec.base, spec.instruct)))
+    return json.dumps([what, _digest([spec.id]) if own else spec.id, *sources, spec.dtype, spec.quantization])
 
 
 def portable(facts: Mapping[str, str]) -> dict[str, str]:
@@ -116,8 +118,10 @@ class Identities:
     def known(self, spec: PairSpec) -> str | None:
         """A pair's identity, from any thread: None where only hashing large files would tell it."""
         both = weights_here(spec)
-        if both is None:
-            return self._facts.fact(fact_of(spec, "identity"))
+        return self.at_once(spec, both) if both else self._facts.fact(fact_of(spec, "identity"))
+
+    def at_once(self, spec: PairSpec, both: Both) -> str | None:
+        """The identity of weights that were found here; None where only hashing large files would tell it."""
         left = [file for weights in both for file in weights.files if self._facts.fact(file.fact) is None]
         return self.of(spec, both) if sum(file.size for file in left) <= AT_ONCE else None
 

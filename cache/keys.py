@@ -21,7 +21,8 @@ _FIELDS = [field.name for field in fields(Experiment) if field.name not in _RESO
 def answer_key(question: str, options: Mapping[str, Any], experiment: Experiment, identity: str, dtype: str) -> str:
     """experiment: as `Question.matters` leaves it. identity: of both models' weights; dtype: that runs.
 
-    The name of a pair is no part of it: two names of the same weights have one answer.
+    The name of a pair is no part of it: two names of the same weights have one answer. Nor is a limit of tokens or
+    memory: it says what is computed here, and what was computed elsewhere is shown whatever it says.
     """
     said = {name: getattr(experiment, name) for name in _FIELDS}
     asked = [CODE, question, dict(options), said, identity, dtype]

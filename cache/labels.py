@@ -7,6 +7,7 @@ from urllib.parse import parse_qsl, urlencode
 
 from cache.questions.catalogue import QUESTIONS
 from core.experiment import Experiment, from_query, shorten, to_query
+from core.models.places import is_path, last_part
 
 MODELS = ("pair", "base", "instruct", "dtype")
 
@@ -20,6 +21,13 @@ class Label:
 
     def __str__(self) -> str:
         return f"{self.question}?{urlencode(to_query(self.experiment))}"
+
+    @property
+    def portable(self) -> Label:
+        """Without what another machine has no use for: of a path its last part."""
+        given = self.experiment
+        base, instruct = (last_part(name) if is_path(name) else name for name in (given.base, given.instruct))
+        return replace(self, experiment=replace(given, base=base, instruct=instruct))
 
     @property
     def of_prompt(self) -> bool:

@@ -169,7 +169,7 @@ class Settings:
     max_tokens: int = _setting(
         512,
         "MAX_TOKENS",
-        "The longest prompt, in tokens.",
+        "The longest prompt that is computed, in tokens; what is kept is shown whatever its length.",
         "a whole number above 0",
         _above_zero(int),
     )

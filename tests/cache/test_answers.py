@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,8 +13,10 @@ import numpy as np
 import pytest
 
 from cache.answers import Answers
+from cache.bundles import write_bundle
 from cache.encoding import encode
-from cache.identity import fact_of
+from cache.identity import fact_of, portable
+from cache.labels import read_label
 from cache.questions.catalogue import QUESTIONS
 from cache.store import Store
 from core.experiment import Experiment, InputError
@@ -178,6 +181,58 @@ def test_another_name_of_the_same_weights_has_the_same_answers_under_its_own_nam
     process(pairs=pairs).answer("overview", mine)
     second = process(pairs=pairs)
     assert second.answer("overview").pair == "tiny" and second.computed == []
+
+
+def test_a_pair_with_another_dtype_of_its_own_finds_them_with_that_dtype(process, copied):
+    pairs, mine = copied
+    process(pairs=pairs).answer("overview", replace(mine, dtype="float32"))
+    pairs.write_text(pairs.read_text() + 'dtype = "bfloat16"\n')
+    second = process(pairs=pairs.rename(pairs.with_name("others.toml")))
+    found = second.answer("overview", replace(mine, dtype="float32"))
+    assert (found.dtype, found.own_dtype) == ("float32", "bfloat16") and second.computed == []
+
+
+def test_what_is_kept_is_shown_whatever_may_be_computed_here(process):
+    process().answer("overview")
+    short = process(max_tokens=5)
+    assert len(short.answer("overview").prompt.ids) > 5 and short.computed == []
+    with pytest.raises(InputError, match="at most 5 can be analysed"):
+        short.answer("attribution")
+
+
+def test_a_sweep_neither_hashes_large_weights_nor_waits_until_they_are(process, monkeypatch):
+    """The thread that writes is held: a job that waited for its hashes would never finish."""
+    monkeypatch.setattr("cache.identity.AT_ONCE", 0)
+    monkeypatch.setattr("cache.answers.MOMENT", None)
+    first, go_on = process(), threading.Event()
+
+    def hash_file(self, file):
+        assert threading.current_thread().name == "writer"
+        return go_on.wait(PATIENCE) and "hashed"
+
+    monkeypatch.setattr("cache.identity.Identities._hash", hash_file)
+    first.answer("overview")
+    try:
+        assert first.answer("sweep", **PLAN).logit_diff.size
+    finally:
+        go_on.set()
+
+
+def test_a_bundle_of_somebodys_own_models_carries_no_path(process, copied, tmp_path):
+    pairs, _ = copied
+    base, instruct = (str(pairs.parent / "weights" / name) for name in ("base", "instruct"))
+    own = Experiment(pair="", base=base, instruct=instruct)
+    first = process()
+    for name in ("overview", "continuation", "sweep"):
+        first.answer(name, own, **OPTIONS[name])
+    first.end()
+    store, file = first.answers.store, tmp_path / "talk.sqlite"
+    write_bundle((store,), store.keys(), portable(store.facts()), file)
+    assert str(tmp_path).encode() not in file.read_bytes()
+    held = Store(file, 0, read_only=True)
+    assert {read_label(text).about[:15] for text in held.labels().values()} == {"base → instruct"}
+    shutil.rmtree(pairs.parent / "weights")
+    assert process(bundle=file).answer("overview", own).pair == f"{base}|{instruct}"
 
 
 def test_without_its_weights_a_pair_shows_what_is_kept_and_says_what_the_rest_needs(process, copied):
