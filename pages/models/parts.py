@@ -11,7 +11,8 @@ import streamlit as st
 from cache.inspection import Inspection, inspect, versions
 from cache.store import StoreStats
 from core.experiment import InputError
-from core.models.pairs import PairSpec, lacking
+from core.models.pairs import PairSpec
+from core.models.standing import standing
 from core.patching.floor import THIRDS
 from core.wording import brief
 from pages.shared import state
@@ -42,7 +43,8 @@ def _memory(spec: PairSpec) -> str:
 
 
 def _here(spec: PairSpec) -> str:
-    return lacking(spec) or "here, or fetched at the first use"
+    found = standing(spec, service().room(), service().settings.dtype or "")
+    return found.text + (": a toy" if found.toy else "")
 
 
 @st.fragment(run_every=EVERY)

@@ -24,7 +24,7 @@ def sidebar(pages: Sequence[StreamlitPage]) -> None:
     with st.sidebar:
         st.markdown(_WHAT)
         address = state.address()
-        with st.container(gap=None, key="pages"):
+        with st.container(gap="xxsmall", key="pages"):
             for page in pages:
                 st.page_link(page, query_params=address, width="stretch")
         st.caption(_POST)
