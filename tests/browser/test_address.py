@@ -75,7 +75,7 @@ def test_what_is_being_typed_is_overwritten_by_no_run_of_the_page(viewer):
     expect(original).to_have_value("tired")
     original.fill("horse")
     # A run that nothing typed has asked for: a click that leaves the focus where it is.
-    viewer.page.locator("[class*=st-key-pick_answer] button").first.evaluate("button => button.click()")
+    viewer.page.locator("[class*=st-key-pick_answer] button").nth(1).evaluate("button => button.click()")
     expect(viewer.page).to_have_url(re.compile("answer="))
     viewer.settle()
     expect(original).to_have_value("horse")
