@@ -86,7 +86,8 @@ class Service:
     def ask(self, question: str, experiment: Experiment, owner: Hashable, **options: Any) -> Job:
         """The job that answers a question of `cache.questions.catalogue`; its options are part of what is asked.
 
-        What is on disk is a finished job at once: neither the worker nor torch is asked.
+        What is on disk is a finished job at once: neither the worker nor torch is asked. A job depends on nothing but
+        its key: who waits for one that somebody else has asked for gets no answer, and no failure, but their own.
         """
         asked = QUESTIONS[question]
         matters, key = asked.matters(experiment), _key(question, experiment, options)
@@ -96,7 +97,7 @@ class Service:
 
         found = None if self.worker.holds(key) else self._on_disk(question, experiment, options)
         return self.worker.submit(
-            key, partial(self._run, question, experiment, options), owner=owner, group=experiment,
+            key, partial(self._run, question, matters, options), owner=owner, group=experiment,
             priority=asked.priority, belongs=belongs, found=found,
         )  # fmt: skip
 

@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from cache.identity import Both
     from core.models.checkpoint import Checkpoint
     from core.models.loading import LoadedPair
-    from core.prompt import AnsweredPrompt, Prompt
+    from core.prompt import AnsweredPrompt, Prompt, Reading
+    from core.reading import TextRuns
     from core.recording import Recording
     from core.runs import Runs
 
@@ -79,7 +80,8 @@ class Stages:
             run = partial(self._runs, experiment, stage, ctx, seconds)
             beside = lambda dtype: self._beside(spec, dtype, ctx, work.runs.prompt, stage)  # noqa: E731
             most = self._settings.max_tokens
-            work: Work = Work(run, stage.pair, ctx, seconds, Earlier(), beside, experiment, most, stage.weights)
+            read = partial(self._texts, experiment, stage, ctx, seconds)
+            work: Work = Work(run, stage.pair, ctx, seconds, Earlier(), beside, experiment, most, stage.weights, read)
             yield work
 
     def _runs(self, experiment: Experiment, stage: Stage, ctx: Context, seconds: dict[str, float]) -> Runs:
@@ -94,6 +96,12 @@ class Stages:
         stage.prompts.put(experiment, prompt, nbytes(prompt))
         return Runs(prompt, recordings)
 
+    def _texts(self, experiment: Experiment, stage: Stage, ctx: Context, seconds: dict[str, float]) -> TextRuns:
+        from core.reading import TextRuns, read_text
+
+        prompt = read_text(experiment, stage.pair, self._settings.max_tokens)
+        return TextRuns(prompt, self._recorded(prompt, stage, ctx, seconds))
+
     @contextmanager
     def _beside(self, spec: PairSpec, dtype: str, ctx: Context, prompt: AnsweredPrompt, first: Stage) -> Iterator[Runs]:
         """The same prompt and answer in another dtype, beside the models that run, or TooLarge."""
@@ -103,7 +111,7 @@ class Stages:
 
             yield Runs(prompt, self._recorded(prompt, stage, ctx, seconds))
 
-    def _recorded(self, prompt: Prompt, stage: Stage, ctx: Context, seconds: dict[str, float]) -> Recordings:
+    def _recorded(self, prompt: Prompt | Reading, stage: Stage, ctx: Context, seconds: dict[str, float]) -> Recordings:
         from core.runs import record_both
 
         if prompt.ids not in stage.recordings:

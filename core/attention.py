@@ -21,7 +21,7 @@ from torch import Tensor
 from core.attention_results import Attention, Patterns, table_roles
 from core.attribution import head_outputs, readouts, through_post_norm
 from core.models.quantized import head_weights
-from core.prompt import AnsweredPrompt
+from core.prompt import AnsweredPrompt, Prompt, Reading
 from core.readout import Readout, rounding
 from core.recording import Recording
 from core.results import MODELS, Check, Projection
@@ -87,7 +87,7 @@ def values(recording: Recording, layer: int) -> Float[Tensor, "pos head d_head"]
 
 @torch.no_grad()
 def patterns(
-    recordings: tuple[Recording, Recording], heads: Sequence[tuple[int, int]], prompt: AnsweredPrompt
+    recordings: tuple[Recording, Recording], heads: Sequence[tuple[int, int]], prompt: Prompt | Reading
 ) -> Patterns:
     """Full patterns of chosen (layer, head)s in (BASE, INSTRUCT)."""
     both = [

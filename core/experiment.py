@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import regex
@@ -147,6 +147,15 @@ def prompt_text(experiment: Experiment) -> PromptText:
         begun=len(turn),
         literal=True,
     )
+
+
+def text_alone(experiment: Experiment) -> PromptText:
+    """The prompt without its candidates, which cannot be refused then: of a sentence the original still says where it
+    ends, of a free prompt nothing does."""
+    if experiment.is_free:
+        check(experiment, ("prompt",))
+        return PromptText(experiment.prompt, original="", answer=None, original_end=None)
+    return prompt_text(replace(experiment, answer=""))
 
 
 def text_before_answer(experiment: Experiment) -> PromptText:

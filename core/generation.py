@@ -15,7 +15,7 @@ from core.experiment import Experiment, InputError, text_before_answer, words
 from core.linear import fast_linears
 from core.models.loading import LoadedPair
 from core.models.turns import take_turn
-from core.prompt import MAX_TOKENS, Prompt, encode
+from core.prompt import MAX_TOKENS, Prompt, Reading, encode
 from core.rewriting import Rewriting, choose_original
 from core.runs import read_prompt
 from core.template import first_special, in_chat
@@ -24,7 +24,7 @@ _DRAFT = 12  # tokens that are drafted at a time
 _LONGEST = 96  # tokens of a rewriting: those of the words among which one is chosen
 
 
-def continuation(bridge: TransformerBridge, prompt: Prompt, max_new_tokens: int = 24) -> Iterator[str]:
+def continuation(bridge: TransformerBridge, prompt: Prompt | Reading, max_new_tokens: int = 24) -> Iterator[str]:
     """Yield the whole text written so far after each new token, until the model's end token or the limit.
 
     Under a chat template the end of the turn is an end too: BASE's own tokenizer need not name it so.

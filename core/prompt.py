@@ -50,6 +50,15 @@ class Prompt:
 
 
 @dataclass(frozen=True)
+class Reading:
+    """What a model reads of a prompt, whatever its candidates and roles; see `core.reading`. Fields as in `Prompt`."""
+
+    ids: tuple[int, ...]
+    tokens: tuple[str, ...]
+    stops: tuple[int, ...]
+
+
+@dataclass(frozen=True)
 class AnsweredPrompt(Prompt):
     """A prompt whose answer is set: what every analysis of a logit difference takes."""
 
@@ -73,7 +82,7 @@ def tokenize(
     if experiment.template == "chat":
         text = in_chat(text, template_of or tokenizer)
     ids, offsets = encode(text.text, tokenizer, text.literal)
-    _check_length(experiment, len(ids), max_tokens)
+    check_length(experiment, len(ids), max_tokens)
     original_id = candidate_id(text, text.original, "original", tokenizer)
     tokens = token_strings(ids, tokenizer)
     colons = tuple(i for i, token in enumerate(tokens) if ":" in token and _is_typed(text, offsets[i]))
@@ -186,7 +195,7 @@ def _pieces(tokens: tuple[str, ...]) -> str:
     return shown if len(tokens) <= 6 else f"{shown}, … ({len(tokens)} tokens)"
 
 
-def _check_length(experiment: Experiment, count: int, limit: int) -> None:
+def check_length(experiment: Experiment, count: int, limit: int) -> None:
     if count > limit:
         field = "prompt" if experiment.is_free else "sentence"
         raise InputError(
@@ -258,7 +267,7 @@ def _answered(prompt: Prompt, answer: str, answer_id: int) -> AnsweredPrompt:
     return AnsweredPrompt(**{**named, "answer": answer, "answer_id": answer_id})
 
 
-def check_same_tokens(base: Prompt, instruct: Prompt) -> None:
+def check_same_ids(base: Prompt | Reading, instruct: Prompt | Reading) -> None:
     """Refuse two models that read the prompt as different ids, naming the first that differs."""
     if base.ids != instruct.ids:
         n = next(
@@ -269,6 +278,11 @@ def check_same_tokens(base: Prompt, instruct: Prompt) -> None:
             f"{_at(instruct, n)} in INSTRUCT; the models cannot be compared on it",
             "pair",
         )
+
+
+def check_same_tokens(base: Prompt, instruct: Prompt) -> None:
+    """The same for the prompt and its candidates."""
+    check_same_ids(base, instruct)
     for name in ("original", "answer"):
         a, b = getattr(base, f"{name}_id"), getattr(instruct, f"{name}_id")
         if a != b:
@@ -287,5 +301,5 @@ def check_same_answer(prompt: AnsweredPrompt, base_tokenizer: PreTrainedTokenize
         )
 
 
-def _at(prompt: Prompt, n: int) -> str:
+def _at(prompt: Prompt | Reading, n: int) -> str:
     return f"{prompt.tokens[n]!r} (id {prompt.ids[n]})" if n < len(prompt.ids) else "nothing"

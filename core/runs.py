@@ -7,7 +7,16 @@ from dataclasses import dataclass
 from core.experiment import Experiment, InputError
 from core.logit_difference import suggest
 from core.models.loading import LoadedPair
-from core.prompt import MAX_TOKENS, AnsweredPrompt, Prompt, check_same_answer, check_same_tokens, tokenize, with_answer
+from core.prompt import (
+    MAX_TOKENS,
+    AnsweredPrompt,
+    Prompt,
+    Reading,
+    check_same_answer,
+    check_same_tokens,
+    tokenize,
+    with_answer,
+)
 from core.recording import Recording, record
 from core.results import MODELS
 from core.template import has_template, missing
@@ -23,16 +32,15 @@ class Runs:
 
 def read_prompt(experiment: Experiment, pair: LoadedPair, max_tokens: int = MAX_TOKENS) -> Prompt:
     """The prompt in both models' ids, which must agree. The answer stays open if the experiment leaves it so."""
+    check_template(experiment, pair)
     chat = pair.instruct.tokenizer
-    if experiment.template == "chat" and not has_template(chat):
-        raise missing(repr(pair.checkpoints[1].source))
     prompts = [tokenize(experiment, bridge.tokenizer, max_tokens, chat) for bridge in (pair.base, pair.instruct)]
     check_same_tokens(*prompts)
-    _check_context(prompts[0], pair)
+    check_context(len(prompts[0].ids), pair)
     return prompts[1]
 
 
-def record_both(prompt: Prompt, pair: LoadedPair) -> tuple[Recording, Recording]:
+def record_both(prompt: Prompt | Reading, pair: LoadedPair) -> tuple[Recording, Recording]:
     """One forward pass of each model; it depends on nothing but the prompt's ids."""
     recordings = record(pair.base, prompt.ids), record(pair.instruct, prompt.ids)
     for name, recording in zip(MODELS, recordings):
@@ -65,9 +73,12 @@ def run(experiment: Experiment, pair: LoadedPair, max_tokens: int = MAX_TOKENS) 
     return Runs(settle(prompt, recordings), recordings)
 
 
-def _check_context(prompt: Prompt, pair: LoadedPair) -> None:
+def check_template(experiment: Experiment, pair: LoadedPair) -> None:
+    if experiment.template == "chat" and not has_template(pair.instruct.tokenizer):
+        raise missing(repr(pair.checkpoints[1].source))
+
+
+def check_context(tokens: int, pair: LoadedPair) -> None:
     limit = min(bridge.cfg.n_ctx for bridge in (pair.base, pair.instruct))
-    if len(prompt.ids) > limit:
-        raise InputError(
-            f"the prompt is {len(prompt.ids)} tokens long, the models read at most {limit}: shorten it", "sentence"
-        )
+    if tokens > limit:
+        raise InputError(f"the prompt is {tokens} tokens long, the models read at most {limit}: shorten it", "sentence")

@@ -31,7 +31,8 @@ def pattern(work: Work, layer: int, head: int) -> Patterns:
 def patterns(work: Work, heads: tuple[tuple[int, int], ...]) -> Patterns:
     from core.attention import patterns
 
-    return patterns(work.runs.recordings, heads, work.runs.prompt)
+    texts = work.read()
+    return patterns(texts.recordings, heads, texts.prompt)
 
 
 def layer_patterns(work: Work, layer: int) -> Patterns:

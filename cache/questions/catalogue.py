@@ -51,7 +51,7 @@ class Question:
 
 
 def _of_text(priority: int, answer: Callable[..., Any]) -> Question:
-    """A question about the prompt's text alone, whatever the candidates."""
+    """A question about the prompt's text alone, whatever the candidates: it asks for no runs but `Work.read`."""
     return Question(priority, answer, ROLES | {"answer"}, frozenset({"original"}))
 
 

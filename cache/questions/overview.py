@@ -73,7 +73,7 @@ def continuation(work: Work, model: str) -> str:
     from core.generation import continuation
 
     text, bridge = "", (work.pair.base, work.pair.instruct)[MODELS.index(model)]
-    for count, text in enumerate(continuation(bridge, work.runs.prompt, CONTINUATION_TOKENS), 1):
+    for count, text in enumerate(continuation(bridge, work.read().prompt, CONTINUATION_TOKENS), 1):
         work.ctx.progress(count, CONTINUATION_TOKENS, f"{model.upper()} writes")
         work.ctx.publish(text)
         work.ctx.checkpoint()

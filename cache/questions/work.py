@@ -16,6 +16,7 @@ from core.prompt import MAX_TOKENS
 if TYPE_CHECKING:
     from cache.identity import Both
     from core.models.loading import LoadedPair
+    from core.reading import TextRuns
     from core.runs import Runs
 
 
@@ -32,6 +33,10 @@ class Earlier:
     keep: Callable[[Begun], None] = lambda ran: None
 
 
+def _unread() -> TextRuns:
+    raise AssertionError("nothing reads a text here")
+
+
 def _alone(dtype: str) -> AbstractContextManager[Runs]:
     raise InputError(f"no models in {dtype} can be had beside these", "dtype")
 
@@ -40,7 +45,8 @@ def _alone(dtype: str) -> AbstractContextManager[Runs]:
 class Work:
     """What a question works on: the runs of a resident pair, and its line to the worker.
 
-    run: records both models on the experiment, or gives what was recorded a moment ago.
+    run: records both models on the experiment, or gives what was recorded a moment ago; read: the same for its text
+    alone, whose candidates may then be whatever they are.
     seconds: wall-clock of the stages `load` and `record`, 0 where nothing had to be done.
     beside: dtype → a context with the same prompt's runs in that dtype, beside these; raises TooLarge at entry.
     experiment: what is asked about; max_tokens: of its prompt, at most.
@@ -56,6 +62,7 @@ class Work:
     experiment: Experiment = Experiment()
     max_tokens: int = MAX_TOKENS
     weights: Both | None = None
+    read: Callable[[], TextRuns] = _unread
 
     @cached_property
     def runs(self) -> Runs:

@@ -86,10 +86,9 @@ class Answer:
 
 @dataclass(eq=False)
 class Held:
-    """A job that a tab holds on to, with the whole experiment that it was asked for."""
+    """A job that a tab holds on to."""
 
     job: Job
-    experiment: Experiment
     stopped: bool = False
 
 
@@ -195,14 +194,13 @@ class Asking:
     def _obtain(self, asked: Asked, experiment: Experiment) -> Held | None:
         """What is held of an answer if that is to stay as it is, else the job that is asked now; None: it cannot be."""
         held = self.held.get(asked)
-        # A failure is one of what was asked to the letter: an input that the question ignores may be its cause.
-        if held and (held.stopped or held.job.state == "failed" and held.experiment == experiment):
+        if held and (held.stopped or held.job.state == "failed"):
             return held
         job = None if self.errors else self._submit(asked, experiment)
         if job is None:
             return held
         if held is None or held.job is not job:
-            held = self.held[asked] = Held(job, experiment)
+            held = self.held[asked] = Held(job)
         return held
 
     def _submit(self, asked: Asked, experiment: Experiment) -> Job | None:

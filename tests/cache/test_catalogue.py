@@ -85,6 +85,42 @@ def test_an_ignored_field_changes_nothing_of_the_answer(service, question, field
     assert same(computed(service, question, experiment), computed(service, question, changed))
 
 
+# Values that no question which looks at the field would take.
+SPOILT = {"picked": 400, "colon": 50, "answer": "two words", "original": "qui", "occurrence": 9}
+SPOILT_CASES = [
+    (name, experiment, ignored)
+    for name, asked in QUESTIONS.items()
+    for experiment, ignored in ((PARTS, asked.ignores), (FREE, asked.ignores | asked.ignores_free))
+    if ignored and (experiment is PARTS or asked.ignores_free)
+]
+
+
+@pytest.mark.parametrize("question, experiment, ignored", SPOILT_CASES, ids=lambda case: str(case)[:20])
+def test_what_a_question_ignores_cannot_fail_it(service, question, experiment, ignored):
+    spoilt = replace(experiment, **{name: value for name, value in SPOILT.items() if name in ignored})
+    assert same(computed(service, question, experiment), computed(service, question, spoilt))
+
+
+@pytest.mark.parametrize("question", ["pattern", "patterns", "layer_patterns", "continuation"])
+@pytest.mark.parametrize("experiment", [PARTS, FREE])
+def test_a_text_is_read_where_no_answer_can_be_suggested(service, question, experiment, monkeypatch):
+    unread = replace(experiment, sentence="The quick bird sleeps.", answer="")
+    with monkeypatch.context() as without:
+        without.setattr("core.runs.suggest", lambda *args: [])
+        found = computed(service, question, unread)
+    assert same(found, computed(service, question, unread))
+
+
+def test_who_waits_for_anothers_job_gets_none_of_their_failures(service):
+    service.worker.clear()
+    gate, _ = hold(service.worker, key="a third gate", priority=9)
+    theirs = service.ask("pattern", replace(PARTS, answer="two words", picked=400), "they", **OPTIONS["pattern"])
+    mine = service.ask("pattern", PARTS, "me", **OPTIONS["pattern"])
+    assert mine is theirs
+    gate.open.set()
+    assert mine.wait(PATIENCE) and mine.state == "done"
+
+
 def test_what_a_view_follows_changes_the_answers_that_do_not_ignore_it(service):
     for question in ("overview", "attention", "head"):
         assert not QUESTIONS[question].ignores & ROLES

@@ -40,8 +40,8 @@ class Stub:
         matters = asked.matters(experiment)
 
         def run(ctx):
-            self.computed.append((question, experiment))
-            return self.answers.get(question, lambda e, ctx: (question, e.sentence))(experiment, ctx)
+            self.computed.append((question, matters))
+            return self.answers.get(question, lambda e, ctx: (question, e.sentence))(matters, ctx)
 
         return self.worker.submit(
             (question, matters, tuple(sorted(options.items()))), run, owner=owner, group=experiment,
@@ -155,16 +155,16 @@ def test_only_an_input_error_is_told_at_an_input(tab):
     assert list(tab.session.asking.errors) == ["pair"]
 
 
-def test_a_failure_of_an_input_that_the_question_ignores_ends_with_that_input(tab):
+def test_a_failure_stays_while_only_what_the_question_ignores_changes(tab):
     def refuses(experiment, ctx):
-        if experiment.answer:
-            raise InputError("'two words' is 2 tokens", "answer")
-        return "text"
+        raise InputError("too long", "sentence")
 
     tab.service.answers["continuation"] = refuses
     page = lambda asked: asked.ask("continuation", model="base")  # noqa: E731
-    assert tab.settled(page, answer="two words").failure is not None
-    assert tab.settled(page, answer="").result == "text"
+    for answer in ("slow", "", "two words"):
+        assert tab.settled(page, answer=answer).failure is not None
+    assert len(tab.service.computed) == 1
+    assert tab.settled(page, sentence="The sad cat.").failure is not None and len(tab.service.computed) == 2
 
 
 def test_what_fills_is_of_the_overview_on_screen_and_of_no_other_experiment(tab):
