@@ -184,7 +184,8 @@ def test_the_tokens_that_a_head_looks_at_most_can_be_asked_about(viewer):
     expect(viewer.page).to_have_url(re.compile("source=most_instruct"))
     expect(said).to_contain_text(f"attends from “The” to “{name}”")
     viewer.settle()
-    # Of another head it is another token.
+    # Of another head it is another token. Its list does not open out of sight.
+    viewer.page.locator(".st-key-pick_head input").click()
     viewer.page.locator(".st-key-pick_head input").fill("L0H3")
     viewer.page.keyboard.press("Enter")
     expect(said).to_contain_text("L0H3 looks")
