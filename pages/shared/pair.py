@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from core.experiment import Experiment, InputError
+from core.experiment import DTYPES, Experiment, InputError
 from core.models.dtype import is_below
 from core.models.pairs import PairSpec, lacking
 from core.models.standing import standing
@@ -48,8 +48,9 @@ def choice(experiment: Experiment) -> None:
 
 
 def _title(spec: PairSpec, experiment: Experiment) -> str:
-    room = service().room()
-    found = standing(spec, room, experiment.dtype or service().settings.dtype or "")
+    # An address may name any dtype; that it is none is said at its own input.
+    dtype = experiment.dtype if experiment.dtype in DTYPES else ""
+    found = standing(spec, service().room(), dtype or service().settings.dtype or "")
     return f"{spec.title} ({'a toy, ' if found.toy else ''}{found.text})"
 
 
