@@ -15,10 +15,12 @@ from pages.shared.asking import Answer, follow
 from pages.shared.figures import figures
 from pages.shared.text import plain
 
+HEIGHT = 520  # px, more than the map with its line: what stands below keeps its place whatever the panel says
+
 
 def panel(overview: Answer, plan: Plan, chosen: heads.Chosen | None) -> None:
     """Its name, its sentence, its numbers and the way to its page."""
-    with st.container(border=True, key="chosen_head"):
+    with st.container(border=True, height=HEIGHT, key="chosen_head"):
         if chosen is None:
             st.markdown("**Which head?**")
             st.caption("Click a cell, or wait for the estimate of which one moves BASE furthest.")

@@ -185,6 +185,8 @@ def test_a_map_keeps_its_place_and_height_while_it_fills(held, hold):
 
     def place() -> tuple[float, float, float]:
         """Below the line, and its size."""
+        # While a figure is replaced, both are there for a moment.
+        expect(chart).to_have_count(1)
         box, above = chart.bounding_box(), line(held).bounding_box()
         return box["y"] - above["y"], box["width"], box["height"]
 
