@@ -34,8 +34,14 @@ def box(viewer, label: str):
 def test_the_bar_is_on_every_page_and_leaves_the_screen_to_the_figures(viewer, path):
     viewer.page.set_viewport_size({"width": 1280, "height": 720})
     viewer.open(path)
-    found = bar(viewer).bounding_box()
-    assert found["height"] <= HIGH and found["y"] < 60
+    # A moment after the first paint: the page's own styles come with its first run.
+    viewer.page.wait_for_function(
+        """most => {
+          const { top, height } = document.querySelector('.st-key-prompt_bar').getBoundingClientRect();
+          return height <= most && top < 60;
+        }""",
+        arg=HIGH,
+    )
     for label in ("Instruction", "Sentence", "Original word", "Answer: the replacement"):
         expect(box(viewer, label)).to_be_visible()
 
