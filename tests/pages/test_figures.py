@@ -27,6 +27,8 @@ def app(monkeypatch):
     def make(page: str) -> AppTest:
         test = AppTest.from_file(str(FRAME), default_timeout=120)
         test.run()
+        # A folded part asks only where somebody looks.
+        test.session_state["fold_patches"] = True
         return settled(test.switch_page(page))
 
     def forget() -> None:
