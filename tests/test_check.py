@@ -1,5 +1,6 @@
 """What `make check` holds, and that `make test` begins with it."""
 
+import os
 import subprocess
 import tomllib
 from pathlib import Path
@@ -9,7 +10,10 @@ ROOT = Path(__file__).parents[1]
 
 def commands(target: str) -> list[str]:
     """What make would run, the tool of each line without its folder."""
-    printed = subprocess.run(["make", "--dry-run", target], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    # As typed: run by another make, as here, it would name its folder too.
+    command = ["make", "--no-print-directory", "--dry-run", target]
+    alone = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
+    printed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, env=alone).stdout
     return [Path(line.split()[0]).name + line.removeprefix(line.split()[0]) for line in printed.splitlines() if line]
 
 

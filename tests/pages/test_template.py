@@ -128,7 +128,9 @@ def sources(test: AppTest) -> tuple[list[str], str]:
 
 def test_the_head_page_offers_the_first_token_as_a_source(app):
     options, _ = sources(app("silent", "head/page.py", picked="5"))
-    assert options == ["original", "colon", "the picked token", "first", "END"]
+    roles = ["original", "colon", "the picked token", "first", "END"]
+    # Beside them stand the tokens that the head looks at most.
+    assert [option for option in options if option in roles] == roles
     options, value = sources(app("chat", "head/page.py", source="bos"))
     assert "BOS" in options and value == "first"
     test = app("silent", "head/page.py", source="first")
