@@ -30,11 +30,8 @@ def box(viewer, label: str):
     return viewer.page.get_by_label(label, exact=True).first
 
 
-@pytest.mark.parametrize("path", ["", "attribution", "head"])
-def test_the_bar_is_on_every_page_and_leaves_the_screen_to_the_figures(viewer, path):
-    viewer.page.set_viewport_size({"width": 1280, "height": 720})
-    viewer.open(path)
-    # A moment after the first paint: the page's own styles come with its first run.
+def placed(viewer) -> None:
+    """Wait for the bar in its place: the page's own styles come a moment after its first paint."""
     viewer.page.wait_for_function(
         """most => {
           const { top, height } = document.querySelector('.st-key-prompt_bar').getBoundingClientRect();
@@ -42,12 +39,20 @@ def test_the_bar_is_on_every_page_and_leaves_the_screen_to_the_figures(viewer, p
         }""",
         arg=HIGH,
     )
+
+
+@pytest.mark.parametrize("path", ["", "attribution", "head"])
+def test_the_bar_is_on_every_page_and_leaves_the_screen_to_the_figures(viewer, path):
+    viewer.page.set_viewport_size({"width": 1280, "height": 720})
+    viewer.open(path)
+    placed(viewer)
     for label in ("Instruction", "Sentence", "Original word", "Answer: the replacement"):
         expect(box(viewer, label)).to_be_visible()
 
 
 def test_nothing_below_the_bar_moves_while_a_sentence_is_edited(viewer):
     viewer.open()
+    placed(viewer)
     viewer.page.evaluate(WATCH)
     for sentence in ("The happy girl sees the old dog.", "The quick fox jumps over the dog."):
         viewer.type("Sentence", sentence)
