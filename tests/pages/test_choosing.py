@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -12,31 +11,20 @@ from streamlit.testing.v1 import AppTest
 from cache.questions.catalogue import QUESTIONS
 from core.rewriting import Rewriting
 from pages.shared import service
+from tests.pages.app import SOON, opened, settled
 
-FRAME = Path(__file__).parents[2] / "pages/frame.py"
-SOON = 60.0
 NEW = "The bird sings an old song."
 
 
 @pytest.fixture
-def app(monkeypatch):
+def app(monkeypatch, forget):
     """parameters of the address → the app on Explore, settled."""
     monkeypatch.setattr(service, "_is_active", lambda owner: True)
 
     def make(**parameters: str) -> AppTest:
-        test = AppTest.from_file(str(FRAME), default_timeout=SOON)
-        for name, value in {"pair": "tiny", **parameters}.items():
-            test.query_params[name] = value
-        return settled(test)
+        return settled(opened(**{"pair": "tiny", **parameters}))
 
-    def forget() -> None:
-        if service.service.cache_info().currsize:
-            service.service().worker.stop()
-        service.service.cache_clear()
-
-    forget()
-    yield make
-    forget()
+    return make
 
 
 @pytest.fixture
@@ -51,16 +39,6 @@ def writing(monkeypatch):
 
     monkeypatch.setitem(QUESTIONS, "rewriting", replace(asked, answer=answer))
     return begun, go_on
-
-
-def settled(test: AppTest) -> AppTest:
-    """Run until nothing is under way."""
-    test.run()
-    while waiting := test.session_state.asking.waiting:
-        assert all(job.wait(SOON) for job in waiting)
-        test.run()
-    assert not test.exception
-    return test
 
 
 def with_figures(test: AppTest) -> AppTest:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import threading
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -13,42 +12,22 @@ from streamlit.testing.v1 import AppTest
 from cache.questions.catalogue import QUESTIONS
 from core.experiment import InputError
 from pages.shared import service
+from tests.pages.app import SOON, opened, settled
 from tests.pages.numbers import gap_numbers
-
-FRAME = Path(__file__).parents[2] / "pages/frame.py"
-SOON = 60.0
 
 
 @pytest.fixture
-def app(monkeypatch):
+def app(monkeypatch, forget):
     """page → the app on that page, once its first figures are there."""
     monkeypatch.setattr(service, "_is_active", lambda owner: True)
 
     def make(page: str) -> AppTest:
-        test = AppTest.from_file(str(FRAME), default_timeout=120)
-        test.run()
+        test = opened(page)
         # A folded part asks only where somebody looks.
         test.session_state["fold_patches"] = True
-        return settled(test.switch_page(page))
+        return settled(test)
 
-    def forget() -> None:
-        if service.service.cache_info().currsize:
-            service.service().worker.stop()
-        service.service.cache_clear()
-
-    forget()
-    yield make
-    forget()
-
-
-def settled(test: AppTest) -> AppTest:
-    """Run until nothing is under way."""
-    test.run()
-    while waiting := test.session_state.asking.waiting:
-        assert all(job.wait(SOON) for job in waiting)
-        test.run()
-    assert not test.exception
-    return test
+    return make
 
 
 def dimmed(test: AppTest) -> set[str]:

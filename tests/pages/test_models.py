@@ -2,39 +2,30 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from cache.store import Store
 from core.experiment import Experiment
 from pages.shared.service import service
+from tests.pages.app import opened
 
-FRAME = Path(__file__).parents[2] / "pages/frame.py"
 PATIENCE = 120
 OWN = Experiment(sentence="The quick bear.")  # of which the shipped gallery knows nothing
 BUTTONS = ["Release models", "Forget answers in memory", "Empty the store"]
 
 
 @pytest.fixture
-def opened(tmp_path, monkeypatch):
+def page(tmp_path, monkeypatch, forget):
     """settings → the page, its answers kept in a folder of the test's own."""
 
-    def page(**settings: str) -> AppTest:
+    def shown(**settings: str) -> AppTest:
         for name, value in {"PAIR": "tiny", "CACHE": str(tmp_path), "STORE_MB": "64", **settings}.items():
             monkeypatch.setenv(f"REPHRASE_{name}", value)
         forget()
-        app = AppTest.from_file(str(FRAME), default_timeout=PATIENCE).run()
-        return app.switch_page("models/page.py").run()
+        return opened("models/page.py").run()
 
-    def forget() -> None:
-        if service.cache_info().currsize:
-            service().worker.stop()
-        service.cache_clear()
-
-    yield page
-    forget()
+    return shown
 
 
 def answered(question: str, **options) -> None:
@@ -60,14 +51,14 @@ def labels(app: AppTest) -> list[str]:
     return [button.label for button in app.button if button.label in BUTTONS]
 
 
-def test_every_listed_pair_stands_there_and_the_one_on_screen_is_marked(opened):
-    found = table(opened(), "on screen")
+def test_every_listed_pair_stands_there_and_the_one_on_screen_is_marked(page):
+    found = table(page(), "on screen")
     assert list(found["id"]) == list(service().pairs())
     assert list(found["id"][found["on screen"]]) == ["tiny"]
 
 
-def test_resident_pairs_kept_answers_and_noise_floors_are_told(opened):
-    app = opened()
+def test_resident_pairs_kept_answers_and_noise_floors_are_told(page):
+    app = page()
     answered("sweep", site="z", direction="instruct_to_base", positions="all")
     app.run()
     assert now(app)["pairs in memory"].startswith("tiny in float32")
@@ -77,16 +68,16 @@ def test_resident_pairs_kept_answers_and_noise_floors_are_told(opened):
     assert list(zip(floors["pair"], floors["site"], floors["direction"])) == [("tiny", "z", "instruct_to_base")]
 
 
-def test_a_device_that_this_machine_has_not_stands_in_the_table(opened):
+def test_a_device_that_this_machine_has_not_stands_in_the_table(page):
     import core.models.loading  # noqa: F401
 
-    app = opened(DEVICE="cuda:77")
+    app = page(DEVICE="cuda:77")
     assert not app.exception
     assert "no device 'cuda:77'" in now(app)["device"]
 
 
-def test_a_public_demo_shows_no_viewers_prompts_and_has_no_buttons(opened):
-    app = opened(HOSTED="1")
+def test_a_public_demo_shows_no_viewers_prompts_and_has_no_buttons(page):
+    app = page(HOSTED="1")
     answered("sweep", site="z", direction="instruct_to_base", positions="all")
     app.run()
     assert list(table(app, "site")["prompt"]) == [""]
@@ -94,12 +85,12 @@ def test_a_public_demo_shows_no_viewers_prompts_and_has_no_buttons(opened):
     assert labels(app) == []
 
 
-def test_without_an_operator_the_buttons_are_everybodys(opened):
-    assert labels(opened()) == BUTTONS
+def test_without_an_operator_the_buttons_are_everybodys(page):
+    assert labels(page()) == BUTTONS
 
 
-def test_buttons_come_with_the_operators_password_alone(opened):
-    app = opened(OPERATOR="open sesame", HOSTED="1")
+def test_buttons_come_with_the_operators_password_alone(page):
+    app = page(OPERATOR="open sesame", HOSTED="1")
     assert labels(app) == []
     app.text_input(key="operator").set_value("open").run()
     assert labels(app) == [] and "not the operator's password" in app.error[0].value
@@ -107,8 +98,8 @@ def test_buttons_come_with_the_operators_password_alone(opened):
     assert labels(app) == BUTTONS and not app.error
 
 
-def test_the_buttons_release_models_and_empty_the_store(opened):
-    app = opened()
+def test_the_buttons_release_models_and_empty_the_store(page):
+    app = page()
     answered("attribution")
     store, residents = service().answers.store, service().stages.residents
     assert residents.snapshot() and kept(store, "attribution")

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
-from streamlit.testing.v1 import AppTest
 
-from pages.shared.service import service
+from tests.pages.app import opened
 
-FRAME = Path(__file__).parents[2] / "pages/frame.py"
 LISTED = """
 [[pair]]
 id = "absent"
@@ -20,7 +16,7 @@ instruct = "./adapter"
 
 
 @pytest.fixture
-def captions(tmp_path, monkeypatch):
+def captions(tmp_path, monkeypatch, forget):
     """settings → what the settings say below their inputs at first sight, with a listed pair that is not installed."""
     (tmp_path / "pairs.toml").write_text(LISTED)
 
@@ -28,15 +24,9 @@ def captions(tmp_path, monkeypatch):
         for name, value in {"PAIRS": str(tmp_path / "pairs.toml"), "PAIR": "tiny", **settings}.items():
             monkeypatch.setenv(f"REPHRASE_{name}", value)
         forget()
-        return "\n".join(caption.value for caption in AppTest.from_file(str(FRAME), default_timeout=60).run().caption)
+        return "\n".join(caption.value for caption in opened().run().caption)
 
-    def forget() -> None:
-        if service.cache_info().currsize:
-            service().worker.stop()
-        service.cache_clear()
-
-    yield shown
-    forget()
+    return shown
 
 
 def test_what_a_pair_lacks_is_said_with_its_remedy_before_anybody_chooses_it(captions):

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import time
-from pathlib import Path
-
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from pages.shared import service
 from tests.chat_templates import write_pair, write_silent_pair
+from tests.pages.app import opened, settled
 from tests.pages.numbers import gap_numbers
-
-FRAME = Path(__file__).parents[2] / "pages/frame.py"
 
 
 @pytest.fixture(scope="module")
@@ -22,37 +18,16 @@ def folders(tmp_path_factory):
 
 
 @pytest.fixture
-def app(folders, monkeypatch):
+def app(folders, monkeypatch, forget):
     """pair, parameters of the address → the app, once its figures are there or an error is."""
     monkeypatch.setattr(service, "_is_active", lambda owner: True)
 
     def make(pair: str, page: str = "", **parameters: str) -> AppTest:
         monkeypatch.setenv("REPHRASE_PAIRS", str(folders[pair]))
         forget()
-        test = AppTest.from_file(str(FRAME), default_timeout=120)
-        for name, value in {"pair": pair, **parameters}.items():
-            test.query_params[name] = value
-        test.run()
-        return settled(test.switch_page(page) if page else test)
+        return settled(opened(page, pair=pair, **parameters))
 
-    def forget() -> None:
-        if service.service.cache_info().currsize:
-            service.service().worker.stop()
-        service.service.cache_clear()
-
-    yield make
-    forget()
-
-
-def settled(test: AppTest) -> AppTest:
-    """Run until nothing is under way."""
-    for _ in range(600):
-        test.run()
-        if any("check_circle" in text.value or "material/error" in text.value for text in test.markdown):
-            assert not test.exception
-            return test
-        time.sleep(0.05)
-    raise AssertionError("the page never came to rest")
+    return make
 
 
 def template(test: AppTest):
