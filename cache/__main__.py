@@ -18,6 +18,7 @@ from cache.identity import portable
 from cache.labels import Label, read_label
 from cache.presets import Preset, presets
 from cache.store import Store
+from core.console import status
 from core.experiment import Experiment, InputError
 from core.settings import Settings, settings
 
@@ -123,17 +124,11 @@ def _import(args: argparse.Namespace, environment: Settings) -> str:
 
 
 def main(argv: list[str] | None = None) -> int:
-    for stream in (sys.stdout, sys.stderr):
-        # Where a terminal has no sign for a character, the line matters more.
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="replace")
-    try:
+    def run() -> str:
         args = _parser().parse_args(argv)
-        print({"export": _export, "import": _import}[args.command](args, settings()))
-    except (ValueError, OSError) as error:
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
-    return 0
+        return {"export": _export, "import": _import}[args.command](args, settings())
+
+    return status(run, (ValueError, OSError))
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from core.console import status
 from core.experiment import Experiment, InputError, check
 from core.export import csv_files, describe, to_json, write_whole
 from core.flags import check_file, check_targets, experiment_of, pairs_file, parser, sites_of
@@ -182,17 +183,12 @@ def main(argv: list[str] | None = None) -> int:
     # Third-party warnings would drown the one line that bad input gets.
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("PYTHONWARNINGS", "ignore")
-    for stream in (sys.stdout, sys.stderr):
-        # Where a terminal has no sign for a character, the line matters more.
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="replace")
-    try:
+
+    def run() -> str:
         args = parser().parse_args(argv)
-        print({"analyze": _analyze, "record": _record}[args.command](args))
-    except (InputError, OSError) as error:
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
-    return 0
+        return {"analyze": _analyze, "record": _record}[args.command](args)
+
+    return status(run, (InputError, OSError))
 
 
 if __name__ == "__main__":
