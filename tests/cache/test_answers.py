@@ -24,30 +24,11 @@ from core.models import loading
 from core.models.pairs import registry
 from core.precision import StoredGap
 from core.settings import Settings
+from tests.cache.options import OPTIONS, PLAN
 from tests.cache.processes import PATIENCE, Process
 
 ROOT = Path(__file__).parents[2]
 MB = 10**6
-PLAN = {"site": "z", "direction": "instruct_to_base", "positions": "all"}
-HEADS = ((0, 1), (1, 2))
-# One way of asking each question.
-OPTIONS: dict[str, dict] = {name: {} for name in QUESTIONS} | {
-    "attribution": {"projection": "instruct"},
-    "attention": {"projection": "own"},
-    "pattern": {"layer": 1, "head": 2},
-    "patterns": {"heads": HEADS},
-    "layer_patterns": {"layer": 1},
-    "head": {"layer": 1, "head": 2, "source": "colon", "ov_input": "recorded"},
-    "head_patches": {"layer": 1, "head": 2},
-    "continuation": {"model": "instruct"},
-    "estimate": {"site": "z", "direction": "instruct_to_base"},
-    "sweep": PLAN,
-    "position_map": {"site": "resid_pre", "direction": "base_to_instruct"},
-    "pairs": {"members": HEADS} | PLAN,
-    "head_set": {"members": HEADS} | PLAN,
-    "greedy": {"steps": 2} | PLAN,
-    "recomputed": {"members": HEADS} | PLAN,
-}
 
 
 @pytest.fixture

@@ -11,25 +11,10 @@ from cache.questions.catalogue import QUESTIONS, ROLES
 from cache.service import Service
 from core.experiment import Experiment
 from core.settings import Settings
+from tests.cache.options import OPTIONS, PLAN
 from tests.cache.test_worker import hold
 
 PATIENCE = 60
-PLAN = {"site": "z", "direction": "instruct_to_base", "positions": "all"}
-OPTIONS: dict[str, dict] = {
-    "pattern": {"layer": 1, "head": 2},
-    "patterns": {"heads": ((0, 1), (1, 2))},
-    "layer_patterns": {"layer": 1},
-    "head": {"layer": 1, "head": 2, "source": "original", "ov_input": "recorded"},
-    "head_patches": {"layer": 1, "head": 2},
-    "continuation": {"model": "instruct"},
-    "estimate": {"site": "z", "direction": "instruct_to_base"},
-    "sweep": PLAN,
-    "position_map": {"site": "resid_pre", "direction": "instruct_to_base"},
-    "pairs": {"members": ((0, 1), (1, 2)), **PLAN},
-    "head_set": {"members": ((0, 1), (1, 2)), **PLAN},
-    "greedy": {"steps": 1, **PLAN},
-    "recomputed": {"members": ((0, 1),), **PLAN},
-}
 # Another value of each field that some question ignores.
 OTHER = {
     "picked": 5,
@@ -60,7 +45,7 @@ def service():
 def computed(service, question: str, experiment: Experiment):
     """The answer, computed now."""
     service.worker.clear()
-    job = service.ask(question, experiment, "me", **OPTIONS.get(question, {}))
+    job = service.ask(question, experiment, "me", **OPTIONS[question])
     assert job.wait(PATIENCE) and job.error is None, job.error
     return job.result
 

@@ -20,28 +20,11 @@ from cache.questions.catalogue import QUESTIONS
 from cache.service import Service
 from core.experiment import Experiment
 from core.settings import Settings
+from tests.cache.options import OPTIONS, PLAN
 
 PATIENCE = 120
-PLAN = {"site": "z", "direction": "instruct_to_base", "positions": "all"}
-MEMBERS = {"members": ((0, 1), (1, 0))}
-# Of the questions that have options.
-OPTIONS: dict[str, dict] = {
-    "attribution": {"projection": "base"},
-    "attention": {"projection": "own"},
-    "pattern": {"layer": 1, "head": 2},
-    "patterns": {"heads": ((0, 1), (1, 0))},
-    "layer_patterns": {"layer": 0},
-    "head": {"layer": 1, "head": 0, "source": "original", "ov_input": "recorded"},
-    "head_patches": {"layer": 1, "head": 0},
-    "continuation": {"model": "instruct"},
-    "estimate": {"site": "v", "direction": "base_to_instruct"},
-    "sweep": PLAN | {"positions": 3},
-    "position_map": {"site": "mlp_out", "direction": "base_to_instruct"},
-    "pairs": PLAN | MEMBERS,
-    "head_set": PLAN | MEMBERS,
-    "greedy": PLAN | {"steps": 2},
-    "recomputed": PLAN | MEMBERS,
-}
+# A position is a number in a type that may be a word, too.
+ASKED = OPTIONS | {"sweep": PLAN | {"positions": 3}}
 LEAVES = {np.ndarray, str, int, float, bool, type(None)}
 
 
@@ -108,7 +91,7 @@ def service():
 def test_every_answer_comes_back_equal_field_by_field(service, question):
     # Precision is a question where the dtype is below the stored weights'.
     dtype = "bfloat16" if question in ("stored_gap", "recomputed") else ""
-    job = service.ask(question, Experiment(dtype=dtype, picked=3), "me", **OPTIONS.get(question, {}))
+    job = service.ask(question, Experiment(dtype=dtype, picked=3), "me", **ASKED[question])
     assert job.wait(PATIENCE) and job.error is None, job.error
     kind = QUESTIONS[question].kind
     back = decode(encode(job.result, kind), kind)

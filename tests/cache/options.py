@@ -1,0 +1,25 @@
+"""One way of asking each question, on a pair of any size."""
+
+from __future__ import annotations
+
+from cache.questions.catalogue import QUESTIONS
+
+PLAN = {"site": "z", "direction": "instruct_to_base", "positions": "all"}
+HEADS = ((0, 1), (1, 2))
+OPTIONS: dict[str, dict] = {name: {} for name in QUESTIONS} | {
+    "attribution": {"projection": "instruct"},
+    "attention": {"projection": "own"},
+    "pattern": {"layer": 1, "head": 2},
+    "patterns": {"heads": HEADS},
+    "layer_patterns": {"layer": 1},
+    "head": {"layer": 1, "head": 2, "source": "colon", "ov_input": "recorded"},
+    "head_patches": {"layer": 1, "head": 2},
+    "continuation": {"model": "instruct"},
+    "estimate": {"site": "z", "direction": "instruct_to_base"},
+    "sweep": PLAN,
+    "position_map": {"site": "resid_pre", "direction": "base_to_instruct"},
+    "pairs": {"members": HEADS} | PLAN,
+    "head_set": {"members": HEADS} | PLAN,
+    "greedy": {"steps": 2} | PLAN,
+    "recomputed": {"members": HEADS} | PLAN,
+}
