@@ -50,7 +50,6 @@ class Inspection:
     residents: tuple[Resident, ...]
     worker: Status
     stores: tuple[StoreStats, ...]
-    floors: tuple[Floor, ...]
 
 
 def inspect(service: Service) -> Inspection:
@@ -65,7 +64,6 @@ def inspect(service: Service) -> Inspection:
         residents=residents.snapshot(),
         worker=service.worker.status(),
         stores=tuple(store.stats() for store in service.answers.places),
-        floors=_floors(service),
     )
 
 
@@ -84,7 +82,7 @@ def versions() -> dict[str, str]:
     return {"python": sys.version.split()[0], **{name: version(name) for name in LIBRARIES}}
 
 
-def _floors(service: Service) -> tuple[Floor, ...]:
+def floors(service: Service) -> tuple[Floor, ...]:
     """Of the sweeps that are kept in memory, the latest last."""
     found = []
     for key, sweep in service.worker.results().items():

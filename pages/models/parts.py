@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pandas as pd
 import streamlit as st
 
-from cache.inspection import Inspection, inspect, versions
+from cache.inspection import Inspection, floors, inspect, versions
 from cache.store import StoreStats
 from core.experiment import InputError
 from core.models.pairs import PairSpec
@@ -104,7 +104,7 @@ def _store(store: StoreStats) -> str:
 def noise_floors() -> None:
     """Of the sweeps in memory: what rounding alone moves, in logits."""
     st.markdown("**Noise floors of finished sweeps**")
-    found = inspect(service()).floors
+    found = floors(service())
     if not found:
         st.caption("None yet: every sweep on the page Patching measures its own.")
         return
