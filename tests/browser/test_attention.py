@@ -178,7 +178,9 @@ def test_the_tokens_that_a_head_looks_at_most_can_be_asked_about(viewer):
     viewer.open("head", head="L2H6")
     sources = viewer.page.locator(".st-key-input_source")
     said = viewer.page.locator(".st-key-sentence")
-    name = re.search(r"most in INSTRUCT: “(.+?)”", sources.inner_text())[1]
+    offered = re.compile(r"most in INSTRUCT: “(.+?)”")
+    expect(sources).to_contain_text(offered)
+    name = offered.search(sources.inner_text())[1]
     expect(said).to_contain_text(f"at “{name}” in INSTRUCT")
     sources.get_by_text("most in INSTRUCT").click()
     expect(viewer.page).to_have_url(re.compile("source=most_instruct"))
