@@ -5,7 +5,7 @@ from pathlib import Path
 import streamlit as st
 
 from cache.courtesy import busy
-from pages.shared import choosing, prompt_bar, sidebar, state
+from pages.shared import choosing, prompt_bar, shortcuts, sidebar, state
 from pages.shared.asking import Asking, on_screen
 from pages.shared.once import remembering
 from pages.shared.text import plain
@@ -48,6 +48,7 @@ with busy():
     for complaint in st.session_state.complaints:
         st.warning(plain(complaint))
     slots = prompt_bar.bar()
+    shortcuts.listen([*prompt_bar.SHORTCUTS])
 body, status = st.container(key="page"), st.container(key="status")
 st.session_state.lines = []
 st.session_state.asking = asking = Asking()

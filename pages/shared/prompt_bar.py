@@ -21,10 +21,12 @@ from pages.shared import choosing, pair, settings_menu, state
 from pages.shared.asking import Answer, Asking
 from pages.shared.link_button import link_button
 from pages.shared.service import service
+from pages.shared.shortcuts import Shortcut
 from pages.shared.text import plain, quoted
 from pages.shared.widgets import show
 
 MOST_WORDS = 60
+SHORTCUTS = (Shortcut("u", "undo the last edit", state.undo),)
 Slots = dict[str, DeltaGenerator]
 
 _CSS = """<style>

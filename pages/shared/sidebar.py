@@ -28,6 +28,7 @@ def sidebar(pages: Sequence[StreamlitPage]) -> None:
             for page in pages:
                 st.page_link(page, query_params=address, width="stretch")
         st.caption(_POST)
+        st.caption("Press **?** for keyboard shortcuts.")
 
 
 def state_line(overview: Overview | None) -> str:

@@ -1,0 +1,104 @@
+"""Keys that do something on every page, and the list of them that `?` opens.
+
+A module that has something to do by key offers a `Shortcut`; the frame hands all of them to `listen`. A key never fires
+while somebody types, with Ctrl, Alt or Meta held, or while it is held down itself. The browser alone opens and closes
+the list: no run of the page can close it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import streamlit as st
+
+
+@dataclass(frozen=True)
+class Shortcut:
+    """key: what the keyboard calls it, in lower case; does: what the list says of it; act: run as a callback is.
+
+    Without `act` it is only listed: something else answers to it.
+    """
+
+    key: str
+    does: str
+    act: Callable[[], None] | None = None
+
+
+# What answers to no key of a page's own, but is worth knowing.
+ALWAYS = (
+    Shortcut("enter", "take what was typed"),
+    Shortcut("esc", "close what is open"),
+    Shortcut("?", "open and close this list"),
+)
+
+_CSS = """
+dialog { color: var(--st-text-color); background: var(--st-background-color); font: 1rem/1.5 var(--st-font, sans-serif);
+  border: 1px solid var(--st-border-color, #8884); border-radius: 12px; padding: 1.2rem 1.6rem; max-width: 36rem;
+  max-height: 90vh; overflow-y: auto; }
+dialog::backdrop { background: #0006; }
+h2 { font-size: 1.15rem; margin: 0 0 .6rem; }
+dl { display: grid; grid-template-columns: max-content 1fr; gap: .3rem 1rem; margin: 0; align-items: baseline; }
+dd { margin: 0; }
+kbd { font: .9rem var(--st-code-font, monospace); background: var(--st-secondary-background-color);
+  border: 1px solid var(--st-border-color, #8884); border-radius: 5px; padding: 1px 7px; }
+"""
+
+_JS = """
+const FIELD = 'input, textarea, select, [contenteditable=true], [role=textbox], [role=combobox], [role=listbox]';
+export default function ({ data, setTriggerValue, parentElement }) {
+  let dialog = parentElement.querySelector('dialog');
+  if (!dialog) {
+    dialog = document.createElement('dialog');
+    dialog.setAttribute('aria-label', 'Keyboard shortcuts');
+    dialog.onclick = event => { if (event.target === dialog) dialog.close(); };
+    parentElement.appendChild(dialog);
+  }
+  const part = (kind, text, into) => {
+    const made = document.createElement(kind);
+    made.textContent = text;
+    into.appendChild(made);
+    return made;
+  };
+  dialog.replaceChildren();
+  part('h2', 'Keyboard shortcuts', dialog);
+  const list = part('dl', '', dialog);
+  for (const { key, does } of data.listed) {
+    part('kbd', key.length === 1 ? key.toUpperCase() : key[0].toUpperCase() + key.slice(1), part('dt', '', list));
+    part('dd', does, list);
+  }
+  const pressed = event => {
+    const at = event.composedPath()[0], key = event.key.toLowerCase();
+    if (event.ctrlKey || event.altKey || event.metaKey || event.repeat || event.isComposing) return;
+    if (at.closest?.(FIELD)) return;
+    if (key !== '?' && (dialog.open || !data.keys.includes(key))) return;
+    // Streamlit has keys of its own, R and C among them.
+    event.preventDefault();
+    event.stopImmediatePropagation();
+    if (key !== '?') setTriggerValue('pressed', key);
+    else if (dialog.open) dialog.close();
+    else dialog.showModal();
+  };
+  parentElement.listening?.abort();
+  const listening = parentElement.listening = new AbortController();
+  window.addEventListener('keydown', pressed, { capture: true, signal: listening.signal });
+  return () => listening.abort();
+}
+"""
+
+_KEY = "shortcuts"
+_listener = st.components.v2.component("rephrase_shortcuts", css=_CSS, js=_JS)
+
+
+def listen(shortcuts: Sequence[Shortcut]) -> None:
+    """Answer to these keys on the page that is drawn now; it takes no room on it."""
+    acts = {shortcut.key: shortcut.act for shortcut in shortcuts if shortcut.act is not None}
+    listed = [{"key": shortcut.key, "does": shortcut.does} for shortcut in (*shortcuts, *ALWAYS)]
+
+    def pressed() -> None:
+        act = acts.get(st.session_state[_KEY].get("pressed"))
+        if act is not None:
+            act()
+
+    st.html(f"<style>.st-key-{_KEY} {{ position: absolute; width: 0; height: 0; }}</style>")
+    _listener(data={"listed": listed, "keys": list(acts)}, key=_KEY, on_pressed_change=pressed)
