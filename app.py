@@ -21,7 +21,7 @@ import pages.patching.sections  # noqa: F401
 from cache.courtesy import busy
 from core.models.pairs import default_pair
 from core.settings import settings
-from pages.shared import circuitsvis
+from pages.shared import addresses, circuitsvis
 from pages.shared.service import service
 
 
@@ -53,4 +53,5 @@ if st.get_option("server.fileWatcherType") != "none":
     # It imports edited modules anew, and with them a second worker and second models.
     sys.exit("error: the app runs without a file watcher; leave server.fileWatcherType at none and start it again")
 
-app = st.App("pages/frame.py", lifespan=warm, routes=[circuitsvis.route()], middleware=[Middleware(Serving)])
+routes = [circuitsvis.route(), addresses.explore()]
+app = st.App("pages/frame.py", lifespan=warm, routes=routes, middleware=[Middleware(Serving)])

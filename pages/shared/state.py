@@ -8,7 +8,9 @@ other time the session knows better, since a browser sends with an edit the addr
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import fields, replace
+from difflib import get_close_matches
 
 import streamlit as st
 
@@ -39,6 +41,7 @@ VIEW = {
 }
 
 
+NAMES = (*Experiment.__dataclass_fields__, *VIEW)
 MOST_STEPS = 50  # that can be undone
 # Who changes one of these has chosen the word, or taken the one that stands there.
 _CHOICE = {"original", "occurrence", "answer", "prompt"}
@@ -105,20 +108,30 @@ def read_address() -> bool:
     """Take over the address, if it says something new: see above. Returns whether it was read."""
     if "experiment" in st.session_state and not run_context().is_history_navigation:
         return False
-    query = st.query_params.to_dict()
+    query = _ours(st.query_params.to_dict())
     st.session_state.experiment, complaints = from_query(query) if query else (service().start, [])
-    names = set(Experiment.__dataclass_fields__)
     st.session_state.view = {}
     for name, text in query.items():
         if name in VIEW and re.fullmatch(VIEW[name][1], text):
             st.session_state.view[name] = text
         elif name in VIEW:
             complaints.append(f"{name}={shorten(text, 30)} in the address cannot be read; it was ignored")
-        elif name not in names:
-            complaints.append(f"{shorten(name, 30)}={shorten(text, 30)} in the address is not known; it was ignored")
+        elif name not in NAMES:
+            meant = f"it was ignored. Did you mean {_meant(name)}?"
+            complaints.append(f"{shorten(name, 30)}={shorten(text, 30)} in the address is not known; {meant}")
     st.session_state.complaints = complaints
     st.session_state.address = query
     return True
+
+
+def _meant(name: str) -> str | None:
+    """The known parameter that one reads like."""
+    return next(iter(get_close_matches(name.lower(), NAMES, 1, 0.8)), None)
+
+
+def _ours(query: Mapping[str, str]) -> dict[str, str]:
+    """The parameters that are meant for this app; what a mailing or a search engine has added is not."""
+    return {name: text for name, text in query.items() if name in NAMES or _meant(name)}
 
 
 def address() -> dict[str, str]:
@@ -144,6 +157,6 @@ def write_address() -> None:
     if st.session_state.get("choosing"):
         return
     query = address()
-    if not query == st.query_params.to_dict() == st.session_state.address:
+    if not query == _ours(st.query_params.to_dict()) == st.session_state.address:
         st.query_params.from_dict(query)
         st.session_state.address = query

@@ -123,8 +123,8 @@ def test_going_back_at_once_after_an_edit_goes_back(viewer):
 
 
 def test_what_cannot_be_read_in_an_address_is_told_until_the_first_edit(viewer):
-    viewer.open(zoom="3")
-    viewer.told("zoom=3")
+    viewer.open(sentense="3")
+    viewer.told("sentense=3")
     viewer.type("Sentence", "The quick horse runs.")
     expect(viewer.page.locator("[data-testid=stAlert]")).to_have_count(0)
     viewer.type("Sentence", "The quick bear runs.")

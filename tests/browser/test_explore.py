@@ -173,8 +173,8 @@ def test_emoji_and_right_to_left_text_are_analysed(viewer):
 
 
 def test_an_unknown_pair_or_parameter_in_the_address_is_named(viewer):
-    viewer.open(pair="nix", zoom="3", colon="x")
-    for part in ("'nix'", "tiny", "zoom=3", "colon=x"):
+    viewer.open(pair="nix", sentense="3", colon="x")
+    for part in ("'nix'", "tiny", "sentense=3", "colon=x"):
         viewer.told(part)
 
 

@@ -76,12 +76,44 @@ def test_an_address_that_the_browser_has_is_not_written_again(tab):
 
 def test_what_cannot_be_read_is_told_until_an_edit_of_the_experiment_or_the_view(tab):
     for edit in (lambda: state.edit(sentence="x"), lambda: state.set_view("head", "L0H1")):
-        tab.visit(back=True, zoom="3", head="nonsense")
+        tab.visit(back=True, sentense="3", head="nonsense")
         assert len(tab.session.complaints) == 2
-        tab.visit(zoom="3", head="nonsense")
+        tab.visit(sentense="3", head="nonsense")
         assert len(tab.session.complaints) == 2
         edit()
         assert tab.session.complaints == []
+
+
+FOREIGN = {"utm_source": "mail", "utm_medium": "x", "fbclid": "1", "gclid": "2", "ref": "post", "zoom": "3"}
+
+
+def test_what_others_have_added_to_an_address_is_passed_over_in_silence(tab):
+    tab.visit(**FOREIGN)
+    assert state.experiment() == Experiment() and tab.session.complaints == []
+    tab.visit(back=True, **FOREIGN, sentence="first", head="L0H1")
+    assert state.experiment().sentence == "first" and state.view("head") == "L0H1"
+    assert tab.session.complaints == []
+
+
+def test_an_address_is_not_written_again_for_what_others_have_added_until_an_edit(tab):
+    for query in (FOREIGN, {**FOREIGN, "pair": "tiny", "sentence": "first"}):
+        # A written one would be an entry of the browser's history that Back cannot leave.
+        tab.visit(back=True, **query)
+        state.write_address()
+    assert tab.told == []
+    state.edit(sentence="edited")
+    state.write_address()
+    assert tab.told == [{"pair": "tiny", "sentence": "edited"}]
+
+
+@pytest.mark.parametrize(
+    "typed, meant",
+    [("sentense", "sentence"), ("Instruction", "instruction"), ("heads_", "heads"), ("orginal", "original")],
+)
+def test_a_parameter_that_was_mistyped_is_told_with_the_one_that_was_meant(tab, typed, meant):
+    tab.visit(**{typed: "x"})
+    (told,) = tab.session.complaints
+    assert f"{typed}=x" in told and f"Did you mean {meant}?" in told
 
 
 def test_undo_steps_back_through_experiments_and_over_what_only_follows_a_token(tab):
