@@ -4,15 +4,17 @@ The frame is a script of its own in another folder: beside a folder `pages`, Str
 request in its legacy mode and answer a deep link with "Page not found".
 """
 
+import inspect
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, nullcontext
 
 import streamlit as st
+import streamlit.emojis  # noqa: F401 — where a run looks up the page's icon: imported before the first visitor waits
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-import pages.attention.patterns  # noqa: F401 — imported before the first visitor waits for it
+import pages.attention.patterns  # noqa: F401 — likewise
 import pages.attribution.parts  # noqa: F401
 import pages.explore.parts  # noqa: F401
 import pages.head.parts  # noqa: F401
@@ -28,6 +30,8 @@ from pages.shared.service import service
 @asynccontextmanager
 async def warm(app: st.App) -> AsyncIterator[None]:
     """Let the worker import torch and load the default pair before the first visitor needs them."""
+    # Streamlit's first element asks for it, to see whether it runs in a console; the second time it is known.
+    inspect.stack()
     service().warm()
     yield
 

@@ -280,13 +280,13 @@ class Agreement:
 
 def agreement(estimate: Estimate, sweep: Sweep) -> Agreement:
     """How well the estimate ranks what has run so far; the score's normalisation cannot change it."""
-    from scipy.stats import spearmanr
-
     ran = np.isfinite(sweep.logit_diff)
     exact, estimated = sweep.effect[ran], estimate.effect[ran]
     if ran.sum() < 3 or np.ptp(exact) == 0 or np.ptp(estimated) == 0:
         return Agreement(float("nan"), int(ran.sum()))
-    return Agreement(float(spearmanr(estimated, exact).statistic), int(ran.sum()))
+    # Pearson's of the ranks, ties shared. Importing SciPy's statistics takes 0.5 s that a first visit would wait for.
+    ranks = [pd.Series(values).rank() for values in (estimated, exact)]
+    return Agreement(float(np.corrcoef(*ranks)[0, 1]), int(ran.sum()))
 
 
 def _interaction(values: np.ndarray) -> np.ndarray:

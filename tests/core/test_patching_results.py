@@ -179,6 +179,13 @@ def test_agreement_ranks_only_what_has_run():
     assert np.isnan(agreement(same, too_few).correlation)
 
 
+def test_in_agreement_equal_values_share_their_ranks():
+    exact = Sweep("z", "all", GAP, np.array([[1.0, 2.0], [3.0, 4.0]]))
+    tied = Estimate("z", GAP, np.array([[1.0, 7.0], [7.0, 9.0]]))
+    # Ranks 1, 2.5, 2.5, 4 against 1, 2, 3, 4: 4.5 / √(4.5 · 5).
+    assert agreement(tied, exact).correlation == pytest.approx(0.9**0.5)
+
+
 def test_an_estimate_keeps_its_effects_as_a_sweep():
     estimate = Estimate("z", GAP, np.array([[2.0, -4.0]]))
     np.testing.assert_array_equal(estimate.score, [[0.5, -1]])
