@@ -16,6 +16,7 @@ import numpy as np
 from core.head.results import ALONE, TOGETHER, HeadPatches
 from core.patching.gap import Gap
 from core.patching.growing_pass import shape_of
+from core.patching.measures import Measures
 from core.patching.plan import Direction, set_row
 from core.patching.sweeps import Recordings, gap_of, no_checkpoint, recipient_and_donor, run_plan
 from core.prompt import AnsweredPrompt
@@ -41,14 +42,15 @@ def patch_head(
         for sites, column in ((ALONE, head), (TOGETHER, group))
     ]
 
-    def measured(gap: Gap, logit_diff: np.ndarray) -> tuple[Gap, np.ndarray]:
-        return gap, logit_diff
+    def measured(gap: Gap, logit_diff: np.ndarray, measures: Measures) -> tuple[Gap, np.ndarray, Measures]:
+        return gap, logit_diff, measures
 
     found = []
     for rows in plans:
         found.append(run_plan(recordings, prompt, rows, direction, measured, checkpoint=checkpoint))
         between()
-    logit_diff = np.concatenate([values for _, values in found])
-    floors = np.concatenate([np.full(len(values), gap.floor.at(layer)) for gap, values in found])
+    logit_diff = np.concatenate([values for _, values, _ in found])
+    floors = np.concatenate([np.full(len(values), gap.floor.at(layer)) for gap, values, _ in found])
+    measures = Measures.joined([measures for _, _, measures in found])
     gap = gap_of(recordings, prompt, direction)
-    return HeadPatches(layer, head, group, tuple(shape.heads_of(group)), gap, logit_diff, floors)
+    return HeadPatches(layer, head, group, tuple(shape.heads_of(group)), gap, logit_diff, floors, measures)

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from core.patching.gap import Gap
+from core.patching.measures import MEASURES, Measures
 from core.results import MODELS, Check, group_name, head_name
 
 # What the OV circuit is fed with: see `core.head.ov_circuit`.
@@ -222,6 +223,7 @@ class HeadPatches:
     gap: Gap
     logit_diff: np.ndarray
     floors: np.ndarray
+    measures: Measures | None = None
 
     @property
     def effect(self) -> dict[str, float]:
@@ -244,8 +246,9 @@ class HeadPatches:
         return {patch: abs(effect) <= self.noise_floor[patch] for patch, effect in self.effect.items()}
 
     def to_frame(self) -> pd.DataFrame:
-        """direction, patch, of (a head or a KV group), logit_diff, effect, score, noise_floor."""
+        """direction, patch, of (a head or a KV group), logit_diff, effect, score, noise_floor, and every measure."""
         names = (head_name(self.layer, self.head), group_name(self.layer, self.group))
+        measures = self.measures or Measures.nothing(len(HEAD_PATCHES))
         return pd.DataFrame(
             {
                 "direction": self.gap.direction,
@@ -255,5 +258,6 @@ class HeadPatches:
                 "effect": list(self.effect.values()),
                 "score": list(self.score.values()),
                 "noise_floor": list(self.noise_floor.values()),
+                **{name: getattr(measures, name) for name in MEASURES},
             }
         )

@@ -6,20 +6,23 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from core.patching.measures import Measures
+
 
 @dataclass(frozen=True)
 class Begun:
     """logit_diff: (row,) float64 in the plan's order, the noise floor's rows behind them; NaN where none has run.
 
-    no_op: the largest effect of a no-op so far, in logits.
+    no_op: the largest effect of a no-op so far, in logits. measures: of the same rows.
     """
 
     logit_diff: np.ndarray
     no_op: float
+    measures: Measures
 
     @staticmethod
     def nothing(rows: int) -> Begun:
-        return Begun(np.full(rows, np.nan), float("nan"))
+        return Begun(np.full(rows, np.nan), float("nan"), Measures.nothing(rows))
 
     @property
     def left(self) -> np.ndarray:
@@ -29,4 +32,4 @@ class Begun:
 
     def fits(self, rows: int) -> bool:
         """Whether it can be of a plan of that many rows; any other one is no beginning of it."""
-        return self.logit_diff.shape == (rows,)
+        return self.logit_diff.shape == self.measures.kl_donor.shape == (rows,)

@@ -16,6 +16,7 @@ import numpy as np
 from core.experiment import InputError
 from core.patching.budget import Budget, default_budget
 from core.patching.gap import Gap
+from core.patching.measures import Measures
 from core.patching.plan import Direction
 from core.patching.results import Greedy, Sets, Sweep
 from core.patching.sweeps import Member, Recordings, no_checkpoint, no_progress, patch_sets, recipient_and_donor, sweep
@@ -55,28 +56,31 @@ def greedy(
     gap, done, ended = singles.gap, 0, False
     chosen: list[Member] = []
     curve: list[float] = []
-    left, tried = pool, (_of(singles.logit_diff, pool), _of(singles.noise_floor, pool))
+    said: list[Measures] = []
+    left, tried = pool, _as_sets(singles, pool)
 
     def result() -> Greedy:
-        return Greedy(site, positions, tuple(chosen), gap, np.array(curve), len(pool), steps, ended)
+        measures = Measures.joined(said) if said else None
+        return Greedy(site, positions, tuple(chosen), gap, np.array(curve), len(pool), steps, ended, measures)
 
     while True:
-        logit_diff, floor = tried
-        best = _nearest(gap.donor, (curve or [gap.recipient])[-1], logit_diff, floor)
+        best = _nearest(gap.donor, (curve or [gap.recipient])[-1], tried)
         ended = best is None
         if best is not None:
             chosen.append(left[best])
-            curve.append(float(logit_diff[best]))
+            curve.append(float(tried.logit_diff[best]))
+            if tried.measures is not None:
+                said.append(tried.measures.of_rows([best]))
         progress(done, total, result())
         if ended or len(chosen) == steps:
             return result()
         left = [member for member in pool if member not in chosen]
-        sets = patch_sets(
+        tried = patch_sets(
             recordings, prompt, [[*chosen, m] for m in left], site, direction, positions,
             budget=budget, progress=_forward(progress, done, total, result()), checkpoint=checkpoint,
         )  # fmt: skip
-        tried, done = (sets.logit_diff, sets.noise_floor), done + len(left)
-        gap = _joined(gap, sets.gap)
+        done += len(left)
+        gap = _joined(gap, tried.gap)
 
 
 def _joined(gap: Gap, other: Gap) -> Gap:
@@ -84,15 +88,19 @@ def _joined(gap: Gap, other: Gap) -> Gap:
     return replace(gap, no_op=float(np.fmax(gap.no_op, other.no_op)), floor=gap.floor.joined(other.floor))
 
 
-def _nearest(donor: float, now: float, logit_diff: np.ndarray, floor: np.ndarray) -> int | None:
+def _nearest(donor: float, now: float, tried: Sets) -> int | None:
     """Of the candidates that bring the set closer by more than their own floor, the one that ends nearest; or None."""
-    closer = abs(donor - now) - np.abs(donor - logit_diff)
-    beyond = np.flatnonzero(closer > floor)
+    closer = abs(donor - now) - np.abs(donor - tried.logit_diff)
+    beyond = np.flatnonzero(closer > tried.noise_floor)
     return int(beyond[np.argmax(closer[beyond])]) if beyond.size else None
 
 
-def _of(cells: np.ndarray, members: list[Member]) -> np.ndarray:
-    return np.array([cells[member] for member in members])
+def _as_sets(singles: Sweep, members: list[Member]) -> Sets:
+    """The sweep's cells of these members, as sets of one."""
+    cells = tuple(np.array(members, int).reshape(-1, 2).T)
+    measures = None if singles.measures is None else singles.measures.arranged(lambda values: values[cells])
+    sets = tuple((member,) for member in members)
+    return Sets(singles.site, singles.positions, sets, singles.gap, singles.logit_diff[cells], measures)
 
 
 def _forward(

@@ -3,7 +3,7 @@
 One forward pass starts with one row at the lowest layer that is patched. On entering layer L it grows by every row
 whose lowest patch is in L, each a copy of the recipient's own residual stream there; a row's patches are written into
 it at their sites. In the last layer only END is kept after attention, and of the result only END's residual is read,
-by `core.readout` in float32. Logits are never formed for the rows. Work: Σ over rows of the layers from their lowest
+by `core.patching.measuring` in float32. Rows' logits are never whole. Work: Σ over rows of the layers from their lowest
 patch up, in place of all layers.
 
 Row 0 is a no-op: the recipient's own activations written at the places of the chunk's first row, a check of the
@@ -31,10 +31,10 @@ from core.patching import cells as at
 from core.patching.begun import Begun
 from core.patching.budget import Budget, rows_per_chunk
 from core.patching.jitter import jittered
+from core.patching.measuring import reader_of
 from core.patching.norms import norms_once
 from core.patching.plan import DONOR, Patch, Row, Shape
 from core.patching.shortage import within_memory
-from core.readout import readout
 from core.recording import Hook, Recording
 
 Progress = Callable[[Begun], None]
@@ -65,17 +65,14 @@ def run_rows(
     checkpoint: Callable[[], None] = lambda: None,
     begun: Begun | None = None,
 ) -> Begun:
-    """The logit_diff of each row, in the rows' order, and the largest effect of a no-op, in logits.
+    """The logit_diff and measures of each row, in the rows' order, and the largest effect of a no-op, in logits.
 
     candidates: ids of answer and original. checkpoint is called before every chunk and at every layer; it may raise
     to cancel, which leaves no hook on the bridge. begun: what need not run again; the chunks are those that would run
     without it, so that their numbers are too.
     """
-
-    def read(x: Tensor) -> np.ndarray:
-        return readout(recipient.bridge).logit_diff(x, *candidates).double().cpu().numpy()
-
-    plain = float(read(recipient.final_residual[-1]))
+    reader = reader_of(recipient, donor, candidates)
+    plain = float(reader.logit_diff(recipient.final_residual[-1]))
     ran = begun or Begun.nothing(len(rows))
     every = chunks(rows, rows_per_chunk(recipient, rows, budget))
     left = [missing for chunk in every if (missing := [i for i in chunk if ran.left[i]])]
@@ -85,9 +82,10 @@ def run_rows(
         return _grow(recipient, donor, [rows[i] for i in chunk], checkpoint)
 
     for chunk, final in within_memory(recipient, left, run):
-        measured, logit_diff = read(final), ran.logit_diff.copy()
-        logit_diff[chunk] = measured[1:]
-        ran = Begun(logit_diff, float(np.fmax(ran.no_op, abs(measured[0] - plain))))
+        found, logit_diff = reader.logit_diff(final), ran.logit_diff.copy()
+        logit_diff[chunk] = found[1:]
+        no_op = float(np.fmax(ran.no_op, abs(found[0] - plain)))
+        ran = Begun(logit_diff, no_op, ran.measures.with_rows(chunk, reader.measures(final[1:])))
         progress(ran)
     return ran
 

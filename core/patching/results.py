@@ -12,70 +12,14 @@ import numpy as np
 import pandas as pd
 
 from core.patching.gap import Gap
+from core.patching.measures import Measures
 from core.patching.plan import unit
+from core.patching.scored import Scored
 from core.results import group_name, head_name
 
 
-class _Scored:
-    """What every result with `gap` and `logit_diff` shares."""
-
-    gap: Gap
-    logit_diff: np.ndarray
-
-    @property
-    def layer(self) -> np.ndarray:
-        """The lowest layer that each cell patches, broadcasting to the cells; by default rows are layers."""
-        return np.arange(len(self.logit_diff))[:, None]
-
-    @property
-    def noise_floor(self) -> np.ndarray:
-        """What rounding alone moves in each cell, in logits; NaN where that is not known (yet)."""
-        return np.broadcast_to(self.gap.floor.at(self.layer), self.logit_diff.shape)
-
-    @property
-    def within_noise(self) -> np.ndarray:
-        """The cells whose effect is no larger than their noise floor."""
-        with np.errstate(invalid="ignore"):
-            within: np.ndarray = np.abs(self.effect) <= self.noise_floor
-        return within
-
-    @property
-    def effect(self) -> np.ndarray:
-        return self.gap.effect(self.logit_diff)
-
-    @property
-    def score(self) -> np.ndarray:
-        return self.gap.score(self.logit_diff)
-
-    @property
-    def towards_donor(self) -> np.ndarray:
-        """The effect, counted in the donor's direction: what a ranking goes by, with or without scores."""
-        towards: np.ndarray = self.effect * np.sign(self.gap.donor - self.gap.recipient)
-        return towards
-
-    def _columns(self) -> dict[str, np.ndarray]:
-        """What every table says of a cell, in the order of the cells."""
-        return {name: getattr(self, name).ravel() for name in ("logit_diff", "effect", "score", "noise_floor")}
-
-    def ran(self, cell: tuple[int, ...]) -> bool:
-        return bool(np.isfinite(self.logit_diff[cell]))
-
-    @property
-    def done(self) -> int:
-        """How many cells have run."""
-        return int(np.isfinite(self.logit_diff).sum())
-
-    @property
-    def total(self) -> int:
-        return self.logit_diff.size
-
-    @property
-    def complete(self) -> bool:
-        return self.done == self.total
-
-
 @dataclass(frozen=True)
-class Sweep(_Scored):
+class Sweep(Scored):
     """One site patched at every place of every layer, each in a run of its own.
 
     logit_diff: (layer, column) of the patched recipient at END; a column is a query head, a KV group for sites of
@@ -86,6 +30,7 @@ class Sweep(_Scored):
     positions: str | int
     gap: Gap
     logit_diff: np.ndarray
+    measures: Measures | None = None
 
     @property
     def unit(self) -> str:
@@ -105,7 +50,7 @@ class Sweep(_Scored):
                 "site": self.site,
                 "layer": np.repeat(np.arange(layers), columns),
                 "head": pd.array([None] * layers if self.unit == "layer" else head, dtype="Int64"),
-                **self._columns(),
+                **self.raveled(),
             }
         )
         return frame.astype({"layer": "Int64"})
@@ -118,12 +63,13 @@ class Sweep(_Scored):
 
 
 @dataclass(frozen=True)
-class PositionMap(_Scored):
+class PositionMap(Scored):
     """A whole layer's site patched at one position at a time. logit_diff: (layer, position)."""
 
     site: str
     gap: Gap
     logit_diff: np.ndarray
+    measures: Measures | None = None
 
     def to_frame(self) -> pd.DataFrame:
         layers, positions = self.logit_diff.shape
@@ -133,13 +79,13 @@ class PositionMap(_Scored):
                 "site": self.site,
                 "layer": np.repeat(np.arange(layers), positions),
                 "position": np.tile(np.arange(positions), layers),
-                **self._columns(),
+                **self.raveled(),
             }
         )
 
 
 @dataclass(frozen=True)
-class Sets(_Scored):
+class Sets(Scored):
     """Sets of heads (or KV groups), each patched at once in a run of its own.
 
     members: per set, its (layer, head); logit_diff: (set,).
@@ -150,6 +96,7 @@ class Sets(_Scored):
     members: tuple[tuple[tuple[int, int], ...], ...]
     gap: Gap
     logit_diff: np.ndarray
+    measures: Measures | None = None
 
     @property
     def layer(self) -> np.ndarray:
@@ -162,13 +109,13 @@ class Sets(_Scored):
                 "site": self.site,
                 "set": [_set_name(members, self.site) for members in self.members],
                 "size": [len(members) for members in self.members],
-                **self._columns(),
+                **self.raveled(),
             }
         )
 
 
 @dataclass(frozen=True)
-class Pairs(_Scored):
+class Pairs(Scored):
     """Some heads alone and two at a time. logit_diff: (head, head), symmetric; on the diagonal the head alone."""
 
     site: str
@@ -176,6 +123,7 @@ class Pairs(_Scored):
     members: tuple[tuple[int, int], ...]
     gap: Gap
     logit_diff: np.ndarray
+    measures: Measures | None = None
 
     @property
     def layer(self) -> np.ndarray:
@@ -205,15 +153,16 @@ class Pairs(_Scored):
     def to_frame(self) -> pd.DataFrame:
         a, b = np.triu_indices(len(self.members))
         names = [_set_name((member,), self.site) for member in self.members]
-        names_of = ("logit_diff", "effect", "score", "interaction", "score_interaction", "noise_floor")
-        columns = {name: getattr(self, name) for name in names_of}
+        columns = self.columns()
+        columns |= {"interaction": self.interaction, "score_interaction": self.score_interaction}
         frame: dict[str, object] = {"direction": self.gap.direction, "site": self.site}
         frame |= {"a": [names[i] for i in a], "b": [names[i] for i in b]}
-        return pd.DataFrame(frame | {name: values[a, b] for name, values in columns.items()})
+        order = dict.fromkeys(("logit_diff", "effect", "score", "interaction", "score_interaction", *columns))
+        return pd.DataFrame(frame | {name: columns[name][a, b] for name in order})
 
 
 @dataclass(frozen=True)
-class Greedy(_Scored):
+class Greedy(Scored):
     """A circuit built up one head at a time, each time the one with which the set comes closest to the donor.
 
     members: (layer, head) in the order of their choice; logit_diff: (step,) with the first 1, 2, … members patched;
@@ -229,6 +178,7 @@ class Greedy(_Scored):
     candidates: int
     steps: int
     ended: bool = False
+    measures: Measures | None = None
 
     @property
     def layer(self) -> np.ndarray:
@@ -245,7 +195,7 @@ class Greedy(_Scored):
                 "site": self.site,
                 "step": np.arange(1, len(self.members) + 1),
                 "added": [_set_name((member,), self.site) for member in self.members],
-                **self._columns(),
+                **self.raveled(),
             }
         )
 

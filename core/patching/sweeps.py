@@ -26,6 +26,7 @@ from core.patching.budget import Budget, default_budget
 from core.patching.floor import jittered_rows, noise_floor
 from core.patching.gap import Gap
 from core.patching.growing_pass import run_rows, shape_of
+from core.patching.measures import Measures
 from core.patching.plan import (
     DIRECTIONS,
     Direction,
@@ -78,8 +79,11 @@ def sweep(
     shape = shape_of(recipient)
     rows = sweep_rows(site, positions_of(positions, shape), shape)
 
-    def result(gap: Gap, logit_diff: np.ndarray) -> Sweep:
-        return Sweep(site, positions, gap, logit_diff.reshape(shape.layers, shape.width(site)))
+    def result(gap: Gap, logit_diff: np.ndarray, measures: Measures) -> Sweep:
+        def grid(values: np.ndarray) -> np.ndarray:
+            return values.reshape(shape.layers, shape.width(site))
+
+        return Sweep(site, positions, gap, grid(logit_diff), measures.arranged(grid))
 
     return run_plan(recordings, prompt, rows, direction, result, budget, progress, checkpoint, begun, keep)
 
@@ -100,8 +104,11 @@ def position_map(
     recipient, _ = recipient_and_donor(recordings, direction)
     shape = shape_of(recipient)
 
-    def result(gap: Gap, logit_diff: np.ndarray) -> PositionMap:
-        return PositionMap(site, gap, logit_diff.reshape(shape.layers, shape.positions))
+    def result(gap: Gap, logit_diff: np.ndarray, measures: Measures) -> PositionMap:
+        def grid(values: np.ndarray) -> np.ndarray:
+            return values.reshape(shape.layers, shape.positions)
+
+        return PositionMap(site, gap, grid(logit_diff), measures.arranged(grid))
 
     rows = position_rows(site, shape)
     return run_plan(recordings, prompt, rows, direction, result, budget, progress, checkpoint, begun, keep)
@@ -125,8 +132,8 @@ def patch_sets(
     members = tuple(tuple(sorted(set(chosen))) for chosen in sets)
     rows = [set_row(chosen, site, positions_of(positions, shape), shape) for chosen in members]
 
-    def result(gap: Gap, logit_diff: np.ndarray) -> Sets:
-        return Sets(site, positions, members, gap, logit_diff)
+    def result(gap: Gap, logit_diff: np.ndarray, measures: Measures) -> Sets:
+        return Sets(site, positions, members, gap, logit_diff, measures)
 
     return run_plan(recordings, prompt, rows, direction, result, budget, progress, checkpoint)
 
@@ -151,11 +158,14 @@ def patch_pairs(
     chosen = list(dict.fromkeys((int(layer), int(head)) for layer, head in members))
     rows = pair_rows(chosen, site, positions_of(positions, shape), shape)
 
-    def result(gap: Gap, logit_diff: np.ndarray) -> Pairs:
-        matrix = np.diag(logit_diff[: len(chosen)])
-        for (a, b), value in zip(combinations(range(len(chosen)), 2), logit_diff[len(chosen) :]):
-            matrix[a, b] = matrix[b, a] = value
-        return Pairs(site, positions, tuple(chosen), gap, matrix)
+    def matrix(values: np.ndarray) -> np.ndarray:
+        square = np.diag(values[: len(chosen)])
+        for (a, b), value in zip(combinations(range(len(chosen)), 2), values[len(chosen) :]):
+            square[a, b] = square[b, a] = value
+        return square
+
+    def result(gap: Gap, logit_diff: np.ndarray, measures: Measures) -> Pairs:
+        return Pairs(site, positions, tuple(chosen), gap, matrix(logit_diff), measures.arranged(matrix))
 
     return run_plan(recordings, prompt, rows, direction, result, budget, progress, checkpoint, begun, keep)
 
@@ -165,14 +175,14 @@ def run_plan(
     prompt: AnsweredPrompt,
     rows: list[Row],
     direction: Direction,
-    result: Callable[[Gap, np.ndarray], Result],
+    result: Callable[[Gap, np.ndarray, Measures], Result],
     budget: Budget | None = None,
     progress: Callable[[int, int, Result], None] = no_progress,
     checkpoint: Callable[[], None] = no_checkpoint,
     begun: Begun | None = None,
     keep: Callable[[Begun], None] = no_keeping,
 ) -> Result:
-    """Any plan. `result(gap, logit_diff)` makes of the rows' logit differences, in their order, what is returned."""
+    """Any plan. `result(gap, logit_diff, measures)` makes of the rows' numbers, in their order, what is returned."""
     recipient, donor = recipient_and_donor(recordings, direction)
     gap, candidates = gap_of(recordings, prompt, direction), (prompt.answer_id, prompt.original_id)
     layers, rows = recipient.bridge.cfg.n_layers, checked(rows, shape_of(recipient))
@@ -180,7 +190,8 @@ def run_plan(
 
     def made(ran: Begun) -> Result:
         floor = noise_floor(jittered, gap.effect(ran.logit_diff[len(rows) :]), layers)
-        return result(replace(gap, no_op=ran.no_op, floor=floor), ran.logit_diff[: len(rows)])
+        measures = ran.measures.arranged(lambda values: values[: len(rows)])
+        return result(replace(gap, no_op=ran.no_op, floor=floor), ran.logit_diff[: len(rows)], measures)
 
     def report(ran: Begun) -> None:
         keep(ran)

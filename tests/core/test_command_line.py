@@ -43,7 +43,8 @@ def test_the_tables_hold_the_columns_that_others_rely_on(written):
         "summary": "model logit_answer logit_original logit_diff prob_answer prob_original rank_answer rank_original",
         "attribution": "model component layer head value",
         "attention": "model role layer head value",
-        "patching": "direction site layer head logit_diff effect score noise_floor",
+        "patching": "direction site layer head logit_diff effect score noise_floor "
+        "dlogp_answer dlogp_original rank_answer rank_original kl_recipient kl_donor",
         "checks": "name residual",
     }
     for table, names in columns.items():

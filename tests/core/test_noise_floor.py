@@ -65,7 +65,7 @@ def test_rounding_that_the_floor_has_not_seen_lies_within_it_nearly_always(dtype
     others = [
         (replace(row[0], source=jitter(100 + n)),) for n in range(10) for row in sweep_rows("z", (), shape)
     ]  # fmt: skip
-    effect = run_plan(*given, others, "instruct_to_base", lambda gap, logit_diff: gap.effect(logit_diff))
+    effect = run_plan(*given, others, "instruct_to_base", lambda gap, logit_diff, _: gap.effect(logit_diff))
     floor = plan.gap.floor.at([row[0].layer for row in others])
     share = np.mean(np.abs(effect) <= floor)
     # 95% of very many; the floor rests on eight rows a third.

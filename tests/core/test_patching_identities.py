@@ -23,7 +23,7 @@ ROUNDING = 1e-5
 
 
 def logit_diffs(recordings, prompt, rows, direction="instruct_to_base", **how):
-    return run_plan(recordings, prompt, rows, direction, lambda gap, values: values, **how)
+    return run_plan(recordings, prompt, rows, direction, lambda gap, values, measures: values, **how)
 
 
 def read_through(reader_recording, residual, prompt) -> float:

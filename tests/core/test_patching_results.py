@@ -10,6 +10,7 @@ import pytest
 
 from core.experiment import InputError
 from core.patching.gap import Gap
+from core.patching.measures import MEASURES
 from core.patching.plan import (
     LAYER_SITES,
     SITES,
@@ -25,7 +26,7 @@ from core.patching.plan import (
 from core.patching.results import Agreement, Estimate, Greedy, Pairs, PositionMap, Sets, Sweep, agreement
 
 SHAPE = Shape(layers=2, heads=4, groups=2, positions=5)
-COLUMNS = ["direction", "site", "layer", "head", "logit_diff", "effect", "score", "noise_floor"]
+COLUMNS = ["direction", "site", "layer", "head", "logit_diff", "effect", "score", "noise_floor", *MEASURES]
 GAP = Gap("instruct_to_base", recipient=-1.0, donor=3.0)
 
 

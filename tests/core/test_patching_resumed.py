@@ -86,7 +86,7 @@ def test_rows_missing_within_a_chunk_run_alone(given, chunks_run):
     holed = kept[-1].logit_diff.copy()
     holed[[7, 200]] = np.nan
     chunks_run.clear()
-    resumed = sweep(*given, budget=BUDGET, begun=Begun(holed, kept[-1].no_op))
+    resumed = sweep(*given, budget=BUDGET, begun=Begun(holed, kept[-1].no_op, kept[-1].measures))
     assert chunks_run == [1, 1]
     np.testing.assert_allclose(resumed.logit_diff, whole.logit_diff, atol=1e-5)
 

@@ -77,7 +77,9 @@ def test_many_named_positions_stay_within_the_bytes(tmp_path, site):
     budget = Budget(4 * row_bytes(recordings[0], 8 * 21), 10**9)
 
     def work():
-        return run_plan(recordings, prompt, [row] * 9, "instruct_to_base", lambda gap, logit_diff: logit_diff, budget)
+        return run_plan(
+            recordings, prompt, [row] * 9, "instruct_to_base", lambda gap, logit_diff, _: logit_diff, budget
+        )
 
     assert peak_bytes(work) <= budget.bytes
 

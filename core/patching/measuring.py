@@ -1,0 +1,79 @@
+"""Every measure of `core.patching.measures` read off final residuals, a slice of the vocabulary at a time.
+
+With l a row's logits: log p(t) = l[t] − logsumexp(l), and KL(q ‖ patched) = Σ q log q − Σ q·l + logsumexp(l). So one
+pass over the vocabulary gives all of it, and no row's logits are ever whole. In float32 (float64 where the model is).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from core.patching.measures import Measures
+from core.readout import capped, readout
+from core.recording import Recording
+
+_SLICE = 8_192  # of the vocabulary: what a chunk of rows makes of it stays in a CPU's cache
+
+
+@dataclass(frozen=True, eq=False)
+class Reader:
+    """Reads rows of the recipient against both plain runs.
+
+    candidates: ids of answer and original. references: (vocab, 2) probabilities of the recipient and the donor over the
+    tokens that both have; negentropy: (2,) their Σ q log q. plain: (2,) the recipient's log p of the candidates.
+    """
+
+    recipient: Recording
+    candidates: tuple[int, int]
+    references: Float[Tensor, "vocab 2"]
+    negentropy: Float[Tensor, "2"]
+    plain: Float[Tensor, "2"]
+
+    def logit_diff(self, x: Float[Tensor, "row d_model"]) -> np.ndarray:
+        return _numbers(readout(self.recipient.bridge).logit_diff(x, *self.candidates))
+
+    def measures(self, x: Float[Tensor, "row d_model"]) -> Measures:
+        bridge, reader = self.recipient.bridge, readout(self.recipient.bridge)
+        y = reader.normalized(x)
+        vocab = len(self.references)
+
+        def logits(tokens: slice | list[int]) -> Tensor:
+            found = y @ reader.W_U[:, tokens].to(reader.dtype)
+            return capped(found if reader.b_U is None else found + reader.b_U[tokens].to(reader.dtype), bridge)
+
+        chosen = logits(list(self.candidates))
+        total = torch.full_like(chosen[:, 0], -torch.inf)
+        crossed, above = torch.zeros_like(chosen), torch.zeros_like(chosen)
+        for start in range(0, vocab, _SLICE):
+            part = logits(slice(start, min(start + _SLICE, vocab)))
+            total = torch.logaddexp(total, part.logsumexp(-1))
+            crossed += part @ self.references[start : start + _SLICE]
+            for n, token in enumerate(self.candidates):
+                above[:, n] += (part > chosen[:, n, None]).sum(-1)
+                if start <= token < start + part.shape[1]:
+                    # Its own logit, summed in another order, is not above itself.
+                    above[:, n] -= (part[:, token - start] > chosen[:, n]).to(above)
+        log_p = chosen - total[:, None] - self.plain
+        # Rounding alone can bring a divergence of zero below it.
+        divergence = (self.negentropy - crossed + total[:, None]).clamp(min=0)
+        return Measures(*(_numbers(column) for pair in (log_p, above, divergence) for column in pair.unbind(-1)))
+
+
+@torch.no_grad()
+def reader_of(recipient: Recording, donor: Recording, candidates: tuple[int, int]) -> Reader:
+    """The recipient's turn comes last: it runs next."""
+    logits = [capped(each.next_token_logits, each.bridge) for each in (donor, recipient)][::-1]
+    # Unembeddings may be padded to different widths.
+    vocab = min(map(len, logits))
+    log_p = torch.stack([each[:vocab].to(logits[0]).log_softmax(-1) for each in logits], -1)
+    negentropy = (log_p.exp() * log_p).sum(0)
+    return Reader(recipient, candidates, log_p.exp(), negentropy, log_p[list(candidates), 0])
+
+
+def _numbers(x: Tensor) -> np.ndarray:
+    return x.double().cpu().numpy()
