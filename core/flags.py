@@ -12,7 +12,7 @@ from typing import NoReturn
 from core.experiment import DEFAULT_INSTRUCTION, DTYPES, TEMPLATES, Experiment, InputError
 from core.export import csv_files
 from core.models.pairs import default_pair
-from core.patching.plan import unit
+from core.patching.plan import WEIGHT_SITES, unit
 from core.results import MODELS
 from core.settings import Settings
 
@@ -33,7 +33,7 @@ def parser() -> argparse.ArgumentParser:
     )
     _add_experiment(analyze)
     patching = analyze.add_argument_group("patching")
-    patching.add_argument("--sweeps", metavar="SITES", default="", help="sites to sweep, for example z,v")
+    patching.add_argument("--sweeps", metavar="SITES", default="", help="sites to sweep, for example z,v,w_head")
     patching.add_argument("--direction", choices=("instruct_to_base", "base_to_instruct"), default="instruct_to_base")
     patching.add_argument("--positions", metavar="all|end|N", default="all")
     analyze.add_argument("--json", metavar="FILE", type=Path, required=True)
@@ -108,6 +108,8 @@ def sites_of(args: argparse.Namespace) -> list[str]:
     sites = [site.strip() for site in args.sweeps.split(",") if site.strip()]
     for site in sites:
         unit(site)
+        if site in WEIGHT_SITES and args.positions != "all":
+            raise InputError(f"{site} is a weight, which acts at all positions; leave --positions out", "positions")
     if args.positions not in ("all", "end") and not args.positions.isdecimal():
         raise InputError(f"the position {args.positions!r} is unknown; choose all, end or a number", "positions")
     return list(dict.fromkeys(sites))

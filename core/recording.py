@@ -78,8 +78,11 @@ def to_safetensors(recording: Recording, description: Mapping[str, object]) -> b
     return save(tensors, {name: json.dumps(part, ensure_ascii=False) for name, part in description.items()})
 
 
-def record(bridge: TransformerBridge, ids: Iterable[int]) -> Recording:
-    """Run `bridge` once on the ids, without gradients, and keep what the analyses read."""
+def record(bridge: TransformerBridge, ids: Iterable[int], streams: Recording | None = None) -> Recording:
+    """Run `bridge` once on the ids, without gradients, and keep what the analyses read.
+
+    streams: another run of the same sizes, whose residual stream each sublayer gets in place of its own.
+    """
     ids = tuple(int(i) for i in ids)
     kept: dict[str, Tensor] = {}
 
@@ -89,7 +92,17 @@ def record(bridge: TransformerBridge, ids: Iterable[int]) -> Recording:
 
         return name, keep
 
-    hooks = [keeper(name) for name in bridge.hook_dict if _READ.fullmatch(name)]
+    def other(name: str) -> Hook:
+        def give(activation: Tensor, hook: HookPoint) -> Tensor:
+            assert streams is not None
+            return streams.activations[name].to(activation)
+
+        return name, give
+
+    hooks = []
+    if streams is not None:
+        hooks += [other(name) for name in streams.activations if name.endswith(("resid_pre", "resid_mid"))]
+    hooks += [keeper(name) for name in bridge.hook_dict if _READ.fullmatch(name)]
     # Of a vocabulary times a prompt of logits only END's are read.
     hooks.append(("unembed.hook_in", lambda x, hook: x[:, -1:]))
     take_turn(bridge)

@@ -24,6 +24,14 @@ class Begun:
     def nothing(rows: int) -> Begun:
         return Begun(np.full(rows, np.nan), float("nan"), Measures.nothing(rows))
 
+    def with_rows(
+        self, rows: list[int], logit_diff: np.ndarray, measures: Measures, no_op: float = float("nan")
+    ) -> Begun:
+        """With what these rows have said, and a no-op beside them."""
+        values = self.logit_diff.copy()
+        values[rows] = logit_diff
+        return Begun(values, float(np.fmax(self.no_op, no_op)), self.measures.with_rows(rows, measures))
+
     @property
     def left(self) -> np.ndarray:
         """(row,) whether it has still to run."""

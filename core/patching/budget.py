@@ -9,7 +9,7 @@ from transformer_lens.model_bridge import TransformerBridge
 
 from core.experiment import InputError
 from core.models.memory import free_bytes
-from core.patching.plan import Row
+from core.patching.plan import WEIGHT_SITES, Row
 from core.recording import Recording
 
 SHARE = 0.5  # of the memory that is free; the other half is for whoever else is on the device
@@ -35,6 +35,9 @@ def default_budget(bridge: TransformerBridge) -> Budget:
 def rows_per_chunk(recipient: Recording, rows: list[Row], budget: Budget) -> int:
     """How many rows, beside the no-op, fit into the budget; an `InputError` where not even one does."""
     one = row_bytes(recipient, max((_heads(row, recipient) for row in rows), default=0))
+    if any(patch.site in WEIGHT_SITES for row in rows for patch in row):
+        # Such a row runs a layer's modules twice, and its attention may have a shadow.
+        one *= 2
     if 2 * one > budget.bytes:
         raise InputError(
             f"patching this prompt of {len(recipient.ids)} tokens takes {2 * one / 1e6:,.0f} MB at least, "

@@ -14,11 +14,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from core.patching.plan import LAYER_SITES, Patch
+from core.patching.plan import HEAD_SITES, LAYER_SITES, Patch
 from core.recording import Recording
 
 HOOKS = {site: f"attn.hook_{site}" for site in ("z", "q", "k", "v", "pattern")}
-HOOKS |= {site: f"hook_{site}" for site in LAYER_SITES}
+HOOKS |= {site: f"hook_{site}" for site in LAYER_SITES} | {"w_embed": "hook_resid_pre"}
 _Place = tuple[int, int | None, int | None]  # row, head, position
 
 
@@ -68,11 +68,12 @@ def _column(numbers: tuple[int | None, ...], device: torch.device) -> Tensor | N
 
 
 def by_place(rows: Iterable[tuple[int, tuple[Patch, ...]]]) -> dict[tuple[int, str], list[tuple[int, Patch]]]:
-    """The patches of numbered rows, gathered by (layer, site)."""
+    """The patches of activations of numbered rows, gathered by (layer, site); the embedding is one."""
     gathered = defaultdict(list)
     for number, row in rows:
         for patch in row:
-            gathered[patch.layer, patch.site].append((number, patch))
+            if patch.site in HOOKS or patch.site in HEAD_SITES:
+                gathered[patch.layer, patch.site].append((number, patch))
     return gathered
 
 

@@ -14,7 +14,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from core.patching.plan import Row, jitter
+from core.patching.plan import Row, as_activations, jitter
 from core.wording import brief
 
 ROWS = 8  # at least, in each third
@@ -89,7 +89,7 @@ def jittered_rows(rows: Iterable[Row], layers: int) -> list[Row]:
     for third in sorted(by_third):
         spread = _spread([by_third[third][i] for i in draw.permutation(len(by_third[third]))])
         for n in range(ROWS):
-            made.append(tuple(replace(patch, source=jitter(n)) for patch in spread[n % len(spread)]))
+            made.append(as_activations(spread[n % len(spread)], jitter(n)))
     return made
 
 

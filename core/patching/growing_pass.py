@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -30,18 +30,20 @@ from core.models.turns import take_turn
 from core.patching import cells as at
 from core.patching.begun import Begun
 from core.patching.budget import Budget, rows_per_chunk
-from core.patching.jitter import jittered
-from core.patching.measuring import reader_of
+from core.patching.layer_weights import LayerWeights, by_layer
+from core.patching.measures import Measures
+from core.patching.measuring import Reader, reader_of
 from core.patching.norms import norms_once
-from core.patching.plan import DONOR, Patch, Row, Shape
+from core.patching.plan import CARRIED, OWN, Patch, Row, Shape
 from core.patching.shortage import within_memory
+from core.patching.sources import Sources
 from core.recording import Hook, Recording
 
 Progress = Callable[[Begun], None]
 
 # Hooks run in this order: what a counterfactual reads is written before it, what overwrites it after.
 _ORDER = (
-    *("resid_pre", "q", "k", "v", "pattern", "value_only", "pattern_only", "z", "result"),
+    *("w_embed", "resid_pre", "q", "k", "v", "pattern", "value_only", "pattern_only", "z", "result"),
     *("attn_out", "resid_mid", "mlp_out"),
 )
 
@@ -71,23 +73,38 @@ def run_rows(
     to cancel, which leaves no hook on the bridge. begun: what need not run again; the chunks are those that would run
     without it, so that their numbers are too.
     """
+    sources = Sources(recipient, donor)
+    if any(patch.source == CARRIED for row in rows for patch in row):
+        # It takes a run of its own, which no growing pass can hold.
+        sources.carried  # noqa: B018
     reader = reader_of(recipient, donor, candidates)
-    plain = float(reader.logit_diff(recipient.final_residual[-1]))
+    plain = recipient.final_residual[-1]
     ran = begun or Begun.nothing(len(rows))
+    if idle := [i for i, row in enumerate(rows) if ran.left[i] and not sources.weights.changes(row)]:
+        # Equal weights change nothing, exactly; a run would say so up to rounding.
+        same = reader.measures(plain[None]).arranged(lambda values: values.repeat(len(idle)))
+        ran = ran.with_rows(idle, reader.logit_diff(plain), same)
     every = chunks(rows, rows_per_chunk(recipient, rows, budget))
     left = [missing for chunk in every if (missing := [i for i in chunk if ran.left[i]])]
 
     def run(chunk: list[int]) -> Float[Tensor, "row d_model"]:
         checkpoint()
-        return _grow(recipient, donor, [rows[i] for i in chunk], checkpoint)
+        return _grow(sources, [rows[i] for i in chunk], checkpoint)
 
     for chunk, final in within_memory(recipient, left, run):
-        found, logit_diff = reader.logit_diff(final), ran.logit_diff.copy()
-        logit_diff[chunk] = found[1:]
-        no_op = float(np.fmax(ran.no_op, abs(found[0] - plain)))
-        ran = Begun(logit_diff, no_op, ran.measures.with_rows(chunk, reader.measures(final[1:])))
+        no_op = abs(float(reader.logit_diff(final[0]) - reader.logit_diff(plain)))
+        ran = ran.with_rows(chunk, *_read(reader, donor, final[1:], [rows[i] for i in chunk]), no_op)
         progress(ran)
     return ran
+
+
+def _read(reader: Reader, donor: Recording, final: Tensor, rows: list[Row]) -> tuple[np.ndarray, Measures]:
+    """What rows say: those that take the donor's last norm and unembedding, through these."""
+    logit_diff, measures = reader.read(final)
+    if ends := [n for n, row in enumerate(rows) if any(patch.site == "w_final" for patch in row)]:
+        logit_diff[ends], found = replace(reader, bridge=donor.bridge).read(final[ends])
+        measures = measures.with_rows(ends, found)
+    return logit_diff, measures
 
 
 def _lifted(dtype: torch.dtype) -> Callable[[Tensor, HookPoint], Tensor]:
@@ -105,16 +122,14 @@ def lowest(row: Row) -> int:
     return min(patch.layer for patch in row)
 
 
-def _grow(
-    recipient: Recording, donor: Recording, rows: list[Row], checkpoint: Callable[[], None]
-) -> Float[Tensor, "row d_model"]:
+def _grow(sources: Sources, rows: list[Row], checkpoint: Callable[[], None]) -> Float[Tensor, "row d_model"]:
     """Residual at END after the last layer; the first row is the no-op, then `rows`, which stand as they join."""
-    growth = _Growth(recipient, donor, rows, checkpoint)
-    bridge = recipient.bridge
-    ids = torch.tensor([recipient.ids], device=bridge.cfg.device)
+    growth = _Growth(sources, rows, checkpoint)
+    bridge, others = sources.recipient.bridge, sources.donor.bridge
+    ids = torch.tensor([sources.recipient.ids], device=bridge.cfg.device)
     take_turn(bridge)
     # Without use_cache=False the keys and values of every row in every layer would be kept to the end.
-    with fast_linears(bridge), replaced(_shortened(bridge, growth.first)), suppress(_Read):
+    with fast_linears(bridge), fast_linears(others), replaced(_shortened(bridge, growth.first)), suppress(_Read):
         bridge.run_with_hooks(ids, return_type=None, fwd_hooks=list(growth.hooks()), use_cache=False)
     return growth.final[0]
 
@@ -136,11 +151,14 @@ def _shortened(bridge: TransformerBridge, first: int) -> dict[nn.Module, Callabl
 class _Growth:
     """The hooks of one growing pass. final: its one result, filled by the last of them."""
 
-    recipient: Recording
-    donor: Recording
+    sources: Sources
     rows: list[Row]
     checkpoint: Callable[[], None]
     final: list[Tensor] = field(default_factory=list)
+
+    @property
+    def recipient(self) -> Recording:
+        return self.sources.recipient
 
     @property
     def first(self) -> int:
@@ -160,16 +178,15 @@ class _Growth:
         for layer in range(self.first, self.last + 1):
             yield f"blocks.{layer}.hook_resid_pre", self._enter(layer, joining[layer])
         yield from self._values_in_attentions_dtype()
-        own, taken = at.by_place([(0, self.rows[0])]), at.by_place(enumerate(self.rows, 1))
+        no_op = tuple(replace(patch, source=OWN) for patch in self.rows[0])
+        numbered = list(enumerate([no_op, *self.rows]))
+        taken = at.by_place(numbered)
         for layer, site in sorted(taken, key=lambda place: _ORDER.index(place[1])):
-            if (layer, site) in own:
-                yield from self._writes(layer, site, own[layer, site], self.recipient)
             for source, patches in at.by_source(taken[layer, site]).items():
-                yield from self._writes(layer, site, patches, self._source(source))
+                yield from self._writes(layer, site, patches, self.sources.of(source))
         yield from self._end_only()
-
-    def _source(self, name: str) -> Recording:
-        return self.donor if name == DONOR else jittered(self.recipient, name)
+        for layer, patches in by_layer(numbered).items():
+            yield from LayerWeights(self.sources.weights, layer, patches, shape_of(self.recipient)).hooks()
 
     def _enter(self, layer: int, joining: int) -> Callable[[Tensor, HookPoint], Tensor | None]:
         def enter(x: Tensor, hook: HookPoint) -> Tensor | None:

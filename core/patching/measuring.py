@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from transformer_lens.model_bridge import TransformerBridge
 
 from core.patching.measures import Measures
 from core.readout import capped, readout
@@ -24,27 +25,31 @@ _SLICE = 8_192  # of the vocabulary: what a chunk of rows makes of it stays in a
 class Reader:
     """Reads rows of the recipient against both plain runs.
 
-    candidates: ids of answer and original. references: (vocab, 2) probabilities of the recipient and the donor over the
-    tokens that both have; negentropy: (2,) their Σ q log q. plain: (2,) the recipient's log p of the candidates.
+    bridge: whose last norm and unembedding reads them. candidates: ids of answer and original.
+    references: (vocab, 2) probabilities of the recipient and the donor over the tokens that both have.
+    negentropy: (2,) their Σ q log q. plain: (2,) the recipient's log p of the candidates.
     """
 
-    recipient: Recording
+    bridge: TransformerBridge
     candidates: tuple[int, int]
     references: Float[Tensor, "vocab 2"]
     negentropy: Float[Tensor, "2"]
     plain: Float[Tensor, "2"]
 
+    def read(self, x: Float[Tensor, "row d_model"]) -> tuple[np.ndarray, Measures]:
+        return self.logit_diff(x), self.measures(x)
+
     def logit_diff(self, x: Float[Tensor, "row d_model"]) -> np.ndarray:
-        return _numbers(readout(self.recipient.bridge).logit_diff(x, *self.candidates))
+        return _numbers(readout(self.bridge).logit_diff(x, *self.candidates))
 
     def measures(self, x: Float[Tensor, "row d_model"]) -> Measures:
-        bridge, reader = self.recipient.bridge, readout(self.recipient.bridge)
+        reader = readout(self.bridge)
         y = reader.normalized(x)
         vocab = len(self.references)
 
         def logits(tokens: slice | list[int]) -> Tensor:
             found = y @ reader.W_U[:, tokens].to(reader.dtype)
-            return capped(found if reader.b_U is None else found + reader.b_U[tokens].to(reader.dtype), bridge)
+            return capped(found if reader.b_U is None else found + reader.b_U[tokens].to(reader.dtype), self.bridge)
 
         chosen = logits(list(self.candidates))
         total = torch.full_like(chosen[:, 0], -torch.inf)
@@ -72,7 +77,7 @@ def reader_of(recipient: Recording, donor: Recording, candidates: tuple[int, int
     vocab = min(map(len, logits))
     log_p = torch.stack([each[:vocab].to(logits[0]).log_softmax(-1) for each in logits], -1)
     negentropy = (log_p.exp() * log_p).sum(0)
-    return Reader(recipient, candidates, log_p.exp(), negentropy, log_p[list(candidates), 0])
+    return Reader(recipient.bridge, candidates, log_p.exp(), negentropy, log_p[list(candidates), 0])
 
 
 def _numbers(x: Tensor) -> np.ndarray:

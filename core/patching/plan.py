@@ -1,8 +1,7 @@
 """What to patch: plans, as plain values that know neither torch nor a model.
 
 A plan is a list of rows, and each row becomes one run of the recipient: a set of patches, each of an activation of its
-source on the same tokens: the donor, or the recipient itself with rounding of its own (`core.patching.floor`). The
-order of a row's patches has no meaning.
+source on the same tokens, or of the source's weights in one component. The order of a row's patches has no meaning.
 
 Sites, by what one patch names:
 - query head: `z` (the output patch: A_donor·v_donor, written out by the recipient's W_O), `value_only`
@@ -12,12 +11,21 @@ Sites, by what one patch names:
 - whole layer: `attn_out`, `mlp_out`, `resid_pre`, `resid_mid`.
 A sweep may also be over groups of query heads at once: `joint_z`, `joint_value_only`, `joint_pattern_only`.
 Positions are those that are written; for `pattern` and the counterfactuals, the attending (destination) ones.
+
+Weights, each with its bias where it has one, at all positions (`core.patching.weights` says exactly what is computed):
+- query head: `w_q`, `w_o`; `w_qk`, `w_ov` and `w_head` (all four), whose keys and values are new for that head alone;
+- KV group: `w_k`, `w_v`;
+- whole layer: `w_attn`, `w_mlp` with their norms, `w_layer` (both);
+- once a model: `w_embed`; `w_final` (last norm and unembedding).
+
+Sources: the donor; the recipient itself, as it is (own) or with rounding of its own (`core.patching.floor`); and what
+the recipient's own weights make of the donor's streams (carried).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import TYPE_CHECKING, Literal, TypeVar
 
@@ -37,7 +45,25 @@ GROUP_SITES = ("v", "k")
 LAYER_SITES = ("attn_out", "mlp_out", "resid_pre", "resid_mid")
 JOINT_SITES = {"joint_z": "z", "joint_value_only": "value_only", "joint_pattern_only": "pattern_only"}
 SITES = (*HEAD_SITES, *GROUP_SITES, *LAYER_SITES, *JOINT_SITES)
-DONOR = "donor"
+HEAD_WEIGHTS = ("w_q", "w_o", "w_qk", "w_ov", "w_head")
+GROUP_WEIGHTS = ("w_k", "w_v")
+LAYER_WEIGHTS = ("w_attn", "w_mlp", "w_layer")
+MODEL_WEIGHTS = ("w_embed", "w_final")
+WEIGHT_SITES = (*HEAD_WEIGHTS, *GROUP_WEIGHTS, *LAYER_WEIGHTS, *MODEL_WEIGHTS)
+DONOR, OWN, CARRIED = "donor", "own", "carried"
+# The activations that a weight decides: what is jittered in its place, since a weight has no rounding of its own.
+_DECIDES: dict[str, tuple[str, ...]]
+_DECIDES = {
+    "w_q": ("q",),
+    "w_k": ("k",),
+    "w_v": ("v",),
+    "w_o": ("z",),
+    "w_qk": ("z",),
+    "w_ov": ("z",),
+    "w_head": ("z",),
+}
+_DECIDES |= {"w_attn": ("attn_out",), "w_mlp": ("mlp_out",), "w_layer": ("attn_out", "mlp_out")}
+_DECIDES |= {"w_embed": ("resid_pre",), "w_final": ("mlp_out",)}
 # Each of these decides what a head's z is, so one head can carry only one of them at a position.
 _WRITES_Z = ("z", "value_only", "pattern_only", "result")
 
@@ -62,16 +88,20 @@ class Shape:
         return head // (self.heads // self.groups)
 
     def width(self, site: str) -> int:
-        """How many columns a sweep of the site has: heads, groups, or 1 for a whole layer."""
-        return {"head": self.heads, "group": self.groups, "layer": 1}[unit(site)]
+        """How many columns a sweep of the site has: heads, groups, or 1 for a whole layer or model."""
+        return {"head": self.heads, "group": self.groups}.get(unit(site), 1)
+
+    def layers_of(self, site: str) -> range:
+        """The layers that a sweep of the site has rows in: of what a model has once, the one where it acts."""
+        return {"w_embed": range(1), "w_final": range(self.layers - 1, self.layers)}.get(site, range(self.layers))
 
 
 @dataclass(frozen=True, order=True)
 class Patch:
     """One activation to take from a source.
 
-    heads: query heads, or KV groups for `v` and `k`; empty for a whole layer's site.
-    positions: those to write; empty means all. source: DONOR, or one that `jitter` names.
+    heads: query heads, or KV groups for sites of groups; empty for sites of a whole layer or model.
+    positions: those to write; empty means all. source: DONOR, OWN, CARRIED, or one that `jitter` names.
     """
 
     layer: int
@@ -89,15 +119,23 @@ def jitter(draw: int) -> str:
     return f"jitter {draw}"
 
 
-def unit(site: str) -> Literal["head", "group", "layer"]:
+def as_activations(row: Row, source: str) -> Row:
+    """The same places taken from a source of activations: of weights, the activations that they decide."""
+    sites = ((patch, site) for patch in row for site in _DECIDES.get(patch.site, (patch.site,)))
+    return tuple(sorted({replace(patch, site=site, source=source) for patch, site in sites}))
+
+
+def unit(site: str) -> Literal["head", "group", "layer", "model"]:
     """What one cell of a sweep of the site is."""
-    if site in HEAD_SITES:
+    if site in HEAD_SITES or site in HEAD_WEIGHTS:
         return "head"
-    if site in GROUP_SITES or site in JOINT_SITES:
+    if site in GROUP_SITES or site in JOINT_SITES or site in GROUP_WEIGHTS:
         return "group"
-    if site in LAYER_SITES:
+    if site in LAYER_SITES or site in LAYER_WEIGHTS:
         return "layer"
-    raise InputError(f"the site {site!r} is unknown; choose one of {', '.join(SITES)}", "site")
+    if site in MODEL_WEIGHTS:
+        return "model"
+    raise InputError(f"the site {site!r} is unknown; choose one of {', '.join((*SITES, *WEIGHT_SITES))}", "site")
 
 
 def positions_of(positions: str | int, shape: Shape) -> tuple[int, ...]:
@@ -114,23 +152,22 @@ def positions_of(positions: str | int, shape: Shape) -> tuple[int, ...]:
     return (int(text),)
 
 
-def cell(site: str, layer: int, column: int, positions: tuple[int, ...], shape: Shape) -> Patch:
+def cell(site: str, layer: int, column: int, positions: tuple[int, ...], shape: Shape, source: str = DONOR) -> Patch:
     """The patch of one cell of a sweep."""
     if site in JOINT_SITES:
-        return Patch(layer, JOINT_SITES[site], tuple(shape.heads_of(column)), positions)
-    return Patch(layer, site, () if unit(site) == "layer" else (column,), positions)
+        return Patch(layer, JOINT_SITES[site], tuple(shape.heads_of(column)), positions, source)
+    return Patch(layer, site, () if unit(site) in ("layer", "model") else (column,), positions, source)
 
 
-def sweep_rows(site: str, positions: tuple[int, ...], shape: Shape) -> list[Row]:
+def sweep_rows(site: str, positions: tuple[int, ...], shape: Shape, source: str = DONOR) -> list[Row]:
     """Every cell of every layer on its own, layer by layer."""
-    columns = range(shape.width(site))
-    rows = [(cell(site, layer, c, positions, shape),) for layer in range(shape.layers) for c in columns]
-    return checked(rows, shape)
+    places = [(layer, column) for layer in shape.layers_of(site) for column in range(shape.width(site))]
+    return checked([(cell(site, *place, positions, shape, source),) for place in places], shape)
 
 
 def position_rows(site: str, shape: Shape) -> list[Row]:
     """A whole layer's site at every single position, layer by layer."""
-    if unit(site) != "layer":
+    if site not in LAYER_SITES:
         raise InputError(f"a map over positions needs a layer's site, one of {', '.join(LAYER_SITES)}", "site")
     places = [(layer, position) for layer in range(shape.layers) for position in range(shape.positions)]
     return checked([(Patch(layer, site, (), (position,)),) for layer, position in places], shape)
@@ -158,6 +195,7 @@ def checked(rows: Iterable[Row], shape: Shape) -> list[Row]:
     for row in canonical:
         if len(row) > 1:
             _check_one_z_per_head(row, shape)
+            _check_weights_alone(row)
     return canonical
 
 
@@ -168,10 +206,15 @@ def _check_patch(patch: Patch, shape: Shape) -> None:
     kind = unit(patch.site)
     if patch.site == "resid_mid" and shape.parallel:
         raise InputError("this model's attention and MLP run in parallel; it has no resid_mid", "site")
-    if not 0 <= patch.layer < shape.layers:
-        raise InputError(f"there is no layer {patch.layer}; choose 0 to {shape.layers - 1}", "heads")
-    if (kind == "layer") != (not patch.heads):
-        raise InputError(f"a patch of {patch.site} takes {'no' if kind == 'layer' else 'at least one'} head", "heads")
+    if patch.layer not in (layers := shape.layers_of(patch.site)):
+        choose = f"{layers[0]} to {layers[-1]}" if len(layers) > 1 else str(layers[0])
+        raise InputError(f"{patch.site} has no layer {patch.layer}; choose {choose}", "heads")
+    if (kind in ("layer", "model")) != (not patch.heads):
+        raise InputError(f"a patch of {patch.site} takes {'at least one' if not patch.heads else 'no'} head", "heads")
+    if patch.site in WEIGHT_SITES and patch.positions:
+        raise InputError(f"{patch.site} is a weight, which acts at all positions; choose all", "positions")
+    if patch.site in WEIGHT_SITES and patch.source not in (DONOR, OWN):
+        raise InputError(f"{patch.site} is a weight, which only the donor has beside the recipient", "site")
     bad = next((h for h in patch.heads if not 0 <= h < shape.width(patch.site)), None)
     if bad is not None:
         name = "KV group" if kind == "group" else "head"
@@ -194,3 +237,15 @@ def _check_one_z_per_head(row: Row, shape: Shape) -> None:
                     raise InputError(
                         f"L{patch.layer}H{head} cannot take {other} and {patch.site} at once; choose one", "heads"
                     )
+
+
+def _check_weights_alone(row: Row) -> None:
+    """Within a layer an activation would stand for what the weights beside it compute, or be undone by them."""
+    weights = {
+        patch.layer: patch.site for patch in row if patch.site in WEIGHT_SITES and patch.site not in MODEL_WEIGHTS
+    }
+    for patch in row:
+        if patch.site not in WEIGHT_SITES and patch.layer in weights:
+            raise InputError(
+                f"layer {patch.layer} cannot take {patch.site} and {weights[patch.layer]} at once; choose one", "heads"
+            )

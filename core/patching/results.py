@@ -13,7 +13,7 @@ import pandas as pd
 
 from core.patching.gap import Gap
 from core.patching.measures import Measures
-from core.patching.plan import unit
+from core.patching.plan import DONOR, unit
 from core.patching.scored import Scored
 from core.results import group_name, head_name
 
@@ -23,7 +23,8 @@ class Sweep(Scored):
     """One site patched at every place of every layer, each in a run of its own.
 
     logit_diff: (layer, column) of the patched recipient at END; a column is a query head, a KV group for sites of
-    groups, and the only one (0) for sites of a whole layer. positions: "all", "end" or an index.
+    groups, and the only one (0) for sites of a whole layer, or of what a model has once (then one cell in all).
+    positions: "all", "end" or an index. source: as in `core.patching.plan`.
     """
 
     site: str
@@ -31,29 +32,37 @@ class Sweep(Scored):
     gap: Gap
     logit_diff: np.ndarray
     measures: Measures | None = None
+    source: str = DONOR
 
     @property
     def unit(self) -> str:
-        """What a column is: "head", "group" or "layer"."""
+        """What a column is: "head", "group", "layer" or "model"."""
         return unit(self.site)
 
+    @property
+    def layer(self) -> np.ndarray:
+        return np.array([[self.gap.floor.layers - 1]]) if self.site == "w_final" else super().layer
+
     def name(self, layer: int, column: int) -> str:
+        if self.unit == "model":
+            return {"w_embed": "embedding", "w_final": "unembedding"}[self.site]
         return {"head": head_name, "group": group_name}.get(self.unit, lambda n, _: f"L{n}")(layer, column)
 
     def to_frame(self) -> pd.DataFrame:
-        """One row a cell; `head` is the KV group for sites of groups, and absent for whole layers."""
+        """One row a cell; `head` is the KV group for sites of groups, absent with `layer` where there is none."""
         layers, columns = self.logit_diff.shape
-        head = np.tile(np.arange(columns), layers)
+        layer, head = np.indices(self.logit_diff.shape).reshape(2, -1)
+        absent = [None] * (layers * columns)
         frame = pd.DataFrame(
             {
                 "direction": self.gap.direction,
                 "site": self.site,
-                "layer": np.repeat(np.arange(layers), columns),
-                "head": pd.array([None] * layers if self.unit == "layer" else head, dtype="Int64"),
+                "layer": pd.array(absent if self.unit == "model" else layer, dtype="Int64"),
+                "head": pd.array(head if self.unit in ("head", "group") else absent, dtype="Int64"),
                 **self.raveled(),
             }
         )
-        return frame.astype({"layer": "Int64"})
+        return frame
 
     def top(self, count: int | None = None) -> list[tuple[int, int]]:
         """The (layer, column) cells that ran, largest movement towards the donor first."""

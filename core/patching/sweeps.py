@@ -29,6 +29,7 @@ from core.patching.growing_pass import run_rows, shape_of
 from core.patching.measures import Measures
 from core.patching.plan import (
     DIRECTIONS,
+    DONOR,
     Direction,
     Row,
     Shape,
@@ -67,6 +68,7 @@ def sweep(
     site: str = "z",
     direction: Direction = "instruct_to_base",
     positions: str | int = "all",
+    source: str = DONOR,
     *,
     budget: Budget | None = None,
     progress: Callable[[int, int, Sweep], None] = no_progress,
@@ -74,16 +76,19 @@ def sweep(
     begun: Begun | None = None,
     keep: Callable[[Begun], None] = no_keeping,
 ) -> Sweep:
-    """One site at every head, KV group or layer, each in a run of its own. positions: "all", "end" or an index."""
+    """One site at every head, KV group or layer, each in a run of its own.
+
+    positions: "all", "end" or an index. source: DONOR, or CARRIED for what the recipient's weights make of its streams.
+    """
     recipient, _ = recipient_and_donor(recordings, direction)
     shape = shape_of(recipient)
-    rows = sweep_rows(site, positions_of(positions, shape), shape)
+    rows = sweep_rows(site, positions_of(positions, shape), shape, source)
 
     def result(gap: Gap, logit_diff: np.ndarray, measures: Measures) -> Sweep:
         def grid(values: np.ndarray) -> np.ndarray:
-            return values.reshape(shape.layers, shape.width(site))
+            return values.reshape(-1, shape.width(site))
 
-        return Sweep(site, positions, gap, grid(logit_diff), measures.arranged(grid))
+        return Sweep(site, positions, gap, grid(logit_diff), measures.arranged(grid), source)
 
     return run_plan(recordings, prompt, rows, direction, result, budget, progress, checkpoint, begun, keep)
 

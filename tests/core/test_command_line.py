@@ -20,6 +20,7 @@ from tests.chat_templates import write_pair, write_silent_pair
 
 ROOT = Path(__file__).parents[2]
 TINY = registry()["tiny"]
+SWEPT = ("z", "v", "mlp_out", "w_head", "w_k", "w_embed")
 GIVEN = ["--sentence", "The quick fox jumps over the dog.", "--original", "quick"]
 
 
@@ -33,7 +34,7 @@ def run(capsys, *arguments) -> tuple[int, str, str]:
 def written(tmp_path_factory) -> tuple[dict, Path]:
     folder = tmp_path_factory.mktemp("written")
     targets = ["--json", str(folder / "out.json"), "--csv", str(folder / "tables")]
-    assert main(["analyze", *GIVEN, "--sweeps", "z,v,mlp_out", *targets]) == 0
+    assert main(["analyze", *GIVEN, "--sweeps", ",".join(SWEPT), *targets]) == 0
     return json.loads((folder / "out.json").read_text()), folder
 
 
@@ -51,15 +52,17 @@ def test_the_tables_hold_the_columns_that_others_rely_on(written):
         assert list(result[table][0]) == names.split()
     assert {row["component"] for row in result["attribution"]} == {"embed", "attn", "mlp", "head", "bias"}
     assert result["experiment"]["original"] == "quick"
-    assert {"load", "record", "z", "v", "mlp_out"} == set(result["manifest"]["seconds"])
+    assert {"load", "record", *SWEPT} == set(result["manifest"]["seconds"])
 
 
 def test_the_sweeps_cover_every_head_group_and_layer_once(written):
     frame = pd.DataFrame(written[0]["patching"])
     config = json.loads((Path(TINY.base) / "config.json").read_text())
     layers, heads, groups = (config[f"num_{n}"] for n in ("hidden_layers", "attention_heads", "key_value_heads"))
-    assert frame.groupby("site").size().to_dict() == {"z": layers * heads, "v": layers * groups, "mlp_out": layers}
+    of_heads, of_groups = dict.fromkeys(("z", "w_head"), layers * heads), dict.fromkeys(("v", "w_k"), layers * groups)
+    assert frame.groupby("site").size().to_dict() == {**of_heads, **of_groups, "mlp_out": layers, "w_embed": 1}
     assert not frame.duplicated(["site", "layer", "head"]).any()
+    assert frame[frame["site"] == "w_embed"]["layer"].isna().all()
     assert frame[frame["site"] == "mlp_out"]["head"].isna().all()
 
 
@@ -260,6 +263,7 @@ REFUSED = {
     "token outside": ([*GIVEN, "--token", "999"], "position 999"),
     "unknown site": ([*GIVEN, "--sweeps", "z,foo"], "'foo'"),
     "unknown position": ([*GIVEN, "--sweeps", "z", "--positions", "somewhere"], "'somewhere'"),
+    "a weight at a position": ([*GIVEN, "--sweeps", "z,w_head", "--positions", "end"], "w_head is a weight"),
     "position outside": ([*GIVEN, "--sweeps", "z", "--positions", "999"], "'999'"),
     "unknown direction": ([*GIVEN, "--direction", "up"], "'up'"),
     "unknown flag": ([*GIVEN, "--nonsense"], "--nonsense"),

@@ -34,9 +34,9 @@ def chunks_run(monkeypatch):
     """The size of every chunk that runs, in order."""
     sizes, grow = [], growing_pass._grow
 
-    def counted(recipient, donor, rows, checkpoint):
+    def counted(sources, rows, checkpoint):
         sizes.append(len(rows))
-        return grow(recipient, donor, rows, checkpoint)
+        return grow(sources, rows, checkpoint)
 
     monkeypatch.setattr(growing_pass, "_grow", counted)
     return sizes

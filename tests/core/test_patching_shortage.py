@@ -34,11 +34,11 @@ def passes(monkeypatch):
 
     tried, grow = Passes(), growing_pass._grow
 
-    def short(recipient, donor, rows, checkpoint):
+    def short(sources, rows, checkpoint):
         tried.append(len(rows))
         if len(rows) > tried.most:
             raise tried.error
-        return grow(recipient, donor, rows, checkpoint)
+        return grow(sources, rows, checkpoint)
 
     monkeypatch.setattr(growing_pass, "_grow", short)
     return tried
