@@ -69,6 +69,7 @@ QUESTIONS: dict[str, Question] = {
     "continuation": _of_text(TEXT, overview.continuation),
     "estimate": Question(NEXT, patching.estimate, ROLES),
     "sweep": Question(SWEEP, patching.sweep, ROLES),
+    "smallest_block": Question(SWEEP, patching.smallest_block, ROLES),
     "position_map": Question(SWEEP, patching.position_map, ROLES),
     "pairs": Question(SWEEP, patching.pairs, ROLES),
     "head_set": Question(SWEEP, patching.head_set, ROLES),

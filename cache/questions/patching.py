@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import Any
 
 from cache.questions.work import Work
-from core.patching.plan import Direction
+from core.patching.origin_results import Block
+from core.patching.plan import DONOR, Direction
 from core.patching.results import Estimate, Greedy, Pairs, PositionMap, Sets, Sweep
 
 Positions = str | int
@@ -22,11 +23,20 @@ def estimate(work: Work, site: str, direction: Direction) -> Estimate:
     return estimate(work.runs.recordings, work.runs.prompt, (site,), direction)[site]
 
 
-def sweep(work: Work, site: str, direction: Direction, positions: Positions) -> Sweep:
+def sweep(work: Work, site: str, direction: Direction, positions: Positions, source: str = DONOR) -> Sweep:
+    """source: DONOR, or CARRIED for what the own weights make of the donor's streams."""
     from core.patching.sweeps import sweep
 
     watched = _watched(work, f"{site} patches {NAMES[direction]}") | _resumed(work)
-    return sweep(work.runs.recordings, work.runs.prompt, site, direction, positions, **watched)
+    return sweep(work.runs.recordings, work.runs.prompt, site, direction, positions, source, **watched)
+
+
+def smallest_block(work: Work, direction: Direction) -> Block:
+    """Of layers whose weights give most of the gap."""
+    from core.patching.origin import smallest_block
+
+    watched = _watched(work, f"weights of blocks of layers {NAMES[direction]}")
+    return smallest_block(work.runs.recordings, work.runs.prompt, direction, **watched)
 
 
 def position_map(work: Work, site: str, direction: Direction) -> PositionMap:

@@ -17,6 +17,7 @@ OPTIONS: dict[str, dict] = {name: {} for name in QUESTIONS} | {
     "continuation": {"model": "instruct"},
     "estimate": {"site": "z", "direction": "instruct_to_base"},
     "sweep": PLAN,
+    "smallest_block": {"direction": "base_to_instruct"},
     "position_map": {"site": "resid_pre", "direction": "base_to_instruct"},
     "pairs": {"members": HEADS} | PLAN,
     "head_set": {"members": HEADS} | PLAN,
