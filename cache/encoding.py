@@ -3,12 +3,14 @@
 One encoded answer is a safetensors file: its arrays are the tensors, everything else is JSON in the file's metadata,
 where an array stands as {"$array": its name}. Objects of that JSON are dataclasses; dictionaries are lists of
 [key, value], so that keys keep their type. Nothing is ever unpickled: what is read decides about values, never about
-code. A byte in front says whether the file is compressed. Numbers are exact, NaN and infinities included.
+code. A byte in front says whether the file is compressed, for which the bytes of an array's numbers are sorted by
+their place in the number. Numbers are exact, NaN and infinities included.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import zlib
 from collections.abc import Callable, Mapping
 from functools import cache
@@ -22,7 +24,7 @@ from safetensors.numpy import load, save
 # Raised when what is written changes its meaning: another formula for the same field, another order of an axis.
 # Fields that come, go or change their type need no new number: what lacks or exceeds them is undecodable anyway.
 FORMAT = 1
-PLAIN, COMPRESSED = b"s", b"z"
+PLAIN, COMPRESSED = b"s", b"p"
 WORTH = 0.9  # of its size, at most, is what a compressed answer may take
 LARGEST = 2**30  # bytes of one answer: a few compressed bytes of a foreign bundle must not fill the memory
 _ARRAY, _JSON, _LENGTH = "$array", "answer", 8
@@ -49,7 +51,7 @@ def encode(value: Any, kind: Any) -> bytes:
 
     text = json.dumps(_converter().unstructure(value, kind), default=outside_json, separators=(",", ":"))
     plain = save(arrays, {_JSON: text})
-    packed = zlib.compress(plain)
+    packed = zlib.compress(_by_place(plain))
     return COMPRESSED + packed if len(packed) <= WORTH * len(plain) else PLAIN + plain
 
 
@@ -59,7 +61,7 @@ def decode(data: bytes, kind: Any) -> Any:
         plain = _unpacked(data)
         arrays = load(plain)
         whole = json.loads(
-            _metadata(plain)[_JSON],
+            _header(plain)[1]["__metadata__"][_JSON],
             object_hook=lambda item: arrays[item[_ARRAY]] if _ARRAY in item else item,
         )
         return _converter().structure(whole, kind)
@@ -77,14 +79,25 @@ def _unpacked(data: bytes) -> bytes:
     plain = reading.decompress(data[1:], LARGEST)
     if not reading.eof:
         raise ValueError("cut short, or larger than any answer")
-    return plain
+    return _by_place(plain, back=True)
 
 
-def _metadata(plain: bytes) -> dict[str, str]:
-    """safetensors' own reader gives the metadata of files on disk only."""
-    length = int.from_bytes(plain[:_LENGTH], "little")
-    metadata: dict[str, str] = json.loads(plain[_LENGTH : _LENGTH + length])["__metadata__"]
-    return metadata
+def _by_place(plain: bytes, back: bool = False) -> bytes:
+    """The same file with the first bytes of an array's numbers in a row, then their second ones: those are alike."""
+    start, header = _header(plain)
+    sorted_ = np.frombuffer(plain, np.uint8).copy()
+    for name, array in header.items():
+        if name != "__metadata__" and (count := math.prod(array["shape"])):
+            first, end = array["data_offsets"]
+            part = sorted_[start + first : start + end]
+            part[:] = part.reshape((-1, count) if back else (count, -1)).T.ravel()
+    return sorted_.tobytes()
+
+
+def _header(plain: bytes) -> tuple[int, dict[str, Any]]:
+    """Where the arrays begin, and what is said of them; safetensors' own reader gives metadata of files only."""
+    start = _LENGTH + int.from_bytes(plain[:_LENGTH], "little")
+    return start, json.loads(plain[_LENGTH:start])
 
 
 @cache
