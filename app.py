@@ -22,6 +22,7 @@ import pages.models.parts  # noqa: F401
 import pages.patching.sections  # noqa: F401
 from cache.courtesy import busy
 from core.models.pairs import default_pair
+from core.presets import of_file
 from core.settings import settings
 from pages.shared import addresses, circuitsvis
 from pages.shared.service import service
@@ -51,6 +52,8 @@ try:
     environment = settings()
     if environment.pair:
         default_pair(environment.pair, str(environment.pairs or ""))
+    if environment.presets:
+        of_file(environment.presets, str(environment.pairs or ""))
 except ValueError as error:
     sys.exit(f"error: {error}")
 if st.get_option("server.fileWatcherType") != "none":

@@ -145,6 +145,14 @@ class Settings:
         "the path of a file that exists",
         _file,
     )
+    presets: Path | None = _setting(
+        None,
+        "PRESETS",
+        "A file of prompts of your own for the number keys and the menu Presets, before those that come with the app; "
+        "docs/stage.md shows one.",
+        "the path of a file that exists",
+        _file,
+    )
     threads: int | None = _setting(
         None,
         "THREADS",

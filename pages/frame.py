@@ -5,7 +5,7 @@ from pathlib import Path
 import streamlit as st
 
 from cache.courtesy import busy
-from pages.shared import choosing, prompt_bar, shortcuts, sidebar, state
+from pages.shared import choosing, presets, prompt_bar, shortcuts, sidebar, stage, state
 from pages.shared.asking import Asking, on_screen
 from pages.shared.once import remembering
 from pages.shared.text import plain
@@ -14,6 +14,7 @@ from pages.shared.watching import watch
 # Before anything is drawn: a run that is cut short must not have missed that the viewer went back.
 if state.read_address():
     choosing.read()
+    presets.read()
 choosing.move()
 st.set_page_config(page_title="REPHRASE Circuit Explorer", page_icon="🔁", layout="wide", initial_sidebar_state=240)
 
@@ -32,6 +33,7 @@ st.html("""<style>
 .stApp :has(.st-key-status), .st-key-status { background-color: inherit; }
 .st-key-status { padding: 0.15rem 0; font-size: 0.9rem; }
 </style>""")
+stage.style()
 folder = Path(__file__).parent
 pages = [
     st.Page(folder / "explore/page.py", title="Explore", icon=":material/search:", url_path="explore", default=True),
@@ -44,11 +46,11 @@ pages = [
 with busy():
     # Streamlit's own list of pages would drop the address's parameters, and Back would find an entry without them.
     page = st.navigation(pages, position="hidden")
-    sidebar.sidebar(pages)
+    sidebar.on_stage(pages) if stage.on() else sidebar.sidebar(pages)
     for complaint in st.session_state.complaints:
         st.warning(plain(complaint))
     slots = prompt_bar.bar()
-    shortcuts.listen([*prompt_bar.SHORTCUTS])
+    shortcuts.listen([*stage.SHORTCUTS, *presets.shortcuts(), *prompt_bar.SHORTCUTS])
 body, status = st.container(key="page"), st.container(key="status")
 st.session_state.lines = []
 st.session_state.asking = asking = Asking()
@@ -59,4 +61,4 @@ prompt_bar.finish(slots, asking)
 asking.close()
 state.write_address()
 with status:
-    watch(asking, sidebar.state_line(on_screen()))
+    watch(asking, "" if stage.on() else sidebar.state_line(on_screen()))

@@ -61,6 +61,13 @@ def _name_top(
     name_points(fig, points, (layers, ROOM * highest), HEIGHT * type_.scale, type_, colours, width=850)
 
 
+def attention_span(values: np.ndarray) -> theme.Span:
+    """What the axis of values must hold: every bar, and zero."""
+    low, high = min(float(values.min()), 0.0), max(float(values.max()), 0.0)
+    room = 0.05 * (high - low)
+    return (low - room if low < 0 else 0.0), (high + room if high > 0 else float(low == 0))
+
+
 def attention_bars(
     values: np.ndarray,
     tokens: Sequence[str],
@@ -68,10 +75,11 @@ def attention_bars(
     unit: str = theme.ATTENTION,
     roles: Mapping[str, int | None] | None = None,
     size: theme.SizeName = "normal",
+    span: theme.Span | None = None,
 ) -> go.Figure:
     """values: (model, position), BASE then INSTRUCT: what END reads from (or what is written by) each token.
 
-    roles: name → position, their tokens in bold. A click selects customdata [position].
+    roles: name → position, their tokens in bold. span: of the axis of values. A click selects customdata [position].
     """
     type_ = theme.SIZES[size]
     count, roles = values.shape[1], roles or {}
@@ -92,6 +100,7 @@ def attention_bars(
     fig.update_traces(selected={"marker": {"opacity": 1}}, unselected={"marker": {"opacity": 1}})
     fig.update_xaxes(range=[-0.6, count - 0.4], showgrid=False, zeroline=False)
     fig.update_yaxes(title_text=escape(unit), zeroline=True, zerolinecolor=theme.LINE)
+    fig.update_yaxes(range=list(span or attention_span(values)))
     bottom = theme.tick_row(named, size, title=False)
     return theme.frame(fig, title, 220 * type_.scale, size, legend=True, bottom=bottom)
 

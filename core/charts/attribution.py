@@ -13,10 +13,12 @@ from core.results import Attribution
 from core.wording import number
 
 
-def layer_attribution(attribution: Attribution, size: theme.SizeName = "normal") -> go.Figure:
+def layer_attribution(
+    attribution: Attribution, size: theme.SizeName = "normal", span: theme.Span | None = None
+) -> go.Figure:
     """Attention above, MLP below, BASE and INSTRUCT side by side; both rows on one scale, in logits."""
     rows = {"attention": attribution.attn, "MLP": attribution.mlp}
-    return layer_bars(rows, "Direct logit attribution by layer", theme.LOGITS, _rest(attribution), size)
+    return layer_bars(rows, "Direct logit attribution by layer", theme.LOGITS, _rest(attribution), size, span=span)
 
 
 def layer_bars(
@@ -27,11 +29,13 @@ def layer_bars(
     size: theme.SizeName = "normal",
     series: tuple[str, ...] = ("BASE", "INSTRUCT"),
     faint: np.ndarray | None = None,
+    span: theme.Span | None = None,
 ) -> go.Figure:
     """One row of bars for each entry of `rows`, name → (series, layer), all on one scale; customdata is [layer].
 
     series: what the first axis of each entry counts, one or two names; NaN is a layer not yet computed.
     faint: (layer,) bool, layers whose bars of the first series are no more than noise: grey and not named.
+    span: of the axes of values, by default what the bars need.
     """
     type_ = theme.SIZES[size]
     layers = next(iter(rows.values())).shape[1]
@@ -50,15 +54,19 @@ def layer_bars(
                 legendgroup=escape(label), showlegend=n == 1, row=n, col=1,
             )  # fmt: skip
         _name_largest(fig, np.where(noise, np.nan, values), n, type_)
-        fig.update_yaxes(title_text=escape(f"{name}, {unit}"), row=n, col=1)
+        # On a stage a row is lower than its unit is long.
+        fig.update_yaxes(title_text=escape(f"{name}, {unit}" if type_.height is None else name), row=n, col=1)
     # A few layers on a wide page: bars, not walls.
     fig.update_layout(barmode="group", bargap=0.2 if layers >= 12 else 0.75 - 0.045 * layers, bargroupgap=0.05)
     fig.update_xaxes(range=[-0.5, layers - 0.5], tick0=0, showgrid=False, zeroline=False)
     fig.update_xaxes(dtick=theme.step(layers, 850 / (2.2 * type_.tick)))
     fig.update_xaxes(title_text="layer", row=len(rows), col=1)
-    fig.update_yaxes(range=_span(list(rows.values())), zeroline=True, zerolinewidth=1.5, zerolinecolor=theme.LINE)
+    fig.update_yaxes(
+        range=list(span or layer_span(*rows.values())), zeroline=True, zerolinewidth=1.5, zerolinecolor=theme.LINE
+    )
     if noise.any():
         fig.add_bar(x=[None], y=[None], name=FAINT_TEXT, marker={"color": theme.FAINT}, row=1, col=1)
+    title = title if type_.height is None else f"{title}, {unit}"
     height = (190 if len(rows) == 1 else 120 * len(rows)) * type_.scale
     return theme.frame(fig, title, height, size, subtitle, legend=len(series) > 1 or bool(noise.any()))
 
@@ -95,9 +103,9 @@ def _name_largest(fig: go.Figure, values: np.ndarray, row: int, type_: theme.Siz
         )  # fmt: skip
 
 
-def _span(values: list[np.ndarray]) -> list[float]:
-    """A range that holds every bar, zero, and a name beyond the longest bar."""
-    everything = np.nan_to_num(np.concatenate([v.ravel() for v in values]))
+def layer_span(*rows: np.ndarray) -> theme.Span:
+    """What the axes of values must hold: every bar of these (series, layer), zero, and a name beyond the longest."""
+    everything = np.nan_to_num(np.concatenate([row.ravel() for row in rows]))
     low, high = min(everything.min(), 0.0), max(everything.max(), 0.0)
     room = 0.14 * (high - low) or 1.0
-    return [float(low - room), float(high + room)]
+    return float(low - room), float(high + room)

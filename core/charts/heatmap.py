@@ -47,12 +47,13 @@ def head_heatmaps(
     layers, count = panels[0].values.shape
     name = head_name if columns == "head" else group_name
     names = [[name(layer, h) for h in range(count)] for layer in range(layers)]
-    type_ = theme.SIZES[size]
-    height = float(np.clip(260 / layers, 8, 36)) * (1 if layers > 24 else type_.scale)
+    type_, legend = theme.SIZES[size], fills or has_legend(panels)
+    wanted = layers * float(np.clip(260 / layers, 8, 36)) * (1 if layers > 24 else type_.scale)
+    height = theme.plot_height(wanted, size, legend, headings=True) / layers
     fig = grid(panels, Cells(names, height, notes), unit, scale, limit, chosen, size)
     theme.headings(fig, [panel.title for panel in panels], size)
     room = 800 / len(panels) / (2.1 * type_.tick)
     fig.update_xaxes(title_text=columns, tick0=0, dtick=theme.step(count, room))
     fig.update_yaxes(tick0=0, dtick=theme.step(layers, layers * height / (1.5 * type_.tick)))
     fig.update_yaxes(title_text="layer", col=1)
-    return theme.frame(fig, title, layers * height, size, subtitle, fills or has_legend(panels), headings=True)
+    return theme.frame(fig, title, layers * height, size, subtitle, legend, headings=True)

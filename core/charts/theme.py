@@ -2,7 +2,8 @@
 
 Figures are shown on light and dark pages, so backgrounds are transparent and no text has a colour of its own: the
 page's theme gives it one. Sizes of text are set on every element, since a page's theme sets its own default.
-Heights are in pixels and add up from the rows of the frame; widths are the page's (900 px and more).
+Heights are in pixels and add up from the rows of the frame; widths are the page's (900 px and more). On a stage the
+whole figure's height is given instead, and its axes have what the frame leaves; a subtitle has no room there.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from core.charts.labels import escape, width_em
 from core.prompt import role_names
 
 SizeName = Literal["normal", "large"]
+Span = tuple[float, float]  # where an axis of values begins and ends
 
 # Told apart in every common colour blindness, and at contrast 3 or more on white and on near-black.
 BASE = "#2b83c6"
@@ -47,15 +49,17 @@ ATTENTION = "attention"
 
 @dataclass(frozen=True)
 class Size:
-    """Type sizes in px; `scale` is what lengths in px grow by."""
+    """Type sizes in px; `scale` is what lengths in px grow by; height: of the whole figure, where that is given."""
 
     title: int
     text: int
     tick: int
     scale: float
+    height: float | None = None
 
 
-SIZES: dict[str, Size] = {"normal": Size(16, 13, 12, 1.0), "large": Size(24, 19, 17, 1.45)}
+STAGE_HEIGHT = 400  # of the one figure on a screen of 720
+SIZES: dict[str, Size] = {"normal": Size(16, 13, 12, 1.0), "large": Size(24, 19, 17, 1.45, STAGE_HEIGHT)}
 
 _TEMPLATE = go.layout.Template(layout={"colorway": [BASE, INSTRUCT, *SERIES]})
 
@@ -77,11 +81,10 @@ def frame(
     bottom: what tick labels and axis title need below, in px (0: one row of ticks and a title); right likewise.
     """
     type_ = SIZES[size]
+    subtitle = subtitle if type_.height is None else ""
     title_row = 1.5 * type_.title + (1.8 * type_.tick if subtitle else 0)
-    legend_row = 1.9 * type_.tick if legend else 0
-    top = 6 + title_row + legend_row + (1.8 * type_.text if headings else 0.8 * type_.text)
-    bottom = bottom or 1.8 * type_.tick + 2.2 * type_.text
-    height = top + plot_height + bottom
+    top, bottom = _margins(type_, title_row, legend, headings, bottom)
+    height = type_.height or top + plot_height + bottom
     heading = {"text": escape(title), "font": {"size": type_.title}, "x": 0, "xanchor": "left"}
     heading |= {"yref": "container", "y": 1 - 6 / height, "yanchor": "top"}
     if subtitle:
@@ -109,6 +112,30 @@ def frame(
         axis.title.standoff = 0.7 * type_.text
         axis.automargin = True
     return fig
+
+
+def _margins(type_: Size, title_row: float, legend: bool, headings: bool, bottom: float) -> tuple[float, float]:
+    """What the frame takes above the axes and below them."""
+    legend_row = 1.9 * type_.tick if legend else 0
+    top = 6 + title_row + legend_row + (1.8 * type_.text if headings else 0.8 * type_.text)
+    return top, bottom or 1.8 * type_.tick + 2.2 * type_.text
+
+
+def plot_height(
+    wanted: float, size: SizeName, legend: bool = False, headings: bool = False, bottom: float = 0
+) -> float:
+    """What the axes' area has in px: `wanted`, or what the frame leaves of a height that is given. See `frame`."""
+    type_ = SIZES[size]
+    return (
+        wanted
+        if type_.height is None
+        else type_.height - sum(_margins(type_, 1.5 * type_.title, legend, headings, bottom))
+    )
+
+
+def union(span: Span, other: Span | None) -> Span:
+    """The span that holds both."""
+    return span if other is None else (min(span[0], other[0]), max(span[1], other[1]))
 
 
 def headings(fig: go.Figure, titles: list[str], size: SizeName) -> None:

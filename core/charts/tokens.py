@@ -13,8 +13,18 @@ from core.wording import number, percent, signed, visible, word
 MODELS = ("BASE", "INSTRUCT")
 
 
-def logit_difference_bars(summary: Summary, answer: str, original: str, size: theme.SizeName = "normal") -> go.Figure:
-    """The two logit differences as bars from zero, and the gap between their ends. Small: it can stand on a stage."""
+def logit_difference_span(summary: Summary) -> theme.Span:
+    """What the axis of the logit differences must hold: both bars, zero, and a number beyond the longer one."""
+    values = [float(value) for value in summary.logit_diff]
+    low, high = min(*values, 0.0), max(*values, 0.0)
+    room = 0.16 * (high - low) or 1.0
+    return low - room, high + room
+
+
+def logit_difference_bars(
+    summary: Summary, answer: str, original: str, size: theme.SizeName = "normal", span: theme.Span | None = None
+) -> go.Figure:
+    """The two logit differences as bars from zero, and the gap between their ends. span: the axis's, to compare by."""
     type_ = theme.SIZES[size]
     values = [float(value) for value in summary.logit_diff]
     hover = [
@@ -30,10 +40,8 @@ def logit_difference_bars(summary: Summary, answer: str, original: str, size: th
             hovertemplate="%{hovertext}<extra></extra>",
         )
     )  # fmt: skip
-    low, high = min(*values, 0.0), max(*values, 0.0)
-    room = 0.16 * (high - low) or 1.0
     fig.update_xaxes(title_text=f"logit difference, {theme.LOGITS}", zeroline=True, zerolinewidth=1.5)
-    fig.update_xaxes(range=[low - room, high + room], zerolinecolor=theme.LINE)
+    fig.update_xaxes(range=list(span or logit_difference_span(summary)), zerolinecolor=theme.LINE)
     fig.update_yaxes(tickvals=[0, 1, 2], ticktext=[*MODELS, "gap"], range=[2.5, -0.5], showgrid=False, zeroline=False)
     _gap(fig, values, type_)
     title = f"Logit difference {word(answer)} − {word(original)}"

@@ -62,6 +62,11 @@ def head_sentence(
     return f"{report.name} {'; '.join(part for part in parts if part)}."
 
 
+def head_in_brief(report: HeadReport, patch: PatchEvidence | None = None) -> str:
+    """What it looks at and what patching it does, alone: for a glance."""
+    return f"{report.name} {'; '.join([_looks(report), *([] if patch is None else [_moves(patch)])])}."
+
+
 def _looks(report: HeadReport) -> str:
     """At which token most, in each model."""
     at = [_looked_at(report, row) for row in report.weight]

@@ -19,7 +19,7 @@ from core.charts.grid import Panel, outline
 from core.charts.heatmap import head_heatmaps, model_panels
 from core.prompt import neighbours
 from core.results import MODELS
-from pages.shared import definitions, heads, state
+from pages.shared import definitions, heads, stage, state
 from pages.shared.figures import below, figure
 from pages.shared.once import once
 from pages.shared.text import plain
@@ -68,12 +68,13 @@ def heatmaps(attention: Attention, head: tuple[int, int]) -> None:
     """BASE | INSTRUCT | INSTRUCT − BASE of every head, one map a source, all on one scale."""
     measure = state.view("measure")
     values = getattr(attention, measure)
-    roles = heads.followed(attention)
+    roles = _mapped(attention)
     panels = {role: model_panels(values[..., attention.roles[role]]) for role in roles}
     limit = max(float(np.abs(panel.values).max()) for role in roles for panel in panels[role]) or 1.0
+    _, limit = stage.steady(f"attention, {measure}", (-limit, limit))
     for role, place in zip(roles, _places(len(roles), attention.weight.shape[2])):
         build = partial(_heatmap, attention, role, measure, panels[role], limit)
-        fig = once(f"attention_{role}", build, attention, measure, limit)
+        fig = once(f"attention_{role}", build, attention, measure, limit, stage.size())
         outline(fig, head, len(panels[role]))
         at = attention.roles[role]
         where = f"{role.capitalize()}: position {at}, “{plain(neighbours(attention.tokens, at))}”."
@@ -81,6 +82,12 @@ def heatmaps(attention: Attention, head: tuple[int, int]) -> None:
         table = partial(_map_table, attention, role, measure)
         with place:
             figure(fig, f"attention_{role}", read, definitions.ATTENTION, table, heads="head")
+
+
+def _mapped(attention: Attention) -> list[str]:
+    """The sources that have a map; on the stage one alone: the original word, where there is one."""
+    roles = heads.followed(attention)
+    return sorted(roles, key="original".__ne__)[:1] if stage.on() else roles
 
 
 def _heatmap(attention: Attention, role: str, measure: str, panels: tuple[Panel, ...], limit: float) -> go.Figure:
@@ -91,6 +98,7 @@ def _heatmap(attention: Attention, role: str, measure: str, panels: tuple[Panel,
         unit=_UNITS[measure],
         limit=limit,
         subtitle=heads.in_words(attention, role),
+        size=stage.size(),
     )
 
 

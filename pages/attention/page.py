@@ -4,7 +4,7 @@ import streamlit as st
 
 from core.findings import of_attention
 from pages.attention import listed, maps, patterns
-from pages.shared import definitions, heads
+from pages.shared import definitions, heads, stage
 from pages.shared.asking import ask
 from pages.shared.figures import figures, nothing_yet
 from pages.shared.finding import finding
@@ -20,9 +20,11 @@ else:
     with figures(overview, answer, key="attention"):
         finding(of_attention(attention, heads.followed(attention)), definitions.ATTENTION)
         maps.heatmaps(attention, head.place)
-        maps.sources(attention, overview.result)
-        maps.strips(attention, head)
-        maps.layers(attention)
-        chosen = listed.choose(attention)
-        listed.tables(attention, chosen)
-    patterns.viewer(head.place, chosen)
+        if not stage.on():
+            maps.sources(attention, overview.result)
+            maps.strips(attention, head)
+            maps.layers(attention)
+            chosen = listed.choose(attention)
+            listed.tables(attention, chosen)
+    if not stage.on():
+        patterns.viewer(head.place, chosen)

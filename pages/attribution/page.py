@@ -3,10 +3,10 @@
 import streamlit as st
 
 from core import findings
-from core.charts.attribution import layer_attribution
+from core.charts.attribution import layer_attribution, layer_span
 from core.charts.heatmap import head_heatmaps, model_panels
 from pages.attribution import parts
-from pages.shared import definitions, heads
+from pages.shared import definitions, heads, stage, state
 from pages.shared.asking import ask
 from pages.shared.figures import figure, figures, nothing_yet
 from pages.shared.finding import finding
@@ -16,7 +16,7 @@ overview = ask("overview")
 upper, lower = st.container(), st.container()
 # What is projected on decides the figures above it.
 with lower:
-    project = parts.project()
+    project = state.view("project") if stage.on() else parts.project()
 answer = ask("attribution", projection=project)
 if answer.result is None:
     with upper:
@@ -25,28 +25,30 @@ else:
     attribution = answer.result
     with upper, figures(overview, answer, key="attribution"):
         finding(findings.of_attribution(attribution), definitions.ATTRIBUTION)
+        span = stage.steady("layer attribution", layer_span(attribution.attn, attribution.mlp))
         figure(
-            layer_attribution(attribution),
+            layer_attribution(attribution, stage.size(), span),
             "layer_attribution",
             "What a layer's attention or MLP adds to the logit difference directly; above 0 towards the answer.",
             definitions.ATTRIBUTION,
             parts.layer_table(attribution),
         )
-    with lower, figures(answer, key="attribution_heads"):
-        layers, count = attribution.head.shape[1:]
-        chosen = heads.chosen((layers, count))
-        figure(
-            head_heatmaps(
-                model_panels(attribution.head),
-                title="Direct logit attribution of every head",
-                chosen=chosen.place if chosen else None,
-            ),
-            "head_attribution",
-            "One cell a head, one scale for all three. Click a cell to choose its head everywhere.",
-            definitions.ATTRIBUTION,
-            attribution.to_frame(),
-            heads="head",
-        )
-        parts.chosen_head(attribution, chosen)
-        parts.top_heads(attribution)
-        parts.badges(attribution)
+    if not stage.on():
+        with lower, figures(answer, key="attribution_heads"):
+            layers, count = attribution.head.shape[1:]
+            chosen = heads.chosen((layers, count))
+            figure(
+                head_heatmaps(
+                    model_panels(attribution.head),
+                    title="Direct logit attribution of every head",
+                    chosen=chosen.place if chosen else None,
+                ),
+                "head_attribution",
+                "One cell a head, one scale for all three. Click a cell to choose its head everywhere.",
+                definitions.ATTRIBUTION,
+                attribution.to_frame(),
+                heads="head",
+            )
+            parts.chosen_head(attribution, chosen)
+            parts.top_heads(attribution)
+            parts.badges(attribution)

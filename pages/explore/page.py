@@ -1,8 +1,8 @@
 """Explore: what both models say next, and how far apart they are."""
 
-from core.charts.tokens import logit_difference_bars, top_tokens
+from core.charts.tokens import logit_difference_bars, logit_difference_span, top_tokens
 from pages.explore import parts
-from pages.shared import definitions
+from pages.shared import definitions, stage
 from pages.shared.asking import ask
 from pages.shared.figures import figure, figures
 
@@ -12,22 +12,24 @@ with figures(overview, key="overview"):
     if overview.result is None:
         parts.text_only()
     else:
-        writing = parts.goes_on(overview.result)
+        writing = None if stage.on() else parts.goes_on(overview.result)
         prompt, summary = overview.result.prompt, overview.result.summary
+        span = stage.steady("logit difference", logit_difference_span(summary))
         figure(
-            logit_difference_bars(summary, prompt.answer, prompt.original),
+            logit_difference_bars(summary, prompt.answer, prompt.original, stage.size(), span),
             "summary",
             parts.gap_reading(prompt, summary),
             definitions.LOGIT_DIFF,
             summary.to_frame(),
         )
-        figure(
-            top_tokens(summary, prompt.answer, prompt.original),
-            "top_tokens",
-            "What each model would write next, most likely first; the two candidates are marked.",
-            definitions.TOP_TOKENS,
-            parts.top_table(summary),
-        )
-        parts.tokens(prompt)
-if overview.result is not None:
+        if writing is not None:
+            figure(
+                top_tokens(summary, prompt.answer, prompt.original),
+                "top_tokens",
+                "What each model would write next, most likely first; the two candidates are marked.",
+                definitions.TOP_TOKENS,
+                parts.top_table(summary),
+            )
+            parts.tokens(prompt)
+if overview.result is not None and writing is not None:
     parts.continuations(overview, writing)

@@ -4,7 +4,7 @@ import streamlit as st
 
 from pages.head import parts
 from pages.head.sources import source
-from pages.shared import definitions, heads, state
+from pages.shared import definitions, heads, stage, state
 from pages.shared.asking import ask
 from pages.shared.figures import figures, nothing_yet
 from pages.shared.tables import badges
@@ -15,6 +15,8 @@ attention = answer.result
 if attention is None:
     st.subheader("What does one head do?")
     nothing_yet(overview, answer)
+elif stage.on():
+    parts.on_stage(overview, attention)
 else:
     chosen = heads.chosen_in(attention)
     layer, head = chosen.place

@@ -11,15 +11,17 @@ import streamlit as st
 
 from core.attention_results import Attention
 from core.charts import theme
-from core.charts.attention import attention_bars
+from core.charts.attention import attention_bars, attention_span
 from core.head.results import ALONE, HEAD_PATCHES, HeadPatches, HeadReport, HeadScores
-from core.head.sentence import PatchEvidence, head_sentence
+from core.head.sentence import PatchEvidence, head_in_brief, head_sentence
 from core.prompt import neighbours
 from core.results import MODELS, group_name, head_name
 from core.wording import brief, percent, rank, signed, unsigned, words
-from pages.shared import circuitsvis, definitions, heads
+from pages.head.sources import source
+from pages.shared import circuitsvis, definitions, heads, stage, state
 from pages.shared.asking import Answer, ask
 from pages.shared.figures import below, figure, figures
+from pages.shared.finding import finding
 from pages.shared.once import once
 from pages.shared.tables import FINE, worded
 from pages.shared.text import plain, quoted
@@ -113,13 +115,27 @@ def _rests(report: HeadReport, first: str) -> str:
 def attended(report: HeadReport) -> None:
     """From END: what it attends to."""
     title = f"{report.name}: attention from END"
+    size, span = stage.size(), stage.steady("attention from END", attention_span(report.weight))
+    build = lambda: attention_bars(report.weight, report.tokens, title, size=size, span=span)  # noqa: E731
     figure(
-        once("head_attention", lambda: attention_bars(report.weight, report.tokens, title), report),
+        once("head_attention", build, report, size, span),
         "head_attention_by_token",
         "The bars of one model sum to 1.",
         definitions.ATTENTION,
         report.to_frame,
     )
+
+
+def on_stage(overview: Answer, attention: Attention) -> None:
+    """The head in one glance: what it looks at, and what it moves where that is known."""
+    chosen = heads.chosen_in(attention)
+    layer, head = chosen.place
+    asked = ask("head", layer=layer, head=head, source=source(attention, chosen.place), ov_input=state.view("ov"))
+    with figures(overview, asked, key="head"):
+        if asked.result is not None:
+            found = evidence(asked.result, None) if asked.fresh else None
+            finding(head_in_brief(asked.result, found), definitions.ATTENTION)
+            attended(asked.result)
 
 
 @contextmanager

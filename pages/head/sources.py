@@ -6,7 +6,7 @@ import streamlit as st
 
 from core.attention_results import Attention, most_attended
 from core.results import MODELS
-from pages.shared import state
+from pages.shared import stage, state
 from pages.shared.heads import Place
 from pages.shared.text import quoted
 from pages.shared.widgets import show
@@ -22,13 +22,16 @@ def source(attention: Attention, head: Place) -> str:
     offered = {position: name for name, position in reversed(places.items())}
     names = {offered[position]: position for position in dict.fromkeys(places.values())}
     position = places.get(state.view("source"), next(iter(places.values())))
+    chosen = offered[position] if offered[position] in attention.roles else str(position)
+    if stage.on():
+        return chosen
     labels = {name: f"{_label(name, attention, places)}: {quoted(attention.tokens[at])}" for name, at in names.items()}
-    change = lambda chosen: state.set_view("source", chosen)  # noqa: E731
+    change = lambda name: state.set_view("source", name)  # noqa: E731
     show(
         st.segmented_control, "Source token", "input_source", offered[position], change,
         options=list(labels), format_func=labels.get, required=True,
     )  # fmt: skip
-    return offered[position] if offered[position] in attention.roles else str(position)
+    return chosen
 
 
 def _places(attention: Attention, head: Place) -> dict[str, int]:

@@ -35,6 +35,15 @@ def controls(overview: Overview) -> Plan | None:
     return None if place is None else Plan(site, direction, place, shown, overview)
 
 
+def viewed(overview: Overview) -> Plan:
+    """What the view says, without controls; a token that nobody has picked is every token."""
+    picked = overview.prompt.roles["picked"]
+    places = state.view("positions")
+    if places == "picked":
+        places = "all" if picked is None else str(picked)
+    return Plan(state.view("site"), state.view("direction"), places, state.view("show"), overview)
+
+
 def _advanced(site: str) -> None:
     """Activations that are asked for more rarely; none of them is the first of the common ones."""
     change = lambda other: state.set_view("site", other or next(iter(COMMON)))  # noqa: E731

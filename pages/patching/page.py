@@ -3,7 +3,7 @@
 import streamlit as st
 
 from pages.patching import choice, panel, score_map, sections, table
-from pages.shared import definitions, heads
+from pages.shared import definitions, heads, stage
 from pages.shared.asking import ask
 from pages.shared.figures import figures, nothing_yet
 from pages.shared.finding import finding
@@ -13,6 +13,8 @@ st.subheader("What carries the rephrasing from one model into the other?")
 place, above = st.container(), st.container()
 if overview.result is None:
     nothing_yet(overview)
+elif stage.on():
+    score_map.on_stage(overview, choice.viewed(overview.result))
 elif (plan := choice.controls(overview.result)) is not None:
     with figures(overview, key="reading"):
         choice.reading(plan)

@@ -6,19 +6,22 @@ from collections.abc import Callable
 from functools import partial
 
 import numpy as np
+import plotly.graph_objects as go
 import streamlit as st
 
-from core.charts.attribution import layer_bars
-from core.charts.grid import Panel
+from core.charts.attribution import layer_bars, layer_span
+from core.charts.grid import Panel, colour_limit
 from core.charts.heatmap import Columns, head_heatmaps
+from core.charts.theme import Span
 from core.findings import of_patching
 from core.patching.plan import unit
 from core.patching.results import Estimate, Sweep, agreement
 from core.wording import signed
 from pages.patching.plan import DIRECTIONS, SITES, Plan
-from pages.shared import definitions
+from pages.shared import definitions, heads, stage
 from pages.shared.asking import Answer, again, follow, followed, so_far, stop
 from pages.shared.figures import figure, figures
+from pages.shared.finding import finding
 from pages.shared.heads import Place
 from pages.shared.watching import line
 
@@ -97,6 +100,14 @@ def score_map(overview: Answer, plan: Plan, chosen: Place | None) -> None:
         _map(plan, swept.value or plan.nothing_yet(plan.site), preview.value if preview is not None else None, chosen)
 
 
+def on_stage(overview: Answer, plan: Plan) -> None:
+    """What the map says, and the map."""
+    with figures(overview, key="finding"):
+        finding(found(overview, plan), definitions.PATCHING)
+    chosen = heads.chosen((plan.overview.n_layers, plan.overview.n_heads))
+    score_map(overview, plan, chosen.place if chosen else None)
+
+
 def _map(plan: Plan, sweep: Sweep, estimate: Estimate | None, chosen: Place | None) -> None:
     exact = plan.values(sweep)
     estimated = ~np.isfinite(exact) if estimate is not None else np.zeros(exact.shape, bool)
@@ -105,14 +116,19 @@ def _map(plan: Plan, sweep: Sweep, estimate: Estimate | None, chosen: Place | No
     kind, table = unit(plan.site), sweep.to_frame()
     read = f"{_read(plan, kind)} {grey(sweep)}"
     if kind == "layer":
-        fig = _layers(plan, title, exact[:, 0], values[:, 0], sweep.within_noise[:, 0])
+        fig = _layers(plan, title, exact[:, 0], values[:, 0], sweep)
         figure(fig, "patching", read, definitions.PATCHING + definitions.SITES, table)
         return
     panel = Panel(DIRECTIONS[plan.direction], values, faint=sweep.within_noise, estimated=estimated)
     if chosen and kind == "group":
         chosen = (chosen[0], chosen[1] // plan.group_size)
     columns: Columns = "KV group" if kind == "group" else "head"
-    fig = head_heatmaps([panel], title, plan.unit, chosen=chosen, columns=columns, notes=_notes(plan, kind), fills=True)
+    limit = colour_limit([panel])
+    _, limit = _steady(plan, sweep, (-limit, limit))
+    fig = head_heatmaps(
+        [panel], title, plan.unit, limit=limit, chosen=chosen, columns=columns, notes=_notes(plan, kind), fills=True,
+        size=stage.size(),
+    )  # fmt: skip
     figure(fig, "patching", read, definitions.PATCHING + definitions.SITES, table, kind)
 
 
@@ -128,15 +144,22 @@ def grey(result) -> str:
     return f"Grey: within the noise floor ({result.gap.floor.text()})."
 
 
-def _layers(plan: Plan, title: str, exact: np.ndarray, values: np.ndarray, faint: np.ndarray):
+def _layers(plan: Plan, title: str, exact: np.ndarray, values: np.ndarray, sweep: Sweep) -> go.Figure:
     """Bars, since a layer's site has one cell a layer; estimates in a series of their own."""
-    row = f"patch of {plan.site}"
-    if not plan.has_estimate:
-        return layer_bars({row: exact[None]}, title, plan.unit, series=("exact",), faint=faint)
-    series = np.stack([exact, np.where(np.isfinite(exact), np.nan, values)])
+    series: tuple[str, ...]
+    bars, series = exact[None], ("exact",)
+    if plan.has_estimate:
+        bars, series = np.stack([exact, np.where(np.isfinite(exact), np.nan, values)]), ("exact", "estimate")
+    span, faint = _steady(plan, sweep, layer_span(bars)), sweep.within_noise[:, 0]
+    rows = {f"patch of {plan.site}": bars}
+    fig = layer_bars(rows, title, plan.unit, size=stage.size(), series=series, faint=faint, span=span)
     # A layer has one of the two, so they may stand in one place.
-    fig = layer_bars({row: series}, title, plan.unit, series=("exact", "estimate"), faint=faint)
-    return fig.update_layout(barmode="overlay")
+    return fig.update_layout(barmode="overlay") if plan.has_estimate else fig
+
+
+def _steady(plan: Plan, sweep: Sweep, span: Span) -> Span:
+    """What is still filled, or only estimated, decides about no other prompt's scale."""
+    return stage.steady(f"{plan.site}, {plan.unit}", span, settled=sweep.complete)
 
 
 def _notes(plan: Plan, kind: str) -> list[list[str]]:

@@ -12,7 +12,7 @@ import streamlit as st
 
 from core.experiment import InputError
 from core.results import head_name
-from pages.shared import state
+from pages.shared import stage, state
 from pages.shared.asking import Answer, again, on_screen
 from pages.shared.text import plain
 
@@ -71,7 +71,9 @@ def figure(fig: go.Figure, key: str, read: str, definition: str, table: Table, h
 
 
 def below(key: str, read: str, definition: str, table: Table) -> None:
-    """The line under a figure: how to read it, definition, download."""
+    """The line under a figure: how to read it, definition, download. On the stage a figure stands alone."""
+    if stage.on():
+        return
     overview = on_screen()
     if overview and overview.quantization:
         read += f" Weights are quantized to {overview.quantization}."

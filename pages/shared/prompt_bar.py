@@ -17,7 +17,7 @@ from core.cautions import cautions
 from core.choice import chosen_word
 from core.examples import INSTRUCTIONS, next_sentence, task_of
 from core.experiment import DEFAULT_INSTRUCTION, DEFAULT_SENTENCE, Experiment, choose_word, occurrences, words
-from pages.shared import choosing, pair, settings_menu, state
+from pages.shared import choosing, pair, presets, settings_menu, stage, state
 from pages.shared.asking import Answer, Asking
 from pages.shared.link_button import link_button
 from pages.shared.service import service
@@ -49,7 +49,8 @@ _CSS = """<style>
 .st-key-suggested { flex: none; height: 2.1rem; overflow: hidden; }
 @media (min-width: 900px) {
   .st-key-words, .st-key-actions { flex-wrap: nowrap; }
-  [class*=st-key-pick_original] { flex: 0 1 auto; max-width: 48%; }
+  /* As wide for every sentence: what stands beside it keeps its place. */
+  [class*=st-key-pick_original] { flex: 0 0 46%; }
   .st-key-words > [data-testid=stLayoutWrapper] { flex: 1 1 0; min-width: 8rem; }
 }
 </style>"""
@@ -62,7 +63,7 @@ def bar() -> Slots:
     slots: Slots = {}
     st.html(_CSS)
     with st.container(key="prompt_bar", border=True, gap="xsmall"):
-        slots |= _free_prompt() if experiment.is_free else _parts(experiment)
+        slots |= _free_prompt() if experiment.is_free else _parts()
         with st.container(key="words", horizontal=True, vertical_alignment="center", gap="small"):
             if not experiment.is_free:
                 _words(experiment)
@@ -70,16 +71,26 @@ def bar() -> Slots:
             st.markdown("→", width="content")
             _answer(experiment)
             slots["suggestions"] = st.container(key="suggested", width="content")
+        if stage.on():
+            return slots | _on_stage()
         slots["original"] = slots["answer"] = slots["words"] = st.container(key="words_told", gap="xsmall")
         with st.container(key="actions", horizontal=True, vertical_alignment="center", gap="small"):
             if not experiment.is_free:
                 _examples(experiment)
+            presets.menu()
             _steps()
             link_button()
             settings_menu.menu(experiment)
         # Below the menu, which may be closed.
         slots["settings"] = st.container(key="settings_told", gap="xsmall")
     return slots
+
+
+def _on_stage() -> Slots:
+    """Where all that is wrong is told, and what else is to be known: both over the page."""
+    told, below = st.container(key="told"), st.container(key="cautions")
+    fields = ("instruction", "sentence", "prompt", "original", "answer")
+    return {**dict.fromkeys(fields, told), "words": below, "settings": below}
 
 
 def finish(slots: Slots, asking: Asking) -> None:
@@ -107,8 +118,9 @@ def _set(name: str) -> Callable[[Any], None]:
     return lambda value: state.edit(**{name: value})
 
 
-def _parts(experiment: Experiment) -> Slots:
-    columns = st.columns([4, 5], gap="small")
+def _parts() -> Slots:
+    # On the stage each has the whole width.
+    columns = [st.container(), st.container()] if stage.on() else st.columns([4, 5], gap="small")
     slots: Slots = {}
     with columns[0]:
         _input(st.text_input, "Instruction", "instruction", _set("instruction"), placeholder=DEFAULT_INSTRUCTION)
@@ -155,7 +167,7 @@ def _original(experiment: Experiment) -> None:
         starts = occurrences(experiment.sentence, word.strip())
         state.edit(original=word, occurrence=int(len(starts) > 1), answer="")
 
-    options: dict[str, Any] = {"label_visibility": "collapsed", "width": 120, "placeholder": "INSTRUCT's choice"}
+    options: dict[str, Any] = {"label_visibility": "collapsed", "width": _wide(), "placeholder": "INSTRUCT's choice"}
     _input(st.text_input, "Original word", "original", typed, **options)
 
 
@@ -163,8 +175,13 @@ def _answer(experiment: Experiment) -> None:
     if experiment.is_free:
         _input(st.text_input, "Answer (exact string)", "answer", _set("answer"), width=230)
     else:
-        options: dict[str, Any] = {"label_visibility": "collapsed", "width": 120, "placeholder": "INSTRUCT's own"}
+        options: dict[str, Any] = {"label_visibility": "collapsed", "width": _wide(), "placeholder": "INSTRUCT's own"}
         _input(st.text_input, "Answer: the replacement", "answer", _set("answer"), **options)
+
+
+def _wide() -> int:
+    """Of a box for one word, in px."""
+    return 180 if stage.on() else 120
 
 
 def _suggestions(overview: Answer) -> None:

@@ -28,7 +28,15 @@ def sidebar(pages: Sequence[StreamlitPage]) -> None:
             for page in pages:
                 st.page_link(page, query_params=address, width="stretch")
         st.caption(_POST)
-        st.caption("Press **?** for keyboard shortcuts.")
+        st.caption("Keys: **P** for the stage, **?** for all of them.")
+
+
+def on_stage(pages: Sequence[StreamlitPage]) -> None:
+    """The pages in one line, without a sidebar."""
+    address = state.address()
+    with st.container(horizontal=True, gap="small", key="stage_pages"):
+        for page in pages:
+            st.page_link(page, query_params=address, width="content")
 
 
 def state_line(overview: Overview | None) -> str:

@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import fields, replace
 from difflib import get_close_matches
+from typing import Any
 
 import streamlit as st
 
@@ -38,6 +39,9 @@ VIEW = {
     "steps": ("6", r"\d{1,2}"),
     "heads": ("", r"L\d{1,3}H\d{1,3}(,L\d{1,3}H\d{1,3}){0,29}"),
     "map": ("resid_pre", "|".join(LAYER_SITES)),
+    "stage": ("", "1"),
+    # What `core.presets` reads.
+    "presets": ("", r"(?s).{0,4000}"),
 }
 
 
@@ -80,10 +84,15 @@ def undo() -> None:
     st.session_state.past, st.session_state.complaints = steps, []
 
 
+def anew() -> dict[str, Any]:
+    """The post's prompt as changes of the experiment, which keep its pair and dtype."""
+    first, kept = Experiment(), {"pair", "base", "instruct", "dtype"}
+    return {field.name: getattr(first, field.name) for field in fields(Experiment) if field.name not in kept}
+
+
 def reset() -> None:
     """Go to the post's prompt, on the pair and in the dtype on screen; for callbacks."""
-    first, kept = Experiment(), {"pair", "base", "instruct", "dtype"}
-    edit(**{field.name: getattr(first, field.name) for field in fields(Experiment) if field.name not in kept})
+    edit(**anew())
 
 
 def view(name: str) -> str:
@@ -93,6 +102,11 @@ def view(name: str) -> str:
 def set_view(name: str, value: str) -> None:
     st.session_state.view = {**st.session_state.view, name: value}
     st.session_state.complaints = []
+
+
+def forget(name: str) -> None:
+    """Go back to what the view has where nothing is said."""
+    st.session_state.view = {key: value for key, value in st.session_state.view.items() if key != name}
 
 
 def chosen_head(n_layers: int, n_heads: int) -> tuple[int, int] | None:

@@ -362,3 +362,39 @@ def test_large_figures_have_larger_text_everywhere():
     bar = "coloraxis.colorbar.tickfont.size"
     for path in ("font.size", "title.font.size", "xaxis.tickfont.size", "yaxis.tickfont.size", bar):
         assert large.layout[path] > normal.layout[path]
+
+
+def stage_figures(scale=1.0):
+    """The main figure of each page in large type, and the span of its values."""
+    v = scale * np.abs(values(30, 9))
+    bars = scale * np.array([[-1.0, 2.0, 3.0]] * 2)
+    shown, found = summary((" swift", " quick"), (-scale, 7.0 * scale)), attribution(30, 9)
+    rows = {"attention": scale * found.attn, "MLP": scale * found.mlp}
+    yield "map", lambda span: head_heatmaps(model_panels(v), "t", limit=span and span[1], size="large", fills=True)
+    yield "tokens", lambda span: logit_difference_bars(shown, " swift", " quick", "large", span)
+    yield "layers", lambda span: layer_bars(rows, "t", "logits", "subtitle", "large", span=span)
+    yield "bars", lambda span: attention_bars(bars, ["The", " quick", " fox"], "t", size="large", span=span)
+
+
+def span_of(fig):
+    """What the axis of values spans."""
+    layout = fig.layout
+    if layout.coloraxis.cmax is not None:
+        return layout.coloraxis.cmin, layout.coloraxis.cmax
+    return tuple(layout.xaxis.range if fig.data[0].orientation == "h" else layout.yaxis.range)
+
+
+def test_on_a_stage_every_main_figure_has_one_height_and_room_for_its_axes():
+    for name, build in stage_figures():
+        layout = build(None).layout
+        assert layout.height == theme.STAGE_HEIGHT, name
+        assert layout.height - layout.margin.t - layout.margin.b > 120, name
+        assert layout.title.subtitle.text is None, name
+
+
+def test_a_span_that_is_given_is_shown_whatever_the_values_are():
+    for (name, small), (_, large) in zip(stage_figures(), stage_figures(10.0)):
+        whole = theme.union(span_of(small(None)), span_of(large(None)))
+        assert span_of(large(None)) == pytest.approx(whole), name
+        assert span_of(small(whole)) == span_of(large(whole)) == pytest.approx(whole), name
+        assert span_of(small(None)) != pytest.approx(whole), name

@@ -15,6 +15,8 @@ def test_every_setting_is_read_from_its_variable(tmp_path):
     pairs.touch()
     bundle = tmp_path / "talk.sqlite"
     bundle.touch()
+    presets = tmp_path / "presets.toml"
+    presets.touch()
     given = {
         "PAIRS": str(pairs),
         "PAIR": "mine",
@@ -25,6 +27,7 @@ def test_every_setting_is_read_from_its_variable(tmp_path):
         "RESULTS_MB": "64",
         "STORE_MB": "0",
         "GALLERY": str(bundle),
+        "PRESETS": str(presets),
         "THREADS": "3",
         "HOSTED": "Yes",
         "OPERATOR": "open sesame",
@@ -41,6 +44,7 @@ def test_every_setting_is_read_from_its_variable(tmp_path):
         results_mb=64,
         store_mb=0,
         gallery=bundle,
+        presets=presets,
         threads=3,
         hosted=True,
         operator="open sesame",
@@ -75,6 +79,7 @@ def test_the_environment_is_read_when_asked_not_on_import(monkeypatch):
         ("STORE_MB", "-1"),
         ("STORE_MB", "0.5"),
         ("GALLERY", "/no/such/talk.sqlite"),
+        ("PRESETS", "/no/such/presets.toml"),
         ("THREADS", "0"),
         ("HOSTED", "maybe"),
         ("MAX_TOKENS", "-1"),

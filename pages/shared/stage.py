@@ -1,0 +1,90 @@
+"""The stage: every page as one screen of 1280 × 720, to be read from the last row.
+
+It shows what its page found, the prompt, and the page's main figure with large type; what failed or is still computed
+is told, and nothing else. It is part of the view, and so of the address. The axes of its figures stay while prompts
+are edited, so that bars can be compared by eye: they grow with a value that would leave them, until R fits them anew.
+"""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from core.charts import theme
+from pages.shared import state
+from pages.shared.shortcuts import Shortcut
+
+# One column, without Streamlit's header and a page's question; what is told lies over the page and moves nothing.
+_CSS = """<style>
+.stApp {
+  .stAppHeader { display: none; }
+  .stHeading { position: absolute; clip-path: inset(50%); }
+  .stMainBlockContainer { padding: .4rem 2rem 0; }
+  .stMainBlockContainer [data-testid=stVerticalBlock] { gap: .35rem; }
+  .st-key-stage_pages { min-height: 1.7rem; }
+  .st-key-stage_pages a { padding: 0 .5rem; }
+  .st-key-prompt_bar { position: relative; }
+  .st-key-prompt_bar [data-testid=stWidgetLabel] { display: none; }
+  .st-key-prompt_bar [data-testid=stTextInputRootElement] { height: 2.6rem; }
+  .st-key-prompt_bar [data-testid=stColumn] { min-height: 2.6rem; }
+  .st-key-prompt_bar input { font-size: 1.35rem; }
+  .st-key-prompt_bar [class*=st-key-input_sentence] input { font-weight: 600; }
+  .st-key-words { min-height: 2.6rem; }
+  .st-key-words p { font-size: 1.35rem; }
+  .st-key-prompt_bar [class*=st-key-input_original] input, .st-key-prompt_bar [class*=st-key-input_answer] input {
+    font-weight: 600; text-align: center; }
+  .st-key-prompt_bar [data-testid^=stBaseButton-pills] { min-height: 2.3rem; }
+  .st-key-prompt_bar [data-testid^=stBaseButton-pills] p { font-size: 1.2rem; }
+  [class*=st-key-pick_original] { max-height: 2.6rem; }
+  .st-key-suggested { height: 2.6rem; }
+  .st-key-told { position: absolute; top: 100%; left: 0; right: 0; z-index: 6; }
+  .st-key-told p { font-size: 1.2rem; }
+  .st-key-cautions { position: fixed; bottom: .3rem; left: 2rem; z-index: 6; }
+  .st-key-finding p { font-size: 1.5rem; line-height: 1.35; min-height: 2.7em; }
+  :has(> .st-key-status) { position: fixed; bottom: .2rem; right: 2rem; }
+}
+</style>"""
+_SHOWN = "stage"  # the parameter of the view
+
+
+def on() -> bool:
+    return state.view(_SHOWN) == "1"
+
+
+def style() -> None:
+    """The page's look; for the frame."""
+    if on():
+        st.html(_CSS)
+
+
+def size() -> theme.SizeName:
+    return "large" if on() else "normal"
+
+
+def toggle() -> None:
+    """Enter or leave it; for callbacks."""
+    state.set_view(_SHOWN, "" if on() else "1")
+
+
+def fit() -> None:
+    """Let every axis begin anew from what it shows next; for callbacks."""
+    st.session_state.spans = {}
+
+
+def steady(name: str, span: theme.Span, settled: bool = True) -> theme.Span:
+    """What an axis of values spans: off the stage what it needs, on it no less than it has spanned before.
+
+    name: of what is compared; settled: whether its values are final, and worth to be kept.
+    """
+    if not on():
+        return span
+    spans: dict[str, theme.Span] = st.session_state.setdefault("spans", {})
+    wide = theme.union(span, spans.get(name))
+    if settled:
+        spans[name] = wide
+    return wide
+
+
+SHORTCUTS = (
+    Shortcut("p", "enter or leave the stage: one screen a page, in large type", toggle),
+    Shortcut("r", "on the stage: fit the axes to the figures on screen", fit),
+)
