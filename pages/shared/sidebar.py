@@ -8,7 +8,7 @@ import streamlit as st
 from streamlit.navigation.page import StreamlitPage
 
 from cache.questions.overview import Overview
-from pages.shared import state
+from pages.shared import stage, state
 from pages.shared.service import service
 from pages.shared.text import plain
 
@@ -28,7 +28,8 @@ def sidebar(pages: Sequence[StreamlitPage]) -> None:
             for page in pages:
                 st.page_link(page, query_params=address, width="stretch")
         st.caption(_POST)
-        st.caption("Keys: **P** for the stage, **?** for all of them.")
+        st.button("Stage", on_click=stage.toggle, type="tertiary", icon=":material/slideshow:", key="enter_stage")
+        st.caption("Press **P** for the stage, **?** for all keys.")
 
 
 def on_stage(pages: Sequence[StreamlitPage]) -> None:
@@ -37,6 +38,8 @@ def on_stage(pages: Sequence[StreamlitPage]) -> None:
     with st.container(horizontal=True, gap="small", key="stage_pages"):
         for page in pages:
             st.page_link(page, query_params=address, width="content")
+        st.space("stretch")
+        st.button("Leave", on_click=stage.toggle, type="tertiary", key="leave_stage", help="Leave the stage: P")
 
 
 def state_line(overview: Overview | None) -> str:

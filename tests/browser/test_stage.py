@@ -1,0 +1,104 @@
+"""The stage as a speaker meets it: by keyboard, on a screen of 1280 × 720, without a scroll bar."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+SCREEN = {"width": 1280, "height": 720}
+PAGES = ("Explore", "Attribution", "Patching", "Attention", "Head")
+# Nothing is cut off, nothing overlaps, nothing is to be scrolled for.
+FITS = """() => {
+  const main = document.querySelector('.stMain'), chart = document.querySelector('.js-plotly-plot');
+  if (!chart || main.scrollHeight > main.clientHeight || main.scrollWidth > main.clientWidth) return false;
+  const parts = ['.st-key-stage_pages', '.st-key-prompt_bar', '.st-key-finding', '.js-plotly-plot'];
+  const boxes = parts.map(part => document.querySelector(part).getBoundingClientRect());
+  return boxes.every((box, n) => box.bottom <= (n + 1 < boxes.length ? boxes[n + 1].top : innerHeight) + 1);
+}"""
+RANGE = "() => document.querySelector('.js-plotly-plot')._fullLayout.xaxis.range.map(end => Math.round(1e6 * end))"
+
+
+@pytest.fixture
+def speaker(viewer_of):
+    return viewer_of(viewport=SCREEN)
+
+
+def sentence(viewer):
+    return viewer.page.get_by_label("Sentence", exact=True).first
+
+
+def press(viewer, key: str) -> None:
+    """On the page, in no field."""
+    viewer.page.evaluate("document.activeElement.blur()")
+    viewer.page.keyboard.press(key)
+
+
+def test_a_key_turns_every_page_into_one_screen_and_back(speaker):
+    speaker.open()
+    press(speaker, "p")
+    expect(speaker.page).to_have_url(re.compile("stage=1"))
+    expect(speaker.page.get_by_test_id("stSidebar")).to_have_count(0)
+    for name in PAGES:
+        speaker.page.locator(".st-key-stage_pages").get_by_role("link", name=name).click()
+        expect(speaker.page).to_have_url(re.compile(f"{'' if name == 'Explore' else name.lower()}[?].*stage=1"))
+        speaker.settle()
+        speaker.page.wait_for_function(FITS)
+        expect(speaker.page.locator(".js-plotly-plot")).to_have_count(1)
+    press(speaker, "p")
+    expect(speaker.page).not_to_have_url(re.compile("stage=1"))
+    expect(speaker.page.get_by_test_id("stSidebar")).to_be_visible()
+
+
+def test_a_talk_by_keyboard(speaker):
+    """Presets, axes and what is typed; an invalid edit moves nothing."""
+    speaker.open(stage="1")
+    speaker.page.wait_for_function(FITS)
+    first = speaker.page.evaluate(RANGE)
+    press(speaker, "2")
+    expect(sentence(speaker)).to_have_value("The big dog sleeps in the old house.")
+    speaker.settle()
+    press(speaker, "9")
+    expect(speaker.page).to_have_url(re.compile("instruction=Remove"))
+    speaker.settle()
+    low, high = speaker.page.evaluate(RANGE)
+    assert low <= first[0] and high >= first[1]
+    press(speaker, "r")
+    speaker.page.wait_for_function(f"before => JSON.stringify(({RANGE})()) !== JSON.stringify(before)", arg=[low, high])
+    # What is typed is text, whatever keys it takes.
+    sentence(speaker).fill("")
+    sentence(speaker).press_sequentially("p1r?u")
+    expect(sentence(speaker)).to_have_value("p1r?u")
+    sentence(speaker).fill("The big dog sleeps.")
+    sentence(speaker).press("Enter")
+    expect(speaker.page).to_have_url(re.compile(r"sentence=The\+big\+dog\+sleeps\..*stage=1"))
+    speaker.settle()
+    expect(speaker.page.get_by_role("dialog")).to_have_count(0)
+    press(speaker, "Control+1")
+    press(speaker, "u")
+    expect(sentence(speaker)).to_have_value("The quick fox jumps over the dog.")
+    speaker.settle()
+    speaker.type("Answer: the replacement", "swift-footed")
+    speaker.told("tokens:")
+    speaker.page.wait_for_function(FITS)
+
+
+def test_a_question_mark_lists_the_keys_and_closes_the_list(viewer):
+    viewer.open()
+    listed = viewer.page.get_by_role("dialog", name="Keyboard shortcuts")
+    press(viewer, "?")
+    expect(listed).to_contain_text("The opposite")
+    # Behind the list no key does anything.
+    viewer.page.keyboard.press("p")
+    viewer.page.keyboard.press("Escape")
+    expect(listed).to_be_hidden()
+    press(viewer, "?")
+    expect(listed).to_be_visible()
+    viewer.page.keyboard.press("?")
+    expect(listed).to_be_hidden()
+    expect(viewer.page).to_have_url(viewer.url)
+    viewer.page.get_by_role("button", name="Presets").click()
+    viewer.page.get_by_text("The opposite").last.click()
+    expect(viewer.page).to_have_url(re.compile("instruction=Reverse"))
+    viewer.settle()
