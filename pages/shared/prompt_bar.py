@@ -17,7 +17,7 @@ from core.cautions import cautions
 from core.choice import chosen_word
 from core.examples import INSTRUCTIONS, next_sentence, task_of
 from core.experiment import DEFAULT_INSTRUCTION, DEFAULT_SENTENCE, Experiment, choose_word, occurrences, words
-from pages.shared import choosing, pair, presets, settings_menu, stage, state
+from pages.shared import choosing, pair, settings_menu, stage, state
 from pages.shared.asking import Answer, Asking
 from pages.shared.link_button import link_button
 from pages.shared.service import service
@@ -77,7 +77,6 @@ def bar() -> Slots:
         with st.container(key="actions", horizontal=True, vertical_alignment="center", gap="small"):
             if not experiment.is_free:
                 _examples(experiment)
-            presets.menu()
             _steps()
             link_button()
             settings_menu.menu(experiment)

@@ -8,7 +8,7 @@ import streamlit as st
 from streamlit.navigation.page import StreamlitPage
 
 from cache.questions.overview import Overview
-from pages.shared import stage, state
+from pages.shared import presets, stage, state
 from pages.shared.service import service
 from pages.shared.text import plain
 
@@ -28,7 +28,9 @@ def sidebar(pages: Sequence[StreamlitPage]) -> None:
             for page in pages:
                 st.page_link(page, query_params=address, width="stretch")
         st.caption(_POST)
-        st.button("Stage", on_click=stage.toggle, type="tertiary", icon=":material/slideshow:", key="enter_stage")
+        with st.container(horizontal=True, key="speaking"):
+            st.button("Stage", on_click=stage.toggle, type="tertiary", icon=":material/slideshow:", key="enter_stage")
+            presets.menu()
         st.caption("Press **P** for the stage, **?** for all keys.")
 
 
