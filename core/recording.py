@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 
 import torch
 from jaxtyping import Float
@@ -19,6 +20,7 @@ from torch import Tensor
 from transformer_lens.hook_points import HookPoint
 from transformer_lens.model_bridge import TransformerBridge
 
+from core.keys_values import Keeping, KeysValues
 from core.linear import fast_linears
 from core.models.turns import take_turn
 from core.readout import readout
@@ -40,16 +42,19 @@ class Recording:
     bridge: the model, a raw `TransformerBridge`; the weights that a readout needs come from it.
     ids: (pos,) the prompt's token ids.
     activations: hook name → activation, first axis batch of size 1. `unembed.hook_out` holds END only.
+    past: each layer's keys, rotated, and values; none where the model does not hand over all of them.
     """
 
     bridge: TransformerBridge
     ids: tuple[int, ...]
     activations: dict[str, Tensor]
+    past: tuple[KeysValues, ...] = ()
 
     @cached_property
     def nbytes(self) -> int:
         """Memory that it keeps: its activations, a buffer that some share counted once, and the logits at END."""
-        buffers = {x.untyped_storage().data_ptr(): x.untyped_storage().nbytes() for x in self.activations.values()}
+        kept = (*self.activations.values(), *chain.from_iterable(self.past))
+        buffers = {x.untyped_storage().data_ptr(): x.untyped_storage().nbytes() for x in kept}
         return sum(buffers.values()) + 4 * int(self.bridge.W_U.shape[1])
 
     def layer(self, layer: int, name: str) -> Float[Tensor, "pos ..."]:
@@ -106,6 +111,9 @@ def record(bridge: TransformerBridge, ids: Iterable[int], streams: Recording | N
     # Of a vocabulary times a prompt of logits only END's are read.
     hooks.append(("unembed.hook_in", lambda x, hook: x[:, -1:]))
     take_turn(bridge)
+    tokens, cache = torch.tensor([ids], device=bridge.cfg.device), Keeping()
     with torch.no_grad(), fast_linears(bridge):
-        bridge.run_with_hooks(torch.tensor([ids], device=bridge.cfg.device), return_type=None, fwd_hooks=hooks)
-    return Recording(bridge, ids, kept)
+        bridge.run_with_hooks(tokens, return_type=None, fwd_hooks=hooks, past_key_values=cache)
+    layers = range(bridge.cfg.n_layers)
+    past = tuple(cache.kept[layer] for layer in layers) if len(cache.kept) == len(layers) else ()
+    return Recording(bridge, ids, kept, past)

@@ -32,9 +32,13 @@ def default_budget(bridge: TransformerBridge) -> Budget:
     return Budget(int(SHARE * free_bytes(device)), TOKENS.get(device.partition(":")[0], TOKENS["cpu"]))
 
 
-def rows_per_chunk(recipient: Recording, rows: list[Row], budget: Budget) -> int:
-    """How many rows, beside the no-op, fit into the budget; an `InputError` where not even one does."""
-    one = row_bytes(recipient, max((_heads(row, recipient) for row in rows), default=0))
+def rows_per_chunk(recipient: Recording, rows: list[Row], budget: Budget, before: int = 0) -> int:
+    """How many rows, beside the no-op, fit into the budget; an `InputError` where not even one does.
+
+    before: positions that these rows do not run.
+    """
+    positions = len(recipient.ids) - before
+    one = row_bytes(recipient, max((_heads(row, recipient) for row in rows), default=0), positions, before)
     if any(patch.site in WEIGHT_SITES for row in rows for patch in row):
         # Such a row runs a layer's modules twice, and its attention may have a shadow.
         one *= 2
@@ -44,13 +48,13 @@ def rows_per_chunk(recipient: Recording, rows: list[Row], budget: Budget) -> int
             f"{budget.bytes / 1e6:,.0f} MB are set aside for it; shorten the prompt or free memory",
             "sentence",
         )
-    return max(1, min(budget.bytes // one, budget.tokens // len(recipient.ids)) - 1)
+    return max(1, min(budget.bytes // one, budget.tokens // positions) - 1)
 
 
-def row_bytes(recipient: Recording, heads: int = 0, positions: int | None = None) -> int:
+def row_bytes(recipient: Recording, heads: int = 0, positions: int | None = None, before: int = 0) -> int:
     """Bytes of one row at the peak of a layer, patches of `heads` heads in that layer included.
 
-    positions: of a prompt of that length in place of the recorded one's.
+    positions: of a prompt of that length in place of the recorded one's; before: others whose keys it reads.
     The peak lies in attention (q, k, v, their rotated copies and halves, keys and values repeated for every query head,
     scores before and after mask and softmax, the softmax in float32) or in the MLP (its two pre-activations, the
     activation and their product). The residual stream lives beside either: once for the caller of the layer, once
@@ -61,10 +65,12 @@ def row_bytes(recipient: Recording, heads: int = 0, positions: int | None = None
     stream = cfg.d_model * (4 * element + 3 * _FLOAT32)
     queries, keys = cfg.n_heads * cfg.d_head, (cfg.n_key_value_heads or cfg.n_heads) * cfg.d_head
     attention = element * (5 * queries + 6 * keys + 2 * queries)
-    scores = cfg.n_heads * positions * (3 * element + 2 * _FLOAT32)
+    scores = cfg.n_heads * (positions + before) * (3 * element + 2 * _FLOAT32)
     mlp = 4 * cfg.d_mlp * element
-    patched = heads * ((positions + 4 * cfg.d_head) * element)
-    return int(positions * (stream + max(attention + scores, mlp) + patched))
+    patched = heads * ((positions + before + 4 * cfg.d_head) * element)
+    # Keys and values before, once for the row and once repeated for every query head; a counterfactual's values too.
+    past = before * element * (2 * keys + 2 * queries + heads * cfg.d_head)
+    return int(positions * (stream + max(attention + scores, mlp) + patched) + past)
 
 
 def _heads(row: Row, recipient: Recording) -> int:

@@ -31,4 +31,4 @@ class Jittered(Recording):
 
 
 def jittered(recording: Recording, draw: str) -> Jittered:
-    return Jittered(recording.bridge, recording.ids, recording.activations, draw)
+    return Jittered(recording.bridge, recording.ids, recording.activations, draw=draw)

@@ -34,7 +34,7 @@ def in_small_chunks(monkeypatch, within=lambda: None) -> list[int]:
         return grow(sources, rows, checkpoint)
 
     monkeypatch.setattr(growing_pass, "_grow", counted)
-    monkeypatch.setattr(growing_pass, "rows_per_chunk", lambda recipient, rows, budget: ROWS)
+    monkeypatch.setattr(growing_pass, "rows_per_chunk", lambda *given: ROWS)
     return sizes
 
 

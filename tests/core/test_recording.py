@@ -78,10 +78,11 @@ def test_a_later_run_does_not_change_a_recording(pair_of):
 @pytest.mark.parametrize("family", ["llama", "neox", "phi3", "gemma2", "olmo2"])
 def test_nothing_but_what_is_read_is_kept_alive_and_all_of_it_is_counted(pair_of, family):
     recording = record(pair_of(family).bridges[0], IDS)
-    for name, activation in recording.activations.items():
+    kept = [*recording.activations.items(), *((f"past {n}", x) for n, both in enumerate(recording.past) for x in both)]
+    for name, activation in kept:
         assert activation.untyped_storage().nbytes() == activation.nbytes, name
     assert recording.activations["unembed.hook_out"].shape[1] == 1
-    buffers = {x.data_ptr(): x.nbytes for x in recording.activations.values()}
+    buffers = {x.data_ptr(): x.nbytes for _, x in kept}
     assert recording.nbytes == sum(buffers.values()) + recording.next_token_logits.nbytes
 
 

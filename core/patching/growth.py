@@ -1,0 +1,186 @@
+"""The hooks of one growing pass (`core.patching.growing_pass`): rows join, patches are written, END alone is kept."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+
+import torch
+from torch import Tensor
+from transformer_lens.hook_points import HookPoint
+
+from core.models.quantized import head_weights
+from core.patching import cells as at
+from core.patching.chunks import lowest
+from core.patching.layer_weights import LayerWeights, by_layer
+from core.patching.plan import OWN, Patch, Row, Shape
+from core.patching.sources import Sources
+from core.recording import Hook, Recording
+
+# Hooks run in this order: what a counterfactual reads is written before it, what overwrites it after.
+_ORDER = (
+    *("w_embed", "resid_pre", "q", "k", "v", "pattern", "value_only", "pattern_only", "z", "result"),
+    *("attn_out", "resid_mid", "mlp_out"),
+)
+
+
+class Read(Exception):
+    """Ends a forward pass whose final residual has been read: norm and unembedding are not needed."""
+
+
+@dataclass(eq=False)
+class Growth:
+    """The hooks of one growing pass. before: how many positions do not run, and from which on those of rows count.
+
+    final: its one result, filled by the last of the hooks.
+    """
+
+    sources: Sources
+    shape: Shape
+    rows: list[Row]
+    checkpoint: Callable[[], None]
+    before: int = 0
+    final: list[Tensor] = field(default_factory=list)
+
+    @property
+    def recipient(self) -> Recording:
+        return self.sources.recipient
+
+    @property
+    def first(self) -> int:
+        return min(map(lowest, self.rows))
+
+    @property
+    def last(self) -> int:
+        return int(self.recipient.bridge.cfg.n_layers) - 1
+
+    @property
+    def end(self) -> int:
+        return len(self.recipient.ids) - 1 - self.before
+
+    def hooks(self) -> Iterator[Hook]:
+        """In the order in which hooks on one point must run: join, write by site, keep END only."""
+        joining = Counter(lowest(row) for row in self.rows)
+        for layer in range(self.first, self.last + 1):
+            yield f"blocks.{layer}.hook_resid_pre", self._enter(layer, joining[layer])
+        yield from self._values_in_attentions_dtype()
+        no_op = tuple(replace(patch, source=OWN) for patch in self.rows[0])
+        numbered = list(enumerate([no_op, *self.rows]))
+        taken = at.by_place(numbered)
+        for layer, site in sorted(taken, key=lambda place: _ORDER.index(place[1])):
+            for source, patches in at.by_source(taken[layer, site]).items():
+                yield from self._writes(layer, site, patches, self.sources.of(source))
+        yield from self._end_only()
+        for layer, patches in by_layer(numbered).items():
+            yield from LayerWeights(self.sources.weights, layer, patches, self.shape).hooks()
+
+    def _taken(self, source: Recording, layer: int, site: str, like: Tensor) -> Tensor:
+        """A source's activation at the positions that run: of a pattern, at those that attend."""
+        x = at.from_source(source, layer, site, like)
+        return x[:, self.before :] if site == "pattern" else x[self.before :]
+
+    def _enter(self, layer: int, joining: int) -> Callable[[Tensor, HookPoint], Tensor | None]:
+        def enter(x: Tensor, hook: HookPoint) -> Tensor | None:
+            self.checkpoint()
+            if not joining:
+                return None
+            own = self._taken(self.recipient, layer, "resid_pre", x)
+            if layer == self.first:
+                return own.repeat(1 + joining, 1, 1)
+            return torch.cat([x, own.expand(joining, -1, -1)])
+
+        return enter
+
+    def _values_in_attentions_dtype(self) -> Iterator[Hook]:
+        """Rotation may lift a bf16 model's patterns to float32 (OLMo-2); v follows only in the cache left out here."""
+        for layer in range(self.last + 1):
+            dtype = self.recipient.layer(layer, "attn.hook_pattern").dtype
+            if dtype != self.recipient.layer(layer, "attn.hook_v").dtype:
+                yield f"blocks.{layer}.attn.hook_v", _lifted(dtype)
+
+    def _writes(self, layer: int, site: str, patches: list[tuple[int, Patch]], source: Recording) -> Iterator[Hook]:
+        """The hooks that write the patches of one site in one layer, all from one source."""
+        device = self.recipient.bridge.cfg.device
+        after_cut = layer == self.last and site in ("attn_out", "mlp_out")
+        cells = at.cells(patches, self.end if after_cut else None, device)
+        if site in ("value_only", "pattern_only"):
+            for group in cells:
+                yield from self._counterfactual(layer, site, group, source)
+        elif site == "result":
+            yield from self._results(layer, patches, cells, source)
+        else:
+
+            def write(x: Tensor, hook: HookPoint) -> Tensor:
+                values = self._taken(source, layer, site, x)
+                for group in cells:
+                    at.write(x, site, group, values[-1:] if after_cut else values)
+                return x
+
+            yield f"blocks.{layer}.{at.HOOKS[site]}", write
+
+    def _counterfactual(self, layer: int, site: str, cells: at.Cells, source: Recording) -> Iterator[Hook]:
+        """z of running pattern and the source's v, or of the source's pattern and running v."""
+        held: list[Tensor] = []
+        groups = self.shape.group_of(cells.of_heads)
+
+        def hold(x: Tensor, hook: HookPoint) -> None:
+            held.append(at.read_pattern(x, cells) if site == "value_only" else x[cells.rows, :, groups])
+
+        def write(z: Tensor, hook: HookPoint) -> Tensor:
+            running = held.pop()
+            if site == "value_only":
+                pattern, values = running, at.from_source(source, layer, "v", running).transpose(0, 1)[groups]
+            else:
+                taken = self._taken(source, layer, "pattern", running).unsqueeze(0)
+                only_row = at.Cells(torch.zeros_like(cells.rows), cells.heads, cells.positions)
+                before = at.from_source(self.recipient, layer, "v", running)[: self.before].transpose(0, 1)
+                pattern, values = at.read_pattern(taken, only_row), torch.cat([before[groups], running], 1)
+            at.write_heads(z, cells, at.attend(pattern, values).to(z.dtype))
+            return z
+
+        yield f"blocks.{layer}.attn.hook_{'pattern' if site == 'value_only' else 'v'}", hold
+        yield f"blocks.{layer}.attn.hook_z", write
+
+    def _results(
+        self, layer: int, patches: list[tuple[int, Patch]], cells: list[at.Cells], source: Recording
+    ) -> Iterator[Hook]:
+        """The head's own z is taken out, and the source's z through the source's W_O put in."""
+        cut = layer == self.last
+        kept = at.cells(patches, self.end, self.recipient.bridge.cfg.device) if cut else cells
+
+        def clear(z: Tensor, hook: HookPoint) -> Tensor:
+            for group in cells:
+                at.write_heads(z, group, 0.0)
+            return z
+
+        def add(x: Tensor, hook: HookPoint) -> Tensor:
+            z = self._taken(source, layer, "z", x)
+            W_O = head_weights(source.bridge.blocks[layer].attn, "W_O").to(x)
+            for group in kept:
+                at.add_results(x, group, z[-1:] if cut else z, W_O)
+            return x
+
+        yield f"blocks.{layer}.attn.hook_z", clear
+        yield f"blocks.{layer}.attn.hook_out", add
+
+    def _end_only(self) -> Iterator[Hook]:
+        """After the last layer's attention nothing but END is read; broadcasting over the residual keeps END right."""
+
+        def keep_end(x: Tensor, hook: HookPoint) -> Tensor:
+            return x[:, -1:].contiguous()
+
+        def finish(x: Tensor, hook: HookPoint) -> None:
+            self.final.append(x[:, -1].clone())
+            raise Read
+
+        prefix = f"blocks.{self.last}"
+        # Where the MLP has no norm before it, its own input is the place.
+        norm = hasattr(self.recipient.bridge.blocks[self.last], "ln2")
+        yield f"{prefix}.attn.hook_z", keep_end
+        yield f"{prefix}.{'ln2' if norm else 'mlp'}.hook_in", keep_end
+        yield f"{prefix}.hook_out", finish
+
+
+def _lifted(dtype: torch.dtype) -> Callable[[Tensor, HookPoint], Tensor]:
+    return lambda x, hook: x.to(dtype)
