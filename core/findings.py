@@ -12,6 +12,7 @@ import numpy as np
 
 from core.attention_results import Attention, most_attended
 from core.patching.gap import MIN_GAP
+from core.patching.origin_results import EarlyLate
 from core.patching.plan import unit
 from core.patching.results import Sweep
 from core.results import MODELS, Attribution, Summary, head_name
@@ -20,6 +21,8 @@ from core.wording import arrow, quoted, share, signed, unsigned
 # Below these nothing is said to stand out: shares of the gap, and differences of attention weights.
 SHARE = 0.03
 WEIGHT = 0.05
+MOST = 0.9  # of the gap, that the first layers shall give
+FEW, FURTHEST = 6, 8  # heads: how many are named one by one, and of how many it is said whether they only carry
 LOOKS = 0.1  # the least attention weight that is called looking
 # site → (what is patched, its verb); the name is a head's, a KV group's or a layer's number
 _PATCHED = {
@@ -115,6 +118,76 @@ def _furthest(sweep: Sweep, attention: Attention | None) -> str:
     if kind == "head" and attention is not None:
         said += f"; it looks at {_looks(attention, MODELS.index(donor.lower()), layer, column)}"
     return said
+
+
+def of_origin(changed: Sweep, patched: Sweep, depth: EarlyLate | None = None) -> str:
+    """Whether the heads whose outputs move the recipient furthest were changed themselves, as far as both have run.
+
+    changed: the weights of single heads; patched: their outputs; depth: where along the layers the change sits.
+    """
+    ran = np.isfinite(changed.logit_diff) & np.isfinite(patched.logit_diff)
+    if not ran.any():
+        return "No patch has run yet."
+    least = 0 if patched.gap.reason else SHARE * abs(patched.gap.donor - patched.gap.recipient)
+    moving = [
+        place
+        for place in patched.top()
+        if ran[place] and patched.towards_donor[place] > least and not patched.within_noise[place]
+    ]
+    said = _changed_or_carried(changed, patched, moving) + _by_depth(depth)
+    so_far = "" if changed.complete and patched.complete else f" (So far: {ran.sum():,} of {ran.size:,} heads.)"
+    return f"{said}{so_far}"
+
+
+def _changed_or_carried(changed: Sweep, patched: Sweep, moving: list[tuple[int, int]]) -> str:
+    recipient, donor = _runs(patched.gap.direction)
+    own = [(int(layer), int(head)) for layer, head in np.argwhere(np.abs(changed.effect) > changed.noise_floor)]
+    names = [head_name(*place) for place in own]
+    if changed.complete and not own:
+        return f"No head's own weights move {recipient}: whatever its heads show is carried from elsewhere."
+    if changed.complete and len(own) <= min(FEW, changed.total // 2):
+        carry = len([place for place in moving if place not in own])
+        move, their = ("moves", "its") if len(own) == 1 else ("move", "their")
+        said = f"Of {changed.total} heads only {_listed(names)} {move} {recipient} by {their} own changed weights"
+        return f"{said}; {carry} more only by outputs, which carry what was changed elsewhere." if carry else f"{said}."
+    if not moving:
+        return f"No head's output alone moves {recipient} far towards {donor}."
+    first = moving[0]
+    amounts = [_amount(sweep, first) for sweep in (patched, changed)]
+    said = f"{head_name(*first)} moves {amounts[0]} by its output, {amounts[1]} by its own changed weights."
+    moving = moving[:FURTHEST]
+    carry = sum(changed.towards_donor[place] < patched.towards_donor[place] / 3 for place in moving)
+    if len(moving) == 1:
+        return said
+    furthest = f"{carry} of the {len(moving)} heads that move {recipient} furthest"
+    return f"{said} {furthest} mostly carry what was changed elsewhere."
+
+
+def _amount(sweep: Sweep, place: tuple[int, int]) -> str:
+    if sweep.gap.reason:
+        return f"{signed(float(sweep.effect[place]))} logits"
+    return f"{share(float(sweep.score[place]))} of the gap"
+
+
+def _by_depth(depth: EarlyLate | None) -> str:
+    """The first layers of INSTRUCT that give BASE most of the gap, and what its others give alone."""
+    if depth is None or depth.gap.reason or not (depth.there.complete and depth.back.complete):
+        return ""
+    enough = np.flatnonzero(depth.up_to >= MOST)
+    last = len(depth.up_to) - 1
+    if not len(enough):
+        return f" INSTRUCT's layers below {last} give BASE {share(float(depth.up_to[last]))}: the last is needed too."
+    at = max(int(enough[0]), 1)
+    early, late = (share(float(values[at])) for values in (depth.up_to, depth.onwards))
+    return f" INSTRUCT's layers {_layers(0, at - 1)} alone give BASE {early}, its layers {_layers(at, last)} {late}."
+
+
+def _layers(first: int, last: int) -> str:
+    return str(first) if first == last else f"{first}–{last}"
+
+
+def _listed(names: list[str]) -> str:
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 
 
 def _runs(direction: str) -> tuple[str, str]:

@@ -39,6 +39,7 @@ pages = [
     st.Page(folder / "explore/page.py", title="Explore", icon=":material/search:", url_path="explore", default=True),
     st.Page(folder / "attribution/page.py", title="Attribution", icon=":material/bar_chart:", url_path="attribution"),
     st.Page(folder / "patching/page.py", title="Patching", icon=":material/swap_horiz:", url_path="patching"),
+    st.Page(folder / "origin/page.py", title="Origin", icon=":material/history_edu:", url_path="origin"),
     st.Page(folder / "attention/page.py", title="Attention", icon=":material/visibility:", url_path="attention"),
     st.Page(folder / "head/page.py", title="Head", icon=":material/center_focus_strong:", url_path="head"),
     st.Page(folder / "models/page.py", title="Models", icon=":material/memory:", url_path="models"),

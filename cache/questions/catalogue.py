@@ -70,6 +70,7 @@ QUESTIONS: dict[str, Question] = {
     "estimate": Question(NEXT, patching.estimate, ROLES),
     "sweep": Question(SWEEP, patching.sweep, ROLES),
     "smallest_block": Question(SWEEP, patching.smallest_block, ROLES),
+    "weight_norms": Question(NEXT, patching.weight_norms, frozenset(_DEFAULT) - _MODELS),
     "position_map": Question(SWEEP, patching.position_map, ROLES),
     "pairs": Question(SWEEP, patching.pairs, ROLES),
     "head_set": Question(SWEEP, patching.head_set, ROLES),

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from cache.questions.work import Work
-from core.patching.origin_results import Block
+from core.patching.origin_results import Block, WeightNorms
 from core.patching.plan import DONOR, Direction
 from core.patching.results import Estimate, Greedy, Pairs, PositionMap, Sets, Sweep
 
@@ -37,6 +37,14 @@ def smallest_block(work: Work, direction: Direction) -> Block:
 
     watched = _watched(work, f"weights of blocks of layers {NAMES[direction]}")
     return smallest_block(work.runs.recordings, work.runs.prompt, direction, **watched)
+
+
+def weight_norms(work: Work) -> WeightNorms:
+    """Of the models alone, whatever they read."""
+    from core.patching.weight_norms import weight_norms
+
+    work.ctx.progress(0, 0, "comparing the weights of both models")
+    return weight_norms(work.pair.base, work.pair.instruct)
 
 
 def position_map(work: Work, site: str, direction: Direction) -> PositionMap:

@@ -8,9 +8,10 @@ import numpy as np
 import plotly.graph_objects as go
 
 from core.charts import theme
-from core.charts.grid import FAINT_TEXT, Cells, Panel, grid
+from core.charts.grid import Cells, Panel, grid
 from core.charts.labels import escape, token_labels, with_unit
 from core.charts.placing import name_points
+from core.charts.points import agreement_line, masked, points, remark, ring, square
 from core.results import head_name
 from core.wording import number, signed, visible
 
@@ -40,74 +41,27 @@ def value_output_scatter(
     height = 380 * type_.scale
     layers, heads = np.nonzero(np.isfinite(value) & np.isfinite(output))
     x, y = value[layers, heads], output[layers, heads]
-    ends = _square(x, y)
-    fig = _agreement_line(ends)
-    grey = _grey(faint, value.shape)[layers, heads]
+    ends = square(x, y)
+    fig = agreement_line(ends)
+    grey = masked(faint, value.shape)[layers, heads]
     far = np.argsort(-np.hypot(x, y), kind="stable")
     far = far[~grey[far]][:LABELLED]
     named = [(int(layers[n]), int(heads[n])) for n in far]
     _join_groups(fig, value, output, group_size, {*named, *([chosen] if chosen else [])})
     hover = [
         f"<b>{head_name(int(layer), int(head))}</b><br>{escape(value_name)}: {with_unit(a, unit)}<br>"
-        f"output patch: {with_unit(b, unit)}{_remark(noise)}"
+        f"output patch: {with_unit(b, unit)}{remark(noise)}"
         for layer, head, a, b, noise in zip(layers, heads, x, y, grey)
     ]
-    fig.add_trace(_points(x, y, hover, type_, np.stack([layers, heads], -1).tolist(), grey))
-    _ring(fig, value, output, chosen, type_)
-    points = [(float(x[n]), float(y[n]), head_name(*cell)) for n, cell in zip(far, named)]
+    fig.add_trace(points(x, y, hover, type_, np.stack([layers, heads], -1).tolist(), grey))
+    ring(fig, value, output, chosen, type_)
+    names = [(float(x[n]), float(y[n]), head_name(*cell)) for n, cell in zip(far, named)]
     marks = list(zip(x.tolist(), y.tolist()))
-    name_points(fig, points, (ends[1] - ends[0],) * 2, height, type_, marks=marks, origin=(ends[0], ends[0]))
+    name_points(fig, names, (ends[1] - ends[0],) * 2, height, type_, marks=marks, origin=(ends[0], ends[0]))
     fig.update_xaxes(title_text=escape(f"{value_name}, {unit}"))
     fig.update_yaxes(title_text=escape(f"output patch, {unit}"))
     fig.update_layout(clickmode="event+select")
     return theme.frame(fig, title, height, size)
-
-
-def _agreement_line(ends: list[float]) -> go.Figure:
-    """Both axes on one range, with the line on which they are equal."""
-    fig = go.Figure()
-    line = {"color": theme.LINE, "dash": "dot"}
-    fig.add_shape(type="line", x0=ends[0], x1=ends[1], y0=ends[0], y1=ends[1], line=line, layer="below")
-    for update in (fig.update_xaxes, fig.update_yaxes):
-        update(range=ends, zeroline=True, zerolinecolor=theme.LINE)
-    return fig
-
-
-def _grey(faint: np.ndarray | None, shape: tuple[int, ...]) -> np.ndarray:
-    return np.zeros(shape, bool) if faint is None else np.asarray(faint, bool)
-
-
-def _remark(noise: bool) -> str:
-    return f"<br>{FAINT_TEXT}" if noise else ""
-
-
-def _points(
-    x: np.ndarray,
-    y: np.ndarray,
-    hover: list[str],
-    type_: theme.Size,
-    customdata: list[list[int]] | None,
-    grey: np.ndarray,
-) -> go.Scatter:
-    """Points; grey and open where they are no more than noise."""
-    many = len(x) > 200
-    opacity = 0.6 if many else 0.85
-    colours = np.where(grey, theme.FAINT, theme.SERIES[0]).tolist() if grey.any() else theme.SERIES[0]
-    symbols = np.where(grey, "circle-open", "circle").tolist() if grey.any() else "circle"
-    size = (6 if many else 9) * type_.scale
-    return go.Scatter(
-        x=x.tolist(), y=y.tolist(), mode="markers", customdata=customdata, text=hover, showlegend=False,
-        marker={"size": size, "color": colours, "symbol": symbols, "opacity": opacity},
-        hovertemplate="%{text}<extra></extra>", selected={"marker": {"opacity": opacity}},
-        unselected={"marker": {"opacity": opacity}},
-    )  # fmt: skip
-
-
-def _square(x: np.ndarray, y: np.ndarray) -> list[float]:
-    finite = np.concatenate([v[np.isfinite(v)].ravel() for v in (x, y)] + [np.zeros(1)])
-    low, high = float(finite.min()), float(finite.max())
-    room = 0.08 * (high - low) or 1.0
-    return [low - room, high + room]
 
 
 def _join_groups(
@@ -127,19 +81,6 @@ def _join_groups(
             ends += [None if np.isnan(v) else float(v) for v in members] + [None]
     line = {"color": theme.LINE, "width": 1}
     fig.add_scatter(x=x, y=y, mode="lines", line=line, hoverinfo="skip", showlegend=False)
-
-
-def _ring(
-    fig: go.Figure, value: np.ndarray, output: np.ndarray, chosen: tuple[int, int] | None, type_: theme.Size
-) -> None:
-    if chosen is None or chosen[0] >= value.shape[0] or chosen[1] >= value.shape[1]:
-        return
-    x, y = float(value[chosen]), float(output[chosen])
-    if np.isfinite(x + y):
-        fig.add_scatter(
-            x=[x], y=[y], mode="markers", hoverinfo="skip", showlegend=False,
-            marker={"symbol": "circle-open", "size": 17 * type_.scale, "color": theme.SERIES[1], "line": {"width": 3}},
-        )  # fmt: skip
 
 
 def pair_matrix(
@@ -162,7 +103,7 @@ def pair_matrix(
     panels = (Panel("interaction", shown, faint),)
     fig = grid(panels, Cells(labels, height), unit, size=size)
     if count <= NUMBERED:
-        _write_numbers(fig, np.where(_grey(faint, shown.shape), np.nan, shown), type_)
+        _write_numbers(fig, np.where(masked(faint, shown.shape), np.nan, shown), type_)
     ticks = {"tickvals": list(range(count)), "ticktext": [escape(name) for name in names]}
     fig.update_xaxes(**ticks)
     fig.update_yaxes(**ticks)
@@ -265,13 +206,13 @@ def exact_vs_estimate(
     type_ = theme.SIZES[size]
     ran = np.isfinite(exact) & np.isfinite(estimate)
     x, y = estimate[ran], exact[ran]
-    fig = _agreement_line(_square(x, y))
-    grey = _grey(faint, exact.shape)[ran]
+    fig = agreement_line(square(x, y))
+    grey = masked(faint, exact.shape)[ran]
     hover = [
-        f"<b>{escape(name)}</b><br>estimate: {with_unit(a, unit)}<br>exact: {with_unit(b, unit)}{_remark(noise)}"
+        f"<b>{escape(name)}</b><br>estimate: {with_unit(a, unit)}<br>exact: {with_unit(b, unit)}{remark(noise)}"
         for name, a, b, noise in zip(np.asarray(names, object)[np.ravel(ran)], x, y, grey)
     ]
-    fig.add_trace(_points(x, y, hover, type_, np.argwhere(ran).tolist(), grey))
+    fig.add_trace(points(x, y, hover, type_, np.argwhere(ran).tolist(), grey))
     fig.update_xaxes(title_text=escape(f"estimate, {unit}"))
     fig.update_yaxes(title_text=escape(f"exact effect, {unit}"))
     fig.update_layout(clickmode="event+select")

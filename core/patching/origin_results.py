@@ -146,3 +146,18 @@ class Block:
     @property
     def score(self) -> float:
         return float(self.gap.score(np.array(self.logit_diff)))
+
+    def to_frame(self) -> pd.DataFrame:
+        first, last = self.layers or (None, None)
+        columns = {"direction": self.gap.direction, "share": self.share, "first": first, "last": last}
+        columns |= {"logit_diff": self.logit_diff, "score": self.score, "shorter": self.shorter}
+        return pd.DataFrame([columns])
+
+
+@dataclass(frozen=True)
+class WeightNorms:
+    """‖W_INSTRUCT − W_BASE‖ / ‖W_BASE‖, as `core.patching.weight_norms` says: (layer, head), (layer,) and (layer,)."""
+
+    heads: np.ndarray
+    attention: np.ndarray
+    mlp: np.ndarray

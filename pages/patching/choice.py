@@ -20,7 +20,7 @@ SHOWN = {"score": "score", "effect": "effect"}
 def controls(overview: Overview) -> Plan | None:
     """Direction, site, positions, and whether scores or effects are shown; None while a token is to be picked."""
     with st.container(horizontal=True, vertical_alignment="bottom", key="patch_controls"):
-        direction = choice(st.segmented_control, "Donor → recipient", "direction", DIRECTIONS, required=True)
+        chosen = direction()
         site = state.view("site")
         # One of the advanced stands in the list while it is the chosen one.
         listed = COMMON if site in COMMON else COMMON | {site: ADVANCED[site]}
@@ -32,7 +32,12 @@ def controls(overview: Overview) -> Plan | None:
     # In a place of its own, so that what stands below is moved, not made anew.
     with st.container(key="patched_position"):
         place = _picked(overview) if positions == "picked" else positions
-    return None if place is None else Plan(site, direction, place, shown, overview)
+    return None if place is None else Plan(site, chosen, place, shown, overview)
+
+
+def direction() -> str:
+    """Which model gives, and which one runs."""
+    return choice(st.segmented_control, "Donor → recipient", "direction", DIRECTIONS, required=True)
 
 
 def viewed(overview: Overview) -> Plan:

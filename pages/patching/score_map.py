@@ -19,8 +19,9 @@ from core.patching.results import Estimate, Sweep, agreement
 from core.wording import signed
 from pages.patching.plan import DIRECTIONS, SITES, Plan
 from pages.shared import definitions, heads, stage
-from pages.shared.asking import Answer, again, follow, followed, so_far, stop
+from pages.shared.asking import Answer, follow, so_far
 from pages.shared.figures import figure, figures
+from pages.shared.filling import stop_button
 from pages.shared.finding import finding
 from pages.shared.heads import Place
 from pages.shared.watching import line
@@ -34,19 +35,7 @@ def progress(overview: Answer, plan: Plan) -> Callable[[], None]:
             line(partial(_line, plan, swept, preview))
         button = st.container(width="content")
 
-    def show() -> None:
-        answers = followed()
-        running = [answer for answer in answers if answer.running]
-        with button:
-            if not running and any(answer.stopped for answer in answers):
-                icon = ":material/play_arrow:"
-                st.button("Run again", on_click=again, args=(answers,), icon=icon, key="run_sweep")
-            else:
-                can_stop = [answer for answer in running if answer.fresh and not answer.stopped]
-                icon = ":material/stop:"
-                st.button("Cancel", on_click=stop, args=(can_stop,), disabled=not can_stop, icon=icon, key="stop_sweep")
-
-    return show
+    return partial(stop_button, button)
 
 
 def _asked(overview: Answer, plan: Plan) -> tuple[Answer | None, Answer]:

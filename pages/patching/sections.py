@@ -20,11 +20,10 @@ from pages.patching.score_map import grey
 from pages.patching.table import MOST_IN_SET, as_set, numbers
 from pages.shared import definitions, state
 from pages.shared.asking import Answer, follow
-from pages.shared.figures import below, figure, figures
+from pages.shared.figures import below, figure
+from pages.shared.filling import filled
 from pages.shared.heads import Place
 from pages.shared.tables import choosable
-from pages.shared.text import plain
-from pages.shared.watching import line, progress_line
 from pages.shared.widgets import choice, show
 
 TITLES = {
@@ -54,22 +53,6 @@ def section(overview: Answer, plan: Plan, head: Place | None) -> None:
             sections[part](overview, plan)
 
 
-def _filled(overview: Answer, asked: list[tuple[str, dict]], draw: Callable) -> None:
-    """Draw from the answers, or from what there is of them; the page is drawn anew when there is more."""
-    answers = [follow(overview, question, **options) for question, options in asked]
-
-    def said() -> str:
-        if all(answer.job is not None and answer.job.state == "done" for answer in answers):
-            return ":small[:green[:material/check_circle:] all exact]"
-        running = [answer.job for answer in answers if answer.job and answer.running and answer.fresh]
-        waits = plain(progress_line(running[0])) if running else "not all of it has been computed"
-        return f":small[:material/hourglass_top: {waits}]"
-
-    line(said)
-    with figures(*answers, key="section"):
-        draw(*(answer.value for answer in answers))
-
-
 def _sweeps(plan: Plan, *sites: str) -> list[tuple[str, dict]]:
     return [("sweep", plan.at(site)) for site in sites]
 
@@ -81,7 +64,7 @@ def _scatter(overview: Answer, plan: Plan, head: Place | None) -> None:
             with column:
                 figure(fig, key, read, definitions.SCATTER, table, heads="head")
 
-    _filled(overview, _sweeps(plan, "z", "v", "value_only"), draw)
+    filled(overview, _sweeps(plan, "z", "v", "value_only"), draw)
 
 
 def _groups(overview: Answer, plan: Plan) -> None:
@@ -101,7 +84,7 @@ def _groups(overview: Answer, plan: Plan) -> None:
         read += " In brackets: within the noise floor."
         below("kv_groups", read, definitions.GROUPS, values.group_csv(plan, groups, *found))
 
-    _filled(overview, _sweeps(plan, *sites), draw)
+    filled(overview, _sweeps(plan, *sites), draw)
 
 
 def _count(label: str, name: str, least: int, most: int) -> int:
@@ -133,7 +116,7 @@ def _pairs(overview: Answer, plan: Plan) -> None:
         table = pd.DataFrame() if pairs is None else pairs.to_frame()
         figure(fig, "pairs", read, definitions.PAIRS, table, heads=lambda cell: members[cell[0]])
 
-    _filled(overview, [("pairs", {"members": members, **plan.at("z")})], draw)
+    filled(overview, [("pairs", {"members": members, **plan.at("z")})], draw)
 
 
 def _greedy(overview: Answer, plan: Plan) -> None:
@@ -160,7 +143,7 @@ def _greedy(overview: Answer, plan: Plan) -> None:
         with button:
             as_set(members, "greedy_as_set", "the heads of the circuit so far")
 
-    _filled(overview, [("greedy", {"steps": steps, **plan.at("z")})], draw)
+    filled(overview, [("greedy", {"steps": steps, **plan.at("z")})], draw)
 
 
 def _set(overview: Answer, plan: Plan) -> None:
@@ -188,7 +171,7 @@ def _set(overview: Answer, plan: Plan) -> None:
             read += f" The effect is within {floor}." if sets.within_noise[0] else f" Beyond {floor}."
         below("set", read, definitions.PATCHING, table)
 
-    _filled(overview, [("head_set", {"members": members, **plan.at("z")})], draw)
+    filled(overview, [("head_set", {"members": members, **plan.at("z")})], draw)
 
 
 def _positions(overview: Answer, plan: Plan) -> None:
@@ -206,7 +189,7 @@ def _positions(overview: Answer, plan: Plan) -> None:
         table = pd.DataFrame() if found is None else found.to_frame()
         figure(fig, "position_map", read, definitions.POSITION_MAP, table)
 
-    _filled(overview, [("position_map", {"site": site, "direction": plan.direction})], draw)
+    filled(overview, [("position_map", {"site": site, "direction": plan.direction})], draw)
 
 
 def _agreement(overview: Answer, plan: Plan) -> None:
@@ -230,4 +213,4 @@ def _agreement(overview: Answer, plan: Plan) -> None:
         figure(fig, "estimate", read, definitions.AGREEMENT, table, heads="" if kind == "layer" else kind)
 
     preview = {"site": plan.site, "direction": plan.direction}
-    _filled(overview, [("estimate", preview), ("sweep", plan.options)], draw)
+    filled(overview, [("estimate", preview), ("sweep", plan.options)], draw)

@@ -117,6 +117,40 @@ Each point is a cell that has run: its first-order estimate against its exact ef
 whether the estimate ranks the cells as the exact patch does; it says nothing of their size.
 """
 
+ORIGIN = """
+**Own changed weights**: the recipient runs with the donor's weights in one component (W_Q, W_K, W_V and W_O of one
+query head, the keys and values of its group new for that head alone), everything else its own, its own stream coming
+in. **Output**: the donor's activation in the same place (z). What the output moves and the weights do not was changed
+elsewhere: a head whose weights move less than a third of what its output moves **mostly carries**.
+
+**Carried**: the activation that the recipient's own weights make of the donor's stream. Interaction = output −
+changed − carried: what neither does alone. A z patch is written out by the recipient's own W_O; where W_O was changed,
+only the weights know of it.
+
+Score, effect and noise floor as on Patching.
+"""
+
+EARLY_LATE = """
+**Early × late.** At every boundary one model's first layers, with its embedding, run below the other's remaining
+layers, with its unembedding (a patch of resid_pre over all positions is exactly that). BB and II are the plain runs of
+BASE and INSTRUCT, IB has INSTRUCT early and BASE late, BI the reverse. **Below the boundary from INSTRUCT**: the share
+of the gap that IB has; **from the boundary on**: that of BI. **Early** = ((IB − BB) + (II − BI)) / 2, **late** =
+((BI − BB) + (II − IB)) / 2, in logits; early + late = gap. **Interaction** = II − IB − BI + BB: above 0, INSTRUCT's
+late layers do more behind INSTRUCT's early ones.
+"""
+
+BLOCK = """
+The smallest run of whole layers (attention, MLP and their norms) whose weights, taken from the donor, move at least 90%
+of the gap. Sizes are halved and every run of layers of a size is tried; that a longer one does no less is assumed of
+the sizes between.
+"""
+
+WEIGHT_NORMS = """
+**‖ΔW‖ / ‖W‖** = ‖W_INSTRUCT − W_BASE‖ / ‖W_BASE‖, Frobenius norms over all matrices of a component: W_Q, W_O of a query
+head with its group's W_K and W_V; those of all heads of a layer; all of an MLP. Against it what these changed weights
+move, taken alone. A large change may do nothing on this prompt, a small one much.
+"""
+
 ATTENTION = """
 **A(src→END)**: the attention weight of a head from END, the last position, to a source token, after the softmax; over
 all sources it sums to 1. The maps show BASE, INSTRUCT and INSTRUCT − BASE for every head.

@@ -35,6 +35,7 @@ VIEW = {
     "recomputed": ("", r"1"),
     "show": ("score", r"score|effect"),
     "part": ("", r"scatter|groups|pairs|greedy|set|positions|estimate"),
+    "origin": ("depth", r"depth|block|scatter|layers|norms"),
     "pairs": ("6", r"\d{1,2}"),
     "steps": ("6", r"\d{1,2}"),
     "heads": ("", r"L\d{1,3}H\d{1,3}(,L\d{1,3}H\d{1,3}){0,29}"),

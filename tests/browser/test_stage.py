@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import expect
 
 SCREEN = {"width": 1280, "height": 720}
-PAGES = ("Explore", "Attribution", "Patching", "Attention", "Head")
+PAGES = ("Explore", "Attribution", "Patching", "Origin", "Attention", "Head")
 # Nothing is cut off, nothing overlaps, nothing is to be scrolled for.
 FITS = """() => {
   const main = document.querySelector('.stMain'), chart = document.querySelector('.js-plotly-plot');

@@ -14,7 +14,7 @@ from pages.shared import choosing, presets, service, stage, state
 from tests.pages.app import opened, settled
 from tests.pages.test_state import Browser, Session
 
-PAGES = ("attribution", "patching", "attention", "head")
+PAGES = ("attribution", "patching", "origin", "attention", "head")
 SENTENCES = ("The happy girl sees the old dog.", "The tired horse sleeps near the small river.")
 
 

@@ -81,7 +81,7 @@ def test_a_free_prompt_has_no_template_and_takes_over_what_the_template_wrote(ap
     assert "free prompt" in locked.error[0].value and not template(locked).disabled
 
 
-@pytest.mark.parametrize("page", ["attribution", "patching", "attention", "head"])
+@pytest.mark.parametrize("page", ["attribution", "patching", "origin", "attention", "head"])
 def test_every_page_shows_a_templated_prompt(app, page):
     test = app("chat", f"{page}/page.py", template="chat")
     assert not test.error and not test.exception and "chat template" in text(test)
