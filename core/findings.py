@@ -153,20 +153,21 @@ def _changed_or_carried(changed: Sweep, patched: Sweep, moving: list[tuple[int, 
     if not moving:
         return f"No head's output alone moves {recipient} far towards {donor}."
     first = moving[0]
-    amounts = [_amount(sweep, first) for sweep in (patched, changed)]
-    said = f"{head_name(*first)} moves {amounts[0]} by its output, {amounts[1]} by its own changed weights."
+    by_output, by_weights = (_amount(sweep, first) for sweep in (patched, changed))
+    whole = " logits" if patched.gap.reason else " of the gap"
+    said = f"{head_name(*first)} moves {by_output}{whole} by its output, {by_weights} by its own changed weights."
     moving = moving[:FURTHEST]
     carry = sum(changed.towards_donor[place] < patched.towards_donor[place] / 3 for place in moving)
     if len(moving) == 1:
         return said
     furthest = f"{carry} of the {len(moving)} heads that move {recipient} furthest"
-    return f"{said} {furthest} mostly carry what was changed elsewhere."
+    return f"{said} {furthest} mostly carr{'ies' if carry == 1 else 'y'} what was changed elsewhere."
 
 
 def _amount(sweep: Sweep, place: tuple[int, int]) -> str:
     if sweep.gap.reason:
-        return f"{signed(float(sweep.effect[place]))} logits"
-    return f"{share(float(sweep.score[place]))} of the gap"
+        return signed(float(sweep.effect[place]))
+    return share(float(sweep.score[place]))
 
 
 def _by_depth(depth: EarlyLate | None) -> str:
@@ -176,14 +177,14 @@ def _by_depth(depth: EarlyLate | None) -> str:
     enough = np.flatnonzero(depth.up_to >= MOST)
     last = len(depth.up_to) - 1
     if not len(enough):
-        return f" INSTRUCT's layers below {last} give BASE {share(float(depth.up_to[last]))}: the last is needed too."
+        return f" INSTRUCT's layers below {last} give BASE {share(float(depth.up_to[last]))} of the gap: it takes all."
     at = max(int(enough[0]), 1)
     early, late = (share(float(values[at])) for values in (depth.up_to, depth.onwards))
-    return f" INSTRUCT's layers {_layers(0, at - 1)} alone give BASE {early}, its layers {_layers(at, last)} {late}."
+    return f" INSTRUCT's {_layers(0, at - 1)} alone give BASE {early} of the gap, {_layers(at, last)} alone {late}."
 
 
 def _layers(first: int, last: int) -> str:
-    return str(first) if first == last else f"{first}–{last}"
+    return f"layer {first}" if first == last else f"layers {first}–{last}"
 
 
 def _listed(names: list[str]) -> str:

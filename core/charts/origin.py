@@ -86,12 +86,11 @@ def boundary_curves(
     title: str,
     unit: str,
     total: float | None = None,
-    block: tuple[int, int] | None = None,
     size: theme.SizeName = "normal",
 ) -> go.Figure:
     """name → (boundary,), boundary L lying before layer L; NaN where it has not run.
 
-    total: where the whole gap is moved, drawn as a line. block: (first, last) of layers, shaded.
+    total: where the whole gap is moved, drawn as a line.
     """
     type_ = theme.SIZES[size]
     fig = go.Figure()
@@ -109,10 +108,6 @@ def boundary_curves(
         )  # fmt: skip
     if total is not None:
         fig.add_hline(y=total, line={"color": theme.LINE, "dash": "dot"})
-    if block is not None:
-        fig.add_vrect(
-            x0=block[0] - 0.5, x1=block[1] + 0.5, fillcolor=theme.SERIES[0], opacity=0.15, line_width=0, layer="below"
-        )
     fig.update_xaxes(
         range=[-0.5, layers - 0.5], tick0=0, dtick=theme.step(layers, 400 / (2.2 * type_.tick)), zeroline=False,
         title_text="boundary: before layer",

@@ -11,6 +11,7 @@ from core import findings
 from core.attention_results import Attention
 from core.patching.floor import NoiseFloor
 from core.patching.gap import Gap
+from core.patching.origin_results import EarlyLate
 from core.patching.plan import SITES, unit
 from core.patching.results import Sweep
 from core.results import Attribution, Summary
@@ -140,3 +141,46 @@ def test_where_attention_hardly_differs_that_is_said():
     assert findings.of_attention(found, ("colon", "original")) == (
         "From “The” no head's attention to “:” or “quick” differs by more than 0.02 between the models."
     )
+
+
+def test_heads_whose_weights_do_nothing_are_said_to_carry():
+    patched = sweep([[-1.0, -1.0, 0.6], [-1.0, -0.2, 1.0]])
+    changed = sweep([[-0.9, -0.95, 0.5], [-0.9, -0.9, -1.1]], "w_head")
+    assert findings.of_origin(changed, patched) == (
+        "L1H2 moves 50% of the gap by its output, −3% by its own changed weights. 2 of the 3 heads that move BASE "
+        "furthest mostly carry what was changed elsewhere."
+    )
+    back = [Sweep(each.site, "all", BACK, 2 - each.logit_diff) for each in (changed, patched)]
+    assert "2 of the 3 heads that move INSTRUCT furthest" in findings.of_origin(*back)
+
+
+def test_the_few_heads_that_were_changed_are_named():
+    patched = sweep([[0.6, -1.0], [-0.2, 1.0]])
+    found = findings.of_origin(sweep([[0.6, -1.0], [-1.0, -1.0]], "w_head"), patched)
+    assert found.startswith("Of 4 heads only L0H0 moves BASE by its own changed weights; 2 more only by outputs")
+    nothing = findings.of_origin(sweep(np.full((2, 2), -1.0), "w_head"), patched)
+    assert nothing.startswith("No head's own weights move BASE")
+
+
+def test_while_the_maps_fill_their_finding_is_so_far_and_without_a_gap_it_is_in_logits():
+    patched = sweep([[np.nan, np.nan], [-0.2, 1.0]])
+    found = findings.of_origin(sweep([[np.nan, np.nan], [-0.5, -0.5]], "w_head"), patched)
+    assert "(So far: 2 of 4 heads.)" in found
+    small = Gap("instruct_to_base", 1.0, 1.2, floor=GAP.floor)
+    given = [sweep(values, gap=small) for values in ([[1.05, 1.04, 1.03]], [[1.05, 1.15, 1.03]])]
+    assert findings.of_origin(*given).startswith("L0H1 moves +0.15 logits by its output, +0.04 by its own")
+    assert findings.of_origin(*(sweep(np.full((2, 2), np.nan)) for _ in range(2))) == "No patch has run yet."
+
+
+@pytest.mark.parametrize(
+    "early, late, said",
+    [
+        ([-1, 1, 2.8, 3], [3, 1, -0.8, -1], "layers 0–1 alone give BASE 95% of the gap, layers 2–3 alone 5%."),
+        ([-1, 1, 2, 2.9], [3, 1, 0, -1.4], "layers 0–2 alone give BASE 98% of the gap, layer 3 alone −10%."),
+        ([-1, 1, 2, 2.2], [3, 1, 0, -0.4], "layers below 3 give BASE 80% of the gap: it takes all."),
+    ],
+)
+def test_where_along_the_layers_the_change_sits_is_said_too(early, late, said):
+    depth = EarlyLate(*(sweep(np.array(values)[:, None], "resid_pre") for values in (early, late)))
+    patched = sweep([[1.0, 0.6]])
+    assert findings.of_origin(patched, patched, depth).endswith(said)

@@ -15,6 +15,7 @@ from core.patching.origin import early_late, origin, smallest_block
 from core.patching.origin_results import PATCHED, Block, EarlyLate
 from core.patching.plan import CARRIED, DIRECTIONS, WEIGHT_SITES, Patch
 from core.patching.sweeps import gap_of, patch_sets, run_plan, sweep
+from core.patching.weight_norms import weight_norms
 from core.readout import readout
 from core.recording import record
 from tests.random_llama import random_llama, recorded_pair
@@ -194,6 +195,25 @@ def test_the_table_of_origins_has_all_four_effects_and_scores(known):
     np.testing.assert_allclose(frame.interaction, frame.patched - frame.changed - frame.carried)
     assert {f"{name}_score" for name in ("changed", "carried", "patched", "interaction")} < set(frame)
     assert found.complete and isinstance(early_late(*known), EarlyLate)
+
+
+def test_norms_see_what_was_changed_and_nothing_else(known):
+    (base, instruct), _ = known
+    found = weight_norms(base.bridge, instruct.bridge)
+    assert {tuple(map(int, cell)) for cell in np.argwhere(found.heads)} == {(0, 0), (0, 1), (0, 3), (1, 0)}
+    assert (found.attention > 0).all() and (found.mlp == 0).all()
+    # W_Q of L1H0 was doubled: the change is as large as the matrix was.
+    parts = [getattr(base.bridge.blocks[1].attn, f"W_{name}")[0] for name in "QKVO"]
+    whole = torch.cat([part.flatten() for part in parts]).norm()
+    assert found.heads[1, 0] == pytest.approx(float((parts[0].norm() / whole).detach()), rel=1e-5)
+
+
+@every_family
+def test_every_familys_mlps_have_a_norm(pair_of, family):
+    pair = pair_of(family, 4, torch.float64)
+    found = weight_norms(*(recording.bridge for recording in pair.recordings))
+    assert found.heads.shape == (2, 4)
+    assert all(np.isfinite(values).all() and (values > 0).all() for values in (found.heads, found.attention, found.mlp))
 
 
 def test_a_plan_may_mix_sources(known):
