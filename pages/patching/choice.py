@@ -7,14 +7,14 @@ import streamlit as st
 from cache.questions.overview import Overview
 from core.patching.plan import unit
 from core.wording import signed
-from pages.patching.plan import ADVANCED, COMMON, DIRECTIONS, Plan
+from pages.patching.plan import ADVANCED, COMMON, DIRECTIONS, MEASURED, Plan
 from pages.shared import state
 from pages.shared.text import plain, quoted
 from pages.shared.tokens import token_strip
 from pages.shared.widgets import choice, show
 
 PLACES = {"all": "all", "end": "END only", "picked": "one token"}
-SHOWN = {"score": "score", "effect": "effect"}
+SHOWN = {"score": "score", "effect": "effect"} | {name: label for name, (label, _) in MEASURED.items()}
 
 
 def controls(overview: Overview) -> Plan | None:
@@ -27,7 +27,7 @@ def controls(overview: Overview) -> Plan | None:
         choice(st.selectbox, "Patched activation", "site", listed, width=290)
         with st.popover("More", key="more_patching"):
             positions = choice(st.segmented_control, "Positions", "positions", PLACES, required=True)
-            shown = choice(st.segmented_control, "Show", "show", SHOWN, required=True)
+            shown = choice(st.selectbox, "Show", "show", SHOWN)
             _advanced(site)
     # In a place of its own, so that what stands below is moved, not made anew.
     with st.container(key="patched_position"):

@@ -30,13 +30,25 @@ ADVANCED = {
     "k": "keys of a KV group (k)",
 }
 SITES = COMMON | ADVANCED
+# Of the whole next-token distribution: what the map and its table show in place of score or effect, with its unit.
+MEASURED = {
+    "dlogp_answer": ("Δ log p of answer", "nats"),
+    "dlogp_original": ("Δ log p of original", "nats"),
+    "rank_answer": ("rank of answer", "rank"),
+    "rank_original": ("rank of original", "rank"),
+    "kl_recipient": ("KL from recipient", "nats"),
+    "kl_donor": ("KL from donor", "nats"),
+}
 ESTIMATED = ("z", "v", "mlp_out")
 DIRECTIONS = {"instruct_to_base": "INSTRUCT → BASE", "base_to_instruct": "BASE → INSTRUCT"}
 
 
 @dataclass(frozen=True)
 class Plan:
-    """site, direction, positions: of `core.patching`; show: "score" or "effect"; overview: of the prompt on screen."""
+    """site, direction, positions: of `core.patching`; overview: of the prompt on screen.
+
+    show: "score", "effect" or one of MEASURED.
+    """
 
     site: str
     direction: str
@@ -55,8 +67,28 @@ class Plan:
 
     @property
     def has_estimate(self) -> bool:
-        """Estimates are over all positions."""
-        return self.site in ESTIMATED and self.positions == "all"
+        """Estimates are of the logit difference, over all positions."""
+        return self.site in ESTIMATED and self.positions == "all" and not self.measured
+
+    @property
+    def measured(self) -> bool:
+        """Whether the map shows a measure of the whole distribution."""
+        return self.show in MEASURED
+
+    @property
+    def only_grows(self) -> bool:
+        """Whether what the map shows has no sign."""
+        return self.measured and not self.show.startswith("dlogp")
+
+    @property
+    def map_unit(self) -> str:
+        return ", ".join(MEASURED[self.show]) if self.measured else self.unit
+
+    def mapped(self, sweep: Sweep) -> np.ndarray:
+        """What the map shows; ranks as people count, from 1."""
+        if not self.measured:
+            return self.values(sweep)
+        return sweep.measure(self.show) + self.show.startswith("rank")
 
     @property
     def group_size(self) -> int:

@@ -10,14 +10,14 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from core.charts.attribution import layer_bars, layer_span
-from core.charts.grid import Panel, colour_limit
+from core.charts.grid import Panel, ScaleName, colour_limit
 from core.charts.heatmap import Columns, head_heatmaps
 from core.charts.theme import Span
 from core.findings import of_patching
 from core.patching.plan import unit
 from core.patching.results import Estimate, Sweep, agreement
 from core.wording import signed
-from pages.patching.plan import DIRECTIONS, SITES, Plan
+from pages.patching.plan import DIRECTIONS, MEASURED, SITES, Plan
 from pages.shared import definitions, heads, stage
 from pages.shared.asking import Answer, follow, so_far
 from pages.shared.figures import figure, figures
@@ -98,30 +98,39 @@ def on_stage(overview: Answer, plan: Plan) -> None:
 
 
 def _map(plan: Plan, sweep: Sweep, estimate: Estimate | None, chosen: Place | None) -> None:
-    exact = plan.values(sweep)
+    exact = plan.mapped(sweep)
     estimated = ~np.isfinite(exact) if estimate is not None else np.zeros(exact.shape, bool)
     values = np.where(estimated, plan.values(estimate.as_sweep()), exact) if estimate is not None else exact
     title = SITES[plan.site][0].upper() + SITES[plan.site][1:]
     kind, table = unit(plan.site), sweep.to_frame()
-    read = f"{_read(plan, kind)} {grey(sweep)}"
+    read = _read(plan, kind) if plan.measured else f"{_read(plan, kind)} {grey(sweep)}"
     if kind == "layer":
         fig = _layers(plan, title, exact[:, 0], values[:, 0], sweep)
         figure(fig, "patching", read, definitions.PATCHING + definitions.SITES, table)
         return
-    panel = Panel(DIRECTIONS[plan.direction], values, faint=sweep.within_noise, estimated=estimated)
+    panel = Panel(DIRECTIONS[plan.direction], values, faint=_faint(plan, sweep), estimated=estimated)
     if chosen and kind == "group":
         chosen = (chosen[0], chosen[1] // plan.group_size)
     columns: Columns = "KV group" if kind == "group" else "head"
     limit = colour_limit([panel])
     _, limit = _steady(plan, sweep, (-limit, limit))
+    scale: ScaleName = "sequential" if plan.only_grows else "diverging"
     fig = head_heatmaps(
-        [panel], title, plan.unit, limit=limit, chosen=chosen, columns=columns, notes=_notes(plan, kind), fills=True,
-        size=stage.size(),
+        [panel], title, plan.map_unit, scale, limit, chosen=chosen, columns=columns, notes=_notes(plan, kind),
+        fills=True, size=stage.size(),
     )  # fmt: skip
     figure(fig, "patching", read, definitions.PATCHING + definitions.SITES, table, kind)
 
 
+def _faint(plan: Plan, sweep: Sweep) -> np.ndarray:
+    """The noise floor is one of the logit difference: it says nothing of other measures."""
+    return sweep.within_noise & (not plan.measured)
+
+
 def _read(plan: Plan, kind: str) -> str:
+    if plan.measured:
+        against = "" if plan.only_grows else " Above 0: more probable than unpatched."
+        return f"{MEASURED[plan.show][0]} in each patched run.{against} Click a cell to choose its head everywhere."
     end = "towards the answer" if plan.in_logits else "the recipient moves towards the donor"
     if kind == "layer":
         return f"Above 0: {end}."
@@ -139,16 +148,16 @@ def _layers(plan: Plan, title: str, exact: np.ndarray, values: np.ndarray, sweep
     bars, series = exact[None], ("exact",)
     if plan.has_estimate:
         bars, series = np.stack([exact, np.where(np.isfinite(exact), np.nan, values)]), ("exact", "estimate")
-    span, faint = _steady(plan, sweep, layer_span(bars)), sweep.within_noise[:, 0]
+    span, faint = _steady(plan, sweep, layer_span(bars)), _faint(plan, sweep)[:, 0]
     rows = {f"patch of {plan.site}": bars}
-    fig = layer_bars(rows, title, plan.unit, size=stage.size(), series=series, faint=faint, span=span)
+    fig = layer_bars(rows, title, plan.map_unit, size=stage.size(), series=series, faint=faint, span=span)
     # A layer has one of the two, so they may stand in one place.
     return fig.update_layout(barmode="overlay") if plan.has_estimate else fig
 
 
 def _steady(plan: Plan, sweep: Sweep, span: Span) -> Span:
     """What is still filled, or only estimated, decides about no other prompt's scale."""
-    return stage.steady(f"{plan.site}, {plan.unit}", span, settled=sweep.complete)
+    return stage.steady(f"{plan.site}, {plan.map_unit}", span, settled=sweep.complete)
 
 
 def _notes(plan: Plan, kind: str) -> list[list[str]]:

@@ -16,7 +16,7 @@ from core.patching.plan import unit
 from core.patching.results import Sets, Sweep
 from core.results import MODELS, head_name
 from core.wording import brief, signed, unsigned, word
-from pages.patching.plan import Plan
+from pages.patching.plan import MEASURED, Plan
 from pages.patching.score_map import grey
 from pages.shared import definitions, state
 from pages.shared.asking import Answer, follow
@@ -119,6 +119,9 @@ def _table(plan: Plan, sweep: Sweep, cells: list[Place], attention: Attention | 
     if not plan.gap.reason:
         columns["", "score"] = [float(sweep.score[cell]) for cell in cells]
     columns["", "noise floor"] = [float(sweep.noise_floor[cell]) for cell in cells]
+    if plan.measured:
+        shown = plan.mapped(sweep)
+        columns["", MEASURED[plan.show][0]] = [float(shown[cell]) for cell in cells]
     if unit(plan.site) == "head":
         columns |= _attention_columns(plan, cells, attention)
     return pd.DataFrame(columns)

@@ -16,6 +16,7 @@ from typing import Any
 import streamlit as st
 
 from core.experiment import Experiment, from_query, shorten, to_query
+from core.patching.measures import MEASURES
 from core.patching.plan import GROUP_SITES, HEAD_SITES, LAYER_SITES
 from pages.shared.service import run_context, service
 
@@ -33,7 +34,7 @@ VIEW = {
     "site": ("z", "|".join((*HEAD_SITES, *GROUP_SITES, *LAYER_SITES))),
     "positions": ("all", r"all|end|picked"),
     "recomputed": ("", r"1"),
-    "show": ("score", r"score|effect"),
+    "show": ("score", "|".join(("score", "effect", *MEASURES))),
     "part": ("", r"scatter|groups|pairs|greedy|set|positions|estimate"),
     "origin": ("depth", r"depth|block|scatter|layers|norms"),
     "pairs": ("6", r"\d{1,2}"),
