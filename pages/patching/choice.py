@@ -27,7 +27,7 @@ def controls(overview: Overview) -> Plan | None:
         choice(st.selectbox, "Patched activation", "site", listed, width=290)
         with st.popover("More", key="more_patching"):
             positions = choice(st.segmented_control, "Positions", "positions", PLACES, required=True)
-            shown = choice(st.selectbox, "Show", "show", SHOWN)
+            shown = choice(st.pills, "Show", "show", SHOWN, required=True)
             _advanced(site)
     # In a place of its own, so that what stands below is moved, not made anew.
     with st.container(key="patched_position"):
