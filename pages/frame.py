@@ -47,8 +47,10 @@ pages = [
 with busy():
     # Streamlit's own list of pages would drop the address's parameters, and Back would find an entry without them.
     page = st.navigation(pages, position="hidden")
-    # A call, since Streamlit writes the value of any other expression.
-    (sidebar.on_stage if stage.on() else sidebar.sidebar)(pages)
+    if stage.on():
+        sidebar.on_stage(pages)
+    else:
+        sidebar.sidebar(pages)
     for complaint in st.session_state.complaints:
         st.warning(plain(complaint))
     slots = prompt_bar.bar()

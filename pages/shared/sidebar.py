@@ -37,7 +37,7 @@ def sidebar(pages: Sequence[StreamlitPage]) -> None:
 def on_stage(pages: Sequence[StreamlitPage]) -> None:
     """The pages in one line, without a sidebar."""
     address = state.address()
-    with st.container(horizontal=True, gap="small", key="stage_pages"):
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="stage_pages"):
         for page in pages:
             st.page_link(page, query_params=address, width="content")
         st.space("stretch")

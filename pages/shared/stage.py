@@ -32,15 +32,18 @@ _CSS = """<style>
   .st-key-words p { font-size: 1.35rem; }
   .st-key-prompt_bar [class*=st-key-input_original] input, .st-key-prompt_bar [class*=st-key-input_answer] input {
     font-weight: 600; text-align: center; }
+  .st-key-prompt_bar input::placeholder { font-weight: 400; }
   .st-key-prompt_bar [data-testid^=stBaseButton-pills] { min-height: 2.3rem; }
   .st-key-prompt_bar [data-testid^=stBaseButton-pills] p { font-size: 1.2rem; }
   [class*=st-key-pick_original] { max-height: 2.6rem; }
-  .st-key-suggested { height: 2.6rem; }
+  .st-key-suggested { height: 2.1rem; }
   .st-key-told { position: absolute; top: 100%; left: 0; right: 0; z-index: 6; }
   .st-key-told p { font-size: 1.2rem; }
   .st-key-cautions { position: fixed; bottom: .3rem; left: 2rem; z-index: 6; }
+  .st-key-finding { min-height: 4.1rem; }
   .st-key-finding p { font-size: 1.5rem; line-height: 1.35; min-height: 2.7em; }
-  :has(> .st-key-status) { position: fixed; bottom: .2rem; right: 2rem; }
+  :has(> .st-key-status) { position: fixed; bottom: .2rem; left: auto; right: 2rem; width: max-content; }
+  .st-key-status { width: max-content; }
 }
 </style>"""
 _SHOWN = "stage"  # the parameter of the view
