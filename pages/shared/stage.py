@@ -16,7 +16,8 @@ from pages.shared.shortcuts import Shortcut
 # One column, without Streamlit's header and a page's question; what is told lies over the page and moves nothing.
 _CSS = """<style>
 .stApp {
-  .stAppHeader { display: none; }
+  /* A sidebar that was there stays, empty. */
+  .stAppHeader, .stSidebar { display: none; }
   .stHeading { position: absolute; clip-path: inset(50%); }
   .stMainBlockContainer { padding: .4rem 2rem 0; }
   .stMainBlockContainer [data-testid=stVerticalBlock] { gap: .35rem; }
@@ -35,12 +36,13 @@ _CSS = """<style>
   .st-key-prompt_bar input::placeholder { font-weight: 400; }
   .st-key-prompt_bar [data-testid^=stBaseButton-pills] { min-height: 2.3rem; }
   .st-key-prompt_bar [data-testid^=stBaseButton-pills] p { font-size: 1.2rem; }
-  [class*=st-key-pick_original] { max-height: 2.6rem; }
+  [class*=st-key-pick_original] { max-height: 2.1rem; }
   .st-key-suggested { height: 2.1rem; }
   .st-key-told { position: absolute; top: 100%; left: 0; right: 0; z-index: 6; }
   .st-key-told p { font-size: 1.2rem; }
   .st-key-cautions { position: fixed; bottom: .3rem; left: 2rem; z-index: 6; }
-  .st-key-finding { min-height: 4.1rem; }
+  /* Streamlit draws what follows a text one rem over it. */
+  .st-key-finding { min-height: 4.1rem; padding-bottom: 1rem; }
   .st-key-finding p { font-size: 1.5rem; line-height: 1.35; min-height: 2.7em; }
   :has(> .st-key-status) { position: fixed; bottom: .2rem; left: auto; right: 2rem; width: max-content; }
   .st-key-status { width: max-content; }
