@@ -102,6 +102,10 @@ class Answers:
             return replace(found, pair=asked.spec.id, own_dtype=asked.spec.dtype, seconds=seconds)
         return found
 
+    def identity(self, spec: PairSpec) -> str | None:
+        """What names a pair's weights, as far as that is known without hashing large files."""
+        return self._identities.known(spec)
+
     def key_of(self, asked: Asked) -> str | None:
         """The key of a question's answer, as far as weights and dtype are known without loading anything."""
         identity, dtype = self._identities.known(asked.spec), self._dtype(asked)

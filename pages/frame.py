@@ -5,7 +5,7 @@ from pathlib import Path
 import streamlit as st
 
 from cache.courtesy import busy
-from pages.shared import choosing, presets, prompt_bar, shortcuts, sidebar, stage, state
+from pages.shared import charts, choosing, downloads, presets, prompt_bar, shortcuts, sidebar, stage, state
 from pages.shared.asking import Asking, on_screen
 from pages.shared.once import remembering
 from pages.shared.text import plain
@@ -55,13 +55,16 @@ with busy():
         st.warning(plain(complaint))
     slots = prompt_bar.bar()
     shortcuts.listen([*stage.SHORTCUTS, *presets.shortcuts(), *prompt_bar.SHORTCUTS])
+    charts.listen()
 body, status = st.container(key="page"), st.container(key="status")
-st.session_state.lines = []
+st.session_state.lines, st.session_state.downloads = [], {}
 st.session_state.asking = asking = Asking()
 with remembering(), body:
     page.run()
 choosing.begin(asking)
 prompt_bar.finish(slots, asking)
+with body:
+    downloads.all_tables(asking.ask("overview"))
 asking.close()
 state.write_address()
 with status:

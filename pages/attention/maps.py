@@ -61,6 +61,7 @@ def strips(attention: Attention, head: heads.Chosen) -> None:
         "The stronger the colour, the more of END's attention. Click a token to follow it in the maps.",
         definitions.ATTENTION,
         lambda: attention.tokens_frame(layer, h),
+        heads.of(head.place),
     )
 
 

@@ -9,9 +9,9 @@ import streamlit as st
 
 from core.attention_results import Patterns
 from core.results import MODELS, head_name
-from pages.shared import circuitsvis, definitions, layer_grid, state
+from pages.shared import circuitsvis, definitions, heads, layer_grid, state
 from pages.shared.asking import ask
-from pages.shared.figures import below, figures
+from pages.shared.figures import NOTHING, below, figures
 from pages.shared.heads import Place
 from pages.shared.widgets import choice
 
@@ -61,7 +61,9 @@ def _choose(names: list[str], index: int) -> None:
 
 
 def _below(read: str, found: Patterns, most: int) -> None:
-    below("patterns", f"{read}{circuitsvis.cut(len(found.tokens), most)}", definitions.PATTERN, found.to_frame)
+    read += circuitsvis.cut(len(found.tokens), most)
+    of = heads.of(found.heads[0]) if len(found.heads) == 1 else NOTHING
+    below("patterns", read, definitions.PATTERN, found.to_frame, of)
 
 
 def _of(found: Patterns) -> np.ndarray:

@@ -123,6 +123,7 @@ def attended(report: HeadReport) -> None:
         "The bars of one model sum to 1.",
         definitions.ATTENTION,
         report.to_frame,
+        of=heads.of((report.layer, report.head)),
     )
 
 
@@ -157,6 +158,7 @@ def written(report: HeadReport) -> None:
             "Above 0 towards the answer. The bars of one model sum to the head's direct logit attribution.",
             definitions.ATTENTION,
             report.to_frame,
+            of=heads.of((report.layer, report.head)),
         )
 
 
@@ -172,7 +174,8 @@ def pattern(report: HeadReport) -> None:
         label = f"attention pattern of {report.name} in both models"
         circuitsvis.show(views, "head_pattern", label, len(report.tokens), columns=2)
         read = f"Rows attend, columns are attended to; hover for a value.{circuitsvis.cut(len(report.tokens))}"
-        below("head_patterns", read, definitions.PATTERN, partial(_pattern_table, report))
+        of = heads.of((report.layer, report.head))
+        below("head_patterns", read, definitions.PATTERN, partial(_pattern_table, report), of)
 
 
 def _pattern_table(report: HeadReport) -> pd.DataFrame:
@@ -203,7 +206,8 @@ def patch_table(patches: Patches | None, head: heads.Place) -> None:
     floors = " and ".join(" / ".join(brief(patched.noise_floor[patch]) for patch in ("z", "v")) for patched in patches)
     noise = f"“Within”: no further than rounding moves it, the noise floor ({floors} logits, head / group)."
     frames = pd.concat([patched.to_frame() for patched in patches], ignore_index=True)
-    below("head_patches", f"Donor → recipient, all positions. {noise}", definitions.HEAD_PATCHES, frames)
+    read = f"Donor → recipient, all positions. {noise}"
+    below("head_patches", read, definitions.HEAD_PATCHES, frames, heads.of(head))
 
 
 def _patched(patches: HeadPatches, patch: str) -> str:
@@ -233,7 +237,7 @@ def _ov_tables(report: HeadReport, token: str) -> None:
     counts = ov.counts()
     said = " · ".join(f"{kind} {base} → {instruct}" for kind, (base, instruct) in counts.items())
     read = f"At attention 1, by the direct path. Of the prompt's tokens: {said} (BASE → INSTRUCT)."
-    below("ov_circuit", read, definitions.OV, ov.to_frame)
+    below("ov_circuit", read, definitions.OV, ov.to_frame, heads.of((report.layer, report.head)))
 
 
 def _ov_table(report: HeadReport, m: int) -> None:

@@ -106,7 +106,7 @@ def _map(plan: Plan, sweep: Sweep, estimate: Estimate | None, chosen: Place | No
     read = _read(plan, kind) if plan.measured else f"{_read(plan, kind)} {grey(sweep)}"
     if kind == "layer":
         fig = _layers(plan, title, exact[:, 0], values[:, 0], sweep)
-        figure(fig, "patching", read, definitions.PATCHING + definitions.SITES, table)
+        figure(fig, "patching", read, definitions.PATCHING + definitions.SITES, table, of=plan.options)
         return
     panel = Panel(DIRECTIONS[plan.direction], values, faint=_faint(plan, sweep), estimated=estimated)
     if chosen and kind == "group":
@@ -119,7 +119,7 @@ def _map(plan: Plan, sweep: Sweep, estimate: Estimate | None, chosen: Place | No
         [panel], title, plan.map_unit, scale, limit, chosen=chosen, columns=columns, notes=_notes(plan, kind),
         fills=True, size=stage.size(),
     )  # fmt: skip
-    figure(fig, "patching", read, definitions.PATCHING + definitions.SITES, table, kind)
+    figure(fig, "patching", read, definitions.PATCHING + definitions.SITES, table, kind, plan.options)
 
 
 def _faint(plan: Plan, sweep: Sweep) -> np.ndarray:

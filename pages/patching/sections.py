@@ -58,11 +58,13 @@ def _sweeps(plan: Plan, *sites: str) -> list[tuple[str, dict]]:
 
 
 def _scatter(overview: Answer, plan: Plan, head: Place | None) -> None:
+    across = {name: value for name, value in plan.options.items() if name != "site"}
+
     def draw(*sweeps) -> None:
         z, v, value_only = (sweep or plan.nothing_yet(site) for sweep, site in zip(sweeps, ("z", "v", "value_only")))
         for column, (key, fig, table, read) in zip(st.columns(2), values.scatters(plan, z, v, value_only, head)):
             with column:
-                figure(fig, key, read, definitions.SCATTER, table, heads="head")
+                figure(fig, key, read, definitions.SCATTER, table, heads="head", of=across)
 
     filled(overview, _sweeps(plan, "z", "v", "value_only"), draw)
 
@@ -74,6 +76,7 @@ def _groups(overview: Answer, plan: Plan) -> None:
     # At single positions a value vector is patched where it is read from, a head's value where it is gathered.
     together = "v" if plan.positions == "all" else "joint_value_only"
     sites = ("z", together, "value_only", "joint_z")
+    across = {name: value for name, value in plan.options.items() if name != "site"}
 
     def draw(*sweeps) -> None:
         found = [sweep or plan.nothing_yet(site) for sweep, site in zip(sweeps, sites)]
@@ -82,7 +85,7 @@ def _groups(overview: Answer, plan: Plan) -> None:
         choosable(numbers(table), "groups", heads, height=35 * 13 + 3)
         read = f"In {plan.unit}; largest value patch first. Where the joint patch is not the sum, the heads interact."
         read += " In brackets: within the noise floor."
-        below("kv_groups", read, definitions.GROUPS, values.group_csv(plan, groups, *found))
+        below("kv_groups", read, definitions.GROUPS, values.group_csv(plan, groups, *found), across)
 
     filled(overview, _sweeps(plan, *sites), draw)
 
@@ -114,7 +117,7 @@ def _pairs(overview: Answer, plan: Plan) -> None:
         read = f"{more.capitalize()}: two heads do more together than the sum of both alone; {less}: they overlap."
         read += "" if pairs is None else " Grey: within the noise of the three runs."
         table = pd.DataFrame() if pairs is None else pairs.to_frame()
-        figure(fig, "pairs", read, definitions.PAIRS, table, heads=lambda cell: members[cell[0]])
+        figure(fig, "pairs", read, definitions.PAIRS, table, heads=lambda cell: members[cell[0]], of=plan.at("z"))
 
     filled(overview, [("pairs", {"members": members, **plan.at("z")})], draw)
 
@@ -139,7 +142,8 @@ def _greedy(overview: Answer, plan: Plan) -> None:
         if greedy is not None and greedy.ended:
             read += f" No other head brings it closer by more than the noise floor ({greedy.gap.floor.text()})."
         table = pd.DataFrame() if greedy is None else greedy.to_frame()
-        figure(fig, "greedy", read, definitions.GREEDY, table, heads=(lambda at: members[at[0]]) if members else "")
+        chooses = (lambda at: members[at[0]]) if members else ""
+        figure(fig, "greedy", read, definitions.GREEDY, table, chooses, plan.at("z"))
         with button:
             as_set(members, "greedy_as_set", "the heads of the circuit so far")
 
@@ -169,7 +173,7 @@ def _set(overview: Answer, plan: Plan) -> None:
         if sets is not None and sets.complete and np.isfinite(sets.noise_floor[0]):
             floor = f"the noise floor of {brief(sets.noise_floor[0])} logits"
             read += f" The effect is within {floor}." if sets.within_noise[0] else f" Beyond {floor}."
-        below("set", read, definitions.PATCHING, table)
+        below("set", read, definitions.PATCHING, table, plan.at("z"))
 
     filled(overview, [("head_set", {"members": members, **plan.at("z")})], draw)
 
@@ -187,7 +191,9 @@ def _positions(overview: Answer, plan: Plan) -> None:
         read = "One patched run a cell: a whole layer's activation taken from the donor at a single token."
         read += "" if found is None else f" {grey(found)}"
         table = pd.DataFrame() if found is None else found.to_frame()
-        figure(fig, "position_map", read, definitions.POSITION_MAP, table)
+        figure(
+            fig, "position_map", read, definitions.POSITION_MAP, table, of={"site": site, "direction": plan.direction}
+        )
 
     filled(overview, [("position_map", {"site": site, "direction": plan.direction})], draw)
 
@@ -210,7 +216,7 @@ def _agreement(overview: Answer, plan: Plan) -> None:
         table = pd.DataFrame({"name": names} | {name: values.ravel() for name, values in columns.items()})
         read = f"{measured.cells} cells have run; on the dotted line estimate and exact effect agree. {grey(exact)}"
         kind = unit(plan.site)
-        figure(fig, "estimate", read, definitions.AGREEMENT, table, heads="" if kind == "layer" else kind)
+        figure(fig, "estimate", read, definitions.AGREEMENT, table, "" if kind == "layer" else kind, plan.options)
 
     preview = {"site": plan.site, "direction": plan.direction}
     filled(overview, [("estimate", preview), ("sweep", plan.options)], draw)

@@ -54,7 +54,7 @@ def top_heads(overview: Answer, plan: Plan, chosen: Place | None) -> None:
         read += _in_float32(plan, fine)
     with figures(*asked, key="top"):
         selected = _show(plan, table, cells, [bool(sweep.within_noise[cell]) for cell in cells])
-        below("top_patching_heads", read, definitions.PATCHING, flat(table))
+        below("top_patching_heads", read, definitions.PATCHING, flat(table), plan.options)
     if unit(plan.site) == "head":
         with button:
             as_set(selected, "table_as_set", "the heads of the selected rows")

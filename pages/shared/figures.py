@@ -2,30 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, TypeAlias
+from typing import Any
 
-import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
 from core.experiment import InputError
 from core.results import head_name
-from pages.shared import stage, state
+from pages.shared import charts, stage, state
 from pages.shared.asking import Answer, again, on_screen
+from pages.shared.downloads import Table, download
 from pages.shared.text import plain
 
 CONFIG = {"displaylogo": False, "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d", "zoom2d", "pan2d"]}
+NOTHING: Mapping[str, object] = {}
 _STYLE = "<style>.st-key-{key} {{ opacity: {opacity}; transition: opacity 0.15s; }}</style>"
-
 
 # What a click carries (customdata) → the (layer, head) that it chooses.
 Heads = Callable[[Sequence[int]], tuple[int, int]]
-
-
-# A figure's data, or what makes them when somebody asks for them.
-Table: TypeAlias = pd.DataFrame | Callable[[], pd.DataFrame]
 
 
 @contextmanager
@@ -33,9 +29,11 @@ def figures(*answers: Answer, key: str) -> Iterator[None]:
     """What is drawn from answers: dimmed while one of them is not of what the page asks now; what failed is told."""
     stale = any(answer.value is not None and not answer.fresh for answer in answers)
     st.html(_STYLE.format(key=f"figures_{key}", opacity=0.45 if stale else 1))
+    around, st.session_state.drawn_from = st.session_state.get("drawn_from", ()), answers
     with st.container(key=f"figures_{key}"):
         _troubles(answers, key)
         yield
+    st.session_state.drawn_from = around
 
 
 def nothing_yet(*answers: Answer) -> None:
@@ -61,30 +59,46 @@ def _troubles(answers: Sequence[Answer], key: str) -> None:
     st.button("Try again", on_click=again, args=(failed,), key=f"again_{key}", icon=":material/refresh:")
 
 
-def figure(fig: go.Figure, key: str, read: str, definition: str, table: Table, heads: str | Heads = "") -> None:
+def figure(
+    fig: go.Figure,
+    key: str,
+    read: str,
+    definition: str,
+    table: Table,
+    heads: str | Heads = "",
+    of: Mapping[str, object] = NOTHING,
+) -> None:
     """Show a figure. heads: what makes a click choose a head everywhere in the app; "head" or "group" where it is on
-    (layer, head) or (layer, KV group)."""
+    (layer, head) or (layer, KV group). of: see `below`."""
     on_select = _choose_head(key, heads) if heads else "ignore"
     options: dict[str, Any] = {"selection_mode": "points", "on_select": on_select} if heads else {}
     st.plotly_chart(fig, key=key, config=CONFIG, width="stretch", **options)
-    below(key, read, definition, table)
+    below(key, read, definition, table, of, chart=True)
 
 
-def below(key: str, read: str, definition: str, table: Table) -> None:
-    """The line under a figure: how to read it, definition, download. On the stage a figure stands alone."""
+def below(
+    key: str, read: str, definition: str, table: Table, of: Mapping[str, object] = NOTHING, chart: bool = False
+) -> None:
+    """The line under a figure: how to read it, definition, downloads. On the stage a figure stands alone.
+
+    of: what the figure is of besides the prompt: its site, its layer and head. chart: whether it can be had as SVG.
+    """
     if stage.on():
         return
     overview = on_screen()
     if overview and overview.quantization:
         read += f" Weights are quantized to {overview.quantization}."
+    made = download(key, table, st.session_state.get("drawn_from", ()), of)
     with st.container(horizontal=True, vertical_alignment="center", key=f"below_{key}"):
         st.caption(read, width="stretch")
         with st.popover("Definition", type="tertiary"):
             st.markdown(definition)
+        if chart:
+            charts.svg_button(key, made.stem, made.labels)
         st.download_button(
             "CSV",
-            lambda: (table() if callable(table) else table).to_csv(index=False),
-            file_name=f"{key}.csv",
+            made.csv,
+            file_name=f"{made.stem}.csv",
             mime="text/csv",
             key=f"csv_{key}",
             on_click="ignore",

@@ -45,6 +45,11 @@ def parse(name: str) -> Place | None:
     return (int(match[1]), int(match[2])) if match else None
 
 
+def of(head: Place) -> dict[str, object]:
+    """A head as a download is labelled by it."""
+    return {"layer": head[0], "head": head[1]}
+
+
 def link(head: Place) -> None:
     """To the page of one head, which shows the chosen one."""
     page = Path(__file__).parents[1] / "head/page.py"
