@@ -13,6 +13,7 @@ from core.function_words import is_function_word
 from core.models.pairs import EMBEDDED
 from core.prompt import AnsweredPrompt
 from core.tiny.known import known_words, unknown_words
+from core.wording import visible
 
 _MOST_NAMED = 5
 
@@ -37,21 +38,27 @@ def cautions(experiment: Experiment, prompt: AnsweredPrompt | None = None, writt
     if answer.strip():
         found += [*_copied(experiment, answer), *_piece(original, answer, written)]
     if experiment.is_free and prompt and prompt.roles["original"] is None:
-        message = f"{original!r} stands nowhere in the prompt: nothing in it has the role original"
+        message = f"“{visible(original)}” stands nowhere in the prompt: nothing in it has the role original"
         found.append(Caution(message, "original"))
     return tuple(found)
+
+
+def _of_answer(message: str) -> Caution:
+    return Caution(f"{message}; choose another answer", "answer")
 
 
 def _copied(experiment: Experiment, answer: str) -> Iterator[Caution]:
     standing = {word.casefold() for word in words(experiment.sentence)} if not experiment.is_free else set()
     if answer.strip().casefold() in standing:
-        yield Caution(f"{_quoted(answer)} stands in the sentence already: it may be copied, not found", "answer")
+        yield _of_answer(f"{_quoted(answer)} stands in the sentence already: it may be copied, not found")
 
 
 def _function_words(original: str, answer: str) -> Iterator[Caution]:
-    for field, word in (("original", original), ("answer", answer)):
-        if is_function_word(word):
-            yield Caution(f"{_quoted(word)} is a function word, for which there is hardly another one", field)
+    said = "{} is a function word, for which there is hardly another one"
+    if is_function_word(original):
+        yield Caution(f"{said.format(_quoted(original))}; choose another word", "original")
+    if is_function_word(answer):
+        yield _of_answer(said.format(_quoted(answer)))
 
 
 def _piece(original: str, answer: str, written: str) -> Iterator[Caution]:
@@ -59,11 +66,13 @@ def _piece(original: str, answer: str, written: str) -> Iterator[Caution]:
     bare, rest = answer.strip(), written.removeprefix(answer) if written.startswith(answer) else ""
     longer = next((word for word in words(bare + rest) if word.startswith(bare)), bare)
     if rest[:1].isalpha() and len(longer) > len(bare):
-        yield Caution(f"{_quoted(bare)} is the beginning of a word: INSTRUCT goes on to “{longer}”", "answer")
+        yield _of_answer(f"{_quoted(bare)} is the beginning of a word: INSTRUCT goes on to “{longer}”")
     elif original[:1].isspace() and not answer[:1].isspace():
-        yield Caution(f"{answer!r} begins without the space that {original!r} has: it is a piece of a word", "answer")
+        yield _of_answer(
+            f"{_quoted(bare)} begins without the space before {_quoted(original)}: it is a piece of a word"
+        )
     elif _is_word(original.strip()) and not _is_word(bare):
-        yield Caution(f"{_quoted(bare)} is no word, as {_quoted(original)} is", "answer")
+        yield _of_answer(f"{_quoted(bare)} is no word, as {_quoted(original)} is")
 
 
 def _is_word(text: str) -> bool:

@@ -19,7 +19,8 @@ from typing import Any
 import pandas as pd
 
 from core.experiment import Experiment
-from core.prompt import AnsweredPrompt, neighbours
+from core.prompt import AnsweredPrompt
+from core.wording import neighbours
 
 TABLES = ("summary", "attribution", "attention", "patching", "checks")
 

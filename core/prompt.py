@@ -7,7 +7,7 @@ several tokens is refused with its pieces, never silently cut.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
@@ -233,7 +233,8 @@ def _roles(
             "colon",
         )
     if experiment.picked is not None and not 0 <= experiment.picked <= end:
-        raise InputError(f"position {experiment.picked} is outside the prompt; choose 0 to {end}", "picked")
+        where = f"position {experiment.picked}, counted from 0, is outside the prompt"
+        raise InputError(f"{where}; choose 0 to {end}", "picked")
     return {
         "bos": 0 if has_bos else None,
         "first": 0,
@@ -248,13 +249,6 @@ def role_names(roles: Mapping[str, int | None], position: int) -> list[str]:
     """The roles of a position, for a label: `first` is left out where it is the BOS, which says more."""
     names = [role for role, at in roles.items() if at == position]
     return [role for role in names if role != "first" or "bos" not in names]
-
-
-def neighbours(tokens: Sequence[str], position: int, width: int = 2) -> str:
-    """A position with its neighbours, the token itself in brackets: `following sentence[:] The quick`."""
-    left = "".join(tokens[max(position - width, 0) : position])
-    right = "".join(tokens[position + 1 : position + 1 + width])
-    return f"{left}[{tokens[position]}]{right}".replace("\n", "⏎")
 
 
 def with_answer(prompt: Prompt, answer_id: int, tokenizer: PreTrainedTokenizerFast) -> AnsweredPrompt:
@@ -274,7 +268,7 @@ def check_same_ids(base: Prompt | Reading, instruct: Prompt | Reading) -> None:
             (i for i, (a, b) in enumerate(zip(base.ids, instruct.ids)) if a != b), min(len(base.ids), len(instruct.ids))
         )
         raise InputError(
-            f"the two tokenizers read the prompt differently, first at position {n}: {_at(base, n)} in BASE, "
+            f"the two tokenizers read the prompt differently, first at token {n + 1}: {_at(base, n)} in BASE, "
             f"{_at(instruct, n)} in INSTRUCT; the models cannot be compared on it",
             "pair",
         )

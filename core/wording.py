@@ -98,6 +98,18 @@ def visible(token: str, longest: int = 18) -> str:
     return _isolated("␣" * (len(shown) - len(body)) + "".join(map(_shown, body)))
 
 
+def neighbours(tokens: Sequence[str], position: int, width: int = 2) -> str:
+    """A position with its neighbours, the token itself in brackets: `following sentence[:] The quick`."""
+    left = "".join(tokens[max(position - width, 0) : position])
+    right = "".join(tokens[position + 1 : position + 1 + width])
+    return f"{left}[{tokens[position]}]{right}".replace("\n", "⏎")
+
+
+def located(tokens: Sequence[str], position: int) -> str:
+    """A position as a person finds it, counted from 1: `token 12 of 27, “following sentence[:] The quick”`."""
+    return f"token {position + 1} of {len(tokens)}, “{neighbours(tokens, position).strip()}”"
+
+
 def _shown(character: str) -> str:
     # Format controls would turn the rest of the label around; unpaired surrogates cannot be sent at all.
     if character in _SHOWN:

@@ -108,6 +108,6 @@ def attention_bars(
 def _token_hover(position: int, label: str, values: np.ndarray, unit: str, signed: bool, role: str) -> str:
     base, instruct = map(float, values)
     return (
-        f"<b>{position}: {label}</b>{role}<br>BASE: {with_unit(base, unit, signed)}<br>"
+        f"<b>token {position + 1}: {label}</b>{role}<br>BASE: {with_unit(base, unit, signed)}<br>"
         f"INSTRUCT: {with_unit(instruct, unit, signed)}<br>INSTRUCT − BASE: {number(instruct - base)}"
     )

@@ -178,7 +178,7 @@ def layer_position_map(
     labels = token_labels(tokens)
     height = float(np.clip(380 / layers, 10, 30)) * type_.scale
     roles = roles or {}
-    shown = [f"position {i}: {visible(token)}{theme.role_of(i, roles)}" for i, token in enumerate(tokens)]
+    shown = [f"token {i + 1}: {visible(token)}{theme.role_of(i, roles)}" for i, token in enumerate(tokens)]
     names = [[f"layer {layer}, {place}" for place in shown] for layer in range(layers)]
     panels = (Panel("layer × position", values, faint),)
     fig = grid(panels, Cells(names, height), unit, chosen=chosen, size=size)

@@ -17,8 +17,8 @@ from core.charts import theme
 from core.charts.attention import layer_difference_lines
 from core.charts.grid import Panel, outline
 from core.charts.heatmap import head_heatmaps, model_panels
-from core.prompt import neighbours
 from core.results import MODELS
+from core.wording import located
 from pages.shared import definitions, heads, stage, state
 from pages.shared.figures import below, figure
 from pages.shared.once import once
@@ -73,15 +73,15 @@ def heatmaps(attention: Attention, head: tuple[int, int]) -> None:
     panels = {role: model_panels(values[..., attention.roles[role]]) for role in roles}
     limit = max(float(np.abs(panel.values).max()) for role in roles for panel in panels[role]) or 1.0
     _, limit = stage.steady(f"attention, {measure}", (-limit, limit))
-    for role, place in zip(roles, _places(len(roles), attention.weight.shape[2])):
+    for role, spot in zip(roles, _places(len(roles), attention.weight.shape[2])):
         build = partial(_heatmap, attention, role, measure, panels[role], limit)
         fig = once(f"attention_{role}", build, attention, measure, limit, stage.size())
         outline(fig, head, len(panels[role]))
         at = attention.roles[role]
-        where = f"{role.capitalize()}: position {at}, “{plain(neighbours(attention.tokens, at))}”."
+        where = f"{role.capitalize()}: {plain(located(attention.tokens, at))}."
         read = f"{where} One scale for all maps; click a cell to choose its head."
         table = partial(_map_table, attention, role, measure)
-        with place:
+        with spot:
             figure(fig, f"attention_{role}", read, definitions.ATTENTION, table, heads="head")
 
 

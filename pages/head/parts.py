@@ -14,9 +14,8 @@ from core.charts import theme
 from core.charts.attention import attention_bars, attention_span
 from core.head.results import ALONE, HEAD_PATCHES, HeadPatches, HeadReport, HeadScores
 from core.head.sentence import PatchEvidence, head_in_brief, head_sentence
-from core.prompt import neighbours
 from core.results import MODELS, group_name, head_name
-from core.wording import brief, percent, rank, signed, unsigned, words
+from core.wording import brief, located, percent, rank, signed, unsigned, words
 from pages.head.sources import source
 from pages.shared import circuitsvis, definitions, heads, stage, state
 from pages.shared.asking import Answer, ask
@@ -100,7 +99,7 @@ def _of(patches: Patches | None, head: heads.Place) -> bool:
 
 def _reads(report: HeadReport) -> str:
     at = report.ov.position
-    where = f"Arrows lead from BASE to INSTRUCT. Source: position {at}, “{plain(neighbours(report.tokens, at))}”."
+    where = f"Arrows lead from BASE to INSTRUCT. Source: {plain(located(report.tokens, at))}."
     if len(report.group_heads) == 1:
         return where
     others = ", ".join(head_name(report.layer, h) for h in report.group_heads if h != report.head)

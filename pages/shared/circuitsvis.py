@@ -104,7 +104,7 @@ const views = document.getElementById('views');
 const fillText = CanvasRenderingContext2D.prototype.fillText;
 CanvasRenderingContext2D.prototype.fillText = function (text, ...place) {
   if (this.fillStyle === '#666666') this.fillStyle = getComputedStyle(document.body).color;
-  const counted = String(text).replace(/ \\((\\d+)\\)$/, (_, position) => ` (${Number(position) + first})`);
+  const counted = String(text).replace(/ \\((\\d+)\\)$/, (_, position) => ` (${Number(position) + first + 1})`);
   return fillText.call(this, counted, ...place);
 };
 let count = 0, first = 0, ready = false, waiting = null;

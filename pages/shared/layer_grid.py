@@ -33,7 +33,7 @@ export default function ({ data, setTriggerValue, parentElement }) {
   }
   const bytes = Uint8Array.from(atob(data.values), c => c.charCodeAt(0)), all = new Int16Array(bytes.buffer);
   const n = data.tokens.length, [negative, positive] = data.colors, white = [247, 247, 247];
-  const place = position => `${clean(data.tokens[position])} (${data.first + position})`;
+  const place = position => `${clean(data.tokens[position])} (${data.first + position + 1})`;
   value.textContent = ' ';
   grid.replaceChildren(...data.names.map((name, h) => {
     const box = document.createElement('button'), canvas = document.createElement('canvas');

@@ -7,9 +7,11 @@ from contextlib import suppress
 import streamlit as st
 
 from core.experiment import DTYPES, TEMPLATES, Experiment, InputError
+from core.wording import located
 from pages.shared import free_prompt, pair, state, widgets
 from pages.shared.asking import on_screen
 from pages.shared.service import service
+from pages.shared.text import plain
 from pages.shared.widgets import show
 
 _TEMPLATES = {"raw": "none: raw text", "chat": "INSTRUCT's own"}
@@ -23,9 +25,17 @@ def menu(experiment: Experiment) -> None:
         _template(experiment)
         widgets.which_colon("Role “colon”", "input_colon")
         if experiment.picked is not None:
-            st.caption(f"Followed token: position {experiment.picked}")
+            st.caption(plain(f"Followed: {_followed(experiment.picked)}"))
             st.button("Follow no token", on_click=lambda: state.edit(picked=None))
         _dtype(experiment)
+
+
+def _followed(position: int) -> str:
+    """The token by itself and its neighbours, once its prompt is there."""
+    overview = on_screen()
+    if overview and overview.prompt.roles["picked"] == position:
+        return located(overview.prompt.tokens, position)
+    return f"token {position + 1}"
 
 
 def _template(experiment: Experiment) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 import streamlit as st
 
 from core.prompt import role_names
+from core.wording import quoted, unsigned
 
 _CSS = """
 .strip { display: flex; flex-wrap: wrap; gap: 2px 1px;
@@ -82,7 +83,7 @@ def token_strip(
         "tokens": list(tokens),
         "roles": named,
         "label": "the prompt's tokens",
-        "titles": list(titles or (f"position {i}: {token!r}" for i, token in enumerate(tokens))),
+        "titles": list(titles or map(_title, range(len(tokens)), tokens)),
         "colors": list(colors) if colors is not None else None,
     }
 
@@ -94,6 +95,11 @@ def token_strip(
     _strip(data=data, key=key, on_clicked_change=clicked)
 
 
+def _title(position: int, token: str) -> str:
+    """What a token's box is called, for hovering and for who cannot see it."""
+    return f"token {position + 1}: {quoted(token)}"
+
+
 def attention_strip(
     tokens: Sequence[str],
     roles: Mapping[str, int],
@@ -103,6 +109,6 @@ def attention_strip(
 ) -> None:
     """The prompt coloured by attention from END: from nothing at 0 to full at 1, so that two models compare."""
     shown = {role: position for role, position in roles.items() if role in ("original", "colon", "end", "picked")}
-    titles = [f"position {i}: {token!r}, attention {a:.3f}" for i, (token, a) in enumerate(zip(tokens, weight))]
+    titles = [f"{_title(i, token)}, attention {unsigned(a, 3)}" for i, (token, a) in enumerate(zip(tokens, weight))]
     colors = [f"rgba({_TEAL}, {0.85 * float(a):.3f})" for a in weight]
     token_strip(tokens, shown, key, on_click, titles, colors)

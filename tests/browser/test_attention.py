@@ -117,7 +117,7 @@ def test_a_head_clicked_in_the_layers_grid_is_chosen_everywhere(viewer):
 
 def test_a_clicked_token_is_followed_in_a_map_of_its_own(viewer):
     viewer.open("attention")
-    viewer.page.locator(".st-key-strip_base").get_by_role("button", name=re.compile("^position 2:")).click()
+    viewer.page.locator(".st-key-strip_base").get_by_role("button", name=re.compile("^token 3:")).click()
     expect(viewer.page.locator(".st-key-attention_picked .js-plotly-plot")).to_be_visible()
     viewer.settle()
     assert "picked=2" in viewer.page.url
@@ -129,7 +129,7 @@ def test_a_long_prompt_keeps_its_positions_in_the_views(viewer):
     first = viewer.page.locator(".st-key-strip_base button").count() - 48
     assert first > 10
     # As CircuitsVis labels the first position that it is given, and as the page itself writes the true one.
-    assert frame.evaluate(WRITTEN, "cat (0)") == viewer.page.evaluate(WRITTEN, f"cat ({first})")
+    assert frame.evaluate(WRITTEN, "cat (0)") == viewer.page.evaluate(WRITTEN, f"cat ({first + 1})")
     assert frame.evaluate(WRITTEN, "Source Token") == viewer.page.evaluate(WRITTEN, "Source Token")
 
 

@@ -222,7 +222,7 @@ def test_two_tabs_keep_their_own_prompts(viewer_of):
 
 def test_a_clicked_token_is_followed_and_the_second_colon_can_be_chosen(viewer):
     viewer.open()
-    viewer.page.get_by_role("button", name="position 5:").click()
+    viewer.page.get_by_role("button", name="token 6:").click()
     expect(viewer.page).to_have_url(re.compile("picked=5"))
     viewer.settings()
     viewer.page.locator(".st-key-input_colon").get_by_text("second").first.click()
@@ -255,9 +255,11 @@ def test_the_continuation_is_streamed_to_its_end(viewer):
 def test_explore_answers_first_then_measures_then_shows_what_it_read(viewer):
     viewer.page.set_viewport_size({"width": 1280, "height": 720})
     viewer.open()
-    parts = (".st-key-finding", ".st-key-goes_on", ".st-key-summary", ".st-key-top_tokens", ".st-key-prompt_tokens")
-    tops = [viewer.page.locator(part).first.bounding_box()["y"] for part in parts]
-    assert tops == sorted(tops)
+    parts = [".st-key-finding", ".st-key-goes_on", ".st-key-summary", ".st-key-top_tokens", ".st-key-prompt_tokens"]
+    # All at one time: a figure that is still being laid out moves the others.
+    in_order = """parts => parts.map(part => document.querySelector(part)?.getBoundingClientRect().top ?? NaN)
+        .every((top, n, tops) => n === 0 ? top >= 0 : top > tops[n - 1])"""
+    viewer.page.wait_for_function(in_order, arg=parts)
     viewer.page.wait_for_function(LIES_BETWEEN, arg=[".st-key-summary .js-plotly-plot", 0, 720])
     for number_ in viewer.figures:
         expect(viewer.page.locator(".st-key-summary .js-plotly-plot")).to_contain_text(number_)

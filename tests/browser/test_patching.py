@@ -329,7 +329,7 @@ def test_without_a_positive_gap_only_effects_are_shown_and_the_page_says_why(vie
 def test_one_token_is_picked_on_the_page_and_patched_alone(viewer):
     viewer.open("patching", positions="picked")
     viewer.told("Click the token")
-    viewer.page.get_by_role("button", name="position 5:").click()
+    viewer.page.get_by_role("button", name="token 6:").click()
     expect(viewer.page).to_have_url(re.compile("picked=5"))
     expect(line(viewer)).to_contain_text("exact in")
 

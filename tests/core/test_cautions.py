@@ -56,7 +56,7 @@ def test_function_words_are_named_whichever_of_the_two_they_are():
         (" swift", " swift fox", None),
         (" swift", " swift", None),
         (" swift", " nimble fox", None),
-        ("ly", "", "'ly' begins without the space that ' quick' has"),
+        ("ly", "", "“ly” begins without the space before “quick”"),
         (" --", "", "“--” is no word, as “quick” is"),
         (" 7", "", "“7” is no word, as “quick” is"),
         (" well-known", "", None),
@@ -65,7 +65,7 @@ def test_function_words_are_named_whichever_of_the_two_they_are():
 def test_an_answer_that_is_a_piece_of_a_word_is_named(answer, written, part):
     found = said(POST, prompt(answer=answer), written)
     assert [field for field, _ in found] == (["answer"] if part else [])
-    assert not part or part in found[0][1]
+    assert not part or part in found[0][1] and found[0][1].endswith("; choose another answer")
 
 
 def test_an_answer_is_measured_by_its_original():
@@ -78,7 +78,7 @@ def test_an_answer_is_measured_by_its_original():
 def test_a_free_prompts_original_that_stands_nowhere_is_named():
     free = replace(POST, prompt="Birds sing. Birds")
     ((field, message),) = said(free, prompt(place=None))
-    assert field == "original" and "' quick' stands nowhere in the prompt" in message
+    assert field == "original" and "“␣quick” stands nowhere in the prompt" in message
     assert said(free, prompt()) == []
 
 

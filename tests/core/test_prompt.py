@@ -13,12 +13,12 @@ from core.prompt import (
     check_same_tokens,
     encode,
     leading_bos,
-    neighbours,
     role_names,
     token_strings,
     tokenize,
     with_answer,
 )
+from core.wording import located, neighbours
 from tests.random_tokenizers import KINDS
 
 POST = Experiment(answer="swift")
@@ -247,6 +247,7 @@ def test_a_position_is_shown_with_its_neighbours(byte_level):
     prompt = tokenize(POST, byte_level)
     assert neighbours(prompt.tokens, prompt.roles["colon"]) == " following sentence[:] The quick"
     assert neighbours(prompt.tokens, prompt.end) == " sentence:[ The]"
+    assert located(prompt.tokens, 0) == f"token 1 of {len(prompt.tokens)}, “[<s>]Rephrase all”"
     assert neighbours(prompt.tokens, 0) == "[<s>]Rephrase all"
     newline = next(i for i, token in enumerate(prompt.tokens) if "\n" in token)
     assert "⏎⏎" in neighbours(prompt.tokens, newline) and "\n" not in neighbours(prompt.tokens, newline)
@@ -277,10 +278,10 @@ def test_models_that_read_the_prompt_differently_are_refused_at_the_first_differ
     base, instruct = tokenize(POST, byte_level), tokenize(POST, prefix_space)
     with pytest.raises(InputError) as caught:
         check_same_tokens(base, instruct)
-    assert caught.value.field == "pair" and "first at position 1: 'Rephrase' (id " in str(caught.value)
+    assert caught.value.field == "pair" and "first at token 2: 'Rephrase' (id " in str(caught.value)
     assert "in BASE" in str(caught.value) and "' Rephrase' (id " in str(caught.value)
     shorter = replace(base, ids=base.ids[:-1], tokens=base.tokens[:-1])
-    with pytest.raises(InputError, match=f"position {base.end}: ' The' .* in BASE, nothing in INSTRUCT"):
+    with pytest.raises(InputError, match=f"token {base.end + 1}: ' The' .* in BASE, nothing in INSTRUCT"):
         check_same_tokens(base, shorter)
 
 

@@ -109,4 +109,4 @@ def test_the_head_page_offers_the_first_token_as_a_source(app):
     options, value = sources(app("chat", "head/page.py", source="bos"))
     assert "BOS" in options and value == "first"
     test = app("silent", "head/page.py", source="first")
-    assert sources(test)[1] == "first" and "Source: position 0" in text(test)
+    assert sources(test)[1] == "first" and "Source: token 1 of" in text(test)
