@@ -27,7 +27,7 @@ check: $(VENV)/test.stamp
 
 test: setup-test check
 	@.ci/models "$(VENV)"
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 bench: setup-test
 	@.ci/models "$(VENV)"
