@@ -18,6 +18,8 @@ _CSS = """<style>
 .as-svg { all: unset; cursor: pointer; font-size: .875rem; line-height: 1.6; white-space: nowrap; }
 .as-svg:hover { color: var(--st-primary-color, #2b5d9b); text-decoration: underline; }
 .as-svg:focus-visible { outline: 2px solid currentColor; outline-offset: 2px; border-radius: 4px; }
+/* Nobody would answer yet. */
+body:not(.answers-charts) .as-svg { visibility: hidden; }
 .st-key-charts { position: absolute; width: 0; height: 0; }
 </style>"""
 
@@ -68,7 +70,7 @@ export default function ({ parentElement }) {
     const button = event.target.closest?.('.as-svg');
     if (button) {
       const plot = plotOf(button);
-      if (!plot) return;
+      if (!plot?.querySelector('.main-svg')) return;
       const link = document.createElement('a');
       link.href = URL.createObjectURL(new Blob([drawn(plot, button.dataset.caption)], { type: 'image/svg+xml' }));
       link.download = button.dataset.file + '.svg';
@@ -86,6 +88,7 @@ export default function ({ parentElement }) {
   parentElement.listening?.abort();
   const listening = parentElement.listening = new AbortController();
   document.addEventListener('click', clicked, { capture: true, signal: listening.signal });
+  document.body.classList.add('answers-charts');
   return () => listening.abort();
 }
 """

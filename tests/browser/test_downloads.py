@@ -6,6 +6,8 @@ import json
 import zipfile
 from xml.etree import ElementTree
 
+from playwright.sync_api import expect
+
 SVG = "{http://www.w3.org/2000/svg}"
 
 
@@ -18,6 +20,7 @@ def downloaded(viewer, press):
 def test_a_chart_and_all_tables_are_downloaded_by_what_they_are_of(viewer):
     viewer.open("patching", head="L2H6")
     page = viewer.page
+    expect(page.locator(".st-key-patching .main-svg").first).to_be_visible()
     button = page.locator(".st-key-below_patching .as-svg")
     svg = downloaded(viewer, button.click)
     assert svg.suggested_filename.startswith("patching_tiny_The-quick-fox-") and "_z." in svg.suggested_filename

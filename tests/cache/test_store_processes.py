@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import multiprocessing
 import random
+import sys
 import time
+from types import ModuleType
 
 import pytest
 
@@ -15,9 +17,11 @@ KILLS = 50
 PATIENCE = 120
 
 
-@pytest.fixture(scope="module")
-def processes():
+@pytest.fixture
+def processes(monkeypatch):
     """Children that start in a moment: forked from a process that has imported the store and nothing else."""
+    # Children run their parent's main script first; after a test of a page that is a page.
+    monkeypatch.setitem(sys.modules, "__main__", ModuleType("__main__"))
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["tests.cache.writers"])
     return context
