@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
+from streamlit.errors import StreamlitInvalidLayoutContextError
 
 from cache.job import Job, wait_until
 from pages.shared.asking import Asking, again
@@ -54,8 +55,12 @@ def watch(asking: Asking, on_screen: str) -> None:
         return any(job.finished for job in asking.waiting)
 
     def tick() -> None:
-        for write in lines:
-            write()
+        try:
+            for write in lines:
+                write()
+        except StreamlitInvalidLayoutContextError:
+            # The run that drew them was cut short before the poller had its places in them.
+            st.rerun()
         wait_until(ended, WITHIN if asking.waiting else 0)
         if ended() or any(job.version != drawn for job, drawn in asking.drawn.items()):
             st.rerun()
