@@ -59,6 +59,7 @@ QUESTIONS: dict[str, Question] = {
     "overview": Question(FIRST, overview.overview),
     "rewriting": Question(FIRST, rewriting.rewriting, ROLES | {"original", "occurrence", "answer"}),
     "attribution": Question(NEXT, overview.attribution, ROLES),
+    "depth": Question(NEXT, overview.depth, ROLES),
     "attention": Question(NEXT, attention.attention),
     "pattern": _of_text(NEXT, attention.pattern),
     "patterns": _of_text(NEXT, attention.patterns),

@@ -41,6 +41,15 @@ Between models three things differ: the component, the scale s, and the vector d
 “Project on” reads both models along one model's d.
 """
 
+DEPTH = """
+**Logit lens.** The residual stream at END is read as if it were the last: through the model's own final norm, with that
+point's own scale, and the unembedding, in float32 and before a soft cap. Points: before each layer, and between its
+attention and its MLP where they follow one another; at the right end stands the run's own logit difference.
+
+Nothing is fitted: an early point may be written in directions that only later layers turn into logits. A crossing of 0
+says where the answer overtakes the original as the unembedding reads it, not which layer decides it.
+"""
+
 CHECKS = """
 Identities that the numbers must hold, with the largest residual found on this prompt: all components sum to the logit
 difference, and the heads of a layer (with the attention bias, where there is one) sum to its attention output.

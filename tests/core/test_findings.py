@@ -14,7 +14,7 @@ from core.patching.gap import Gap
 from core.patching.origin_results import EarlyLate
 from core.patching.plan import SITES, unit
 from core.patching.results import Sweep
-from core.results import Attribution, Summary
+from core.results import Attribution, Depth, Summary
 
 GAP = Gap("instruct_to_base", -1.0, 3.0, floor=NoiseFloor(2, (0.01, 0.01, 0.01)))
 BACK = Gap("base_to_instruct", 3.0, -1.0, floor=NoiseFloor(2, (0.01, 0.01, 0.01)))
@@ -184,3 +184,20 @@ def test_where_along_the_layers_the_change_sits_is_said_too(early, late, said):
     depth = EarlyLate(*(sweep(np.array(values)[:, None], "resid_pre") for values in (early, late)))
     patched = sweep([[1.0, 0.6]])
     assert findings.of_origin(patched, patched, depth).endswith(said)
+
+
+OVERTAKES = "Read off along the depth, “swift” against “quick”: "
+
+
+@pytest.mark.parametrize(
+    "base, instruct, said",
+    [
+        ((-1, -1, -2), (-1, 1, 2), f"{OVERTAKES}in BASE it ends below it; in INSTRUCT it overtakes it for good within"),
+        ((1, -1, 2), (1, 1, 2), f"{OVERTAKES}in BASE it overtakes it for good after the last layer; in INSTRUCT it is"),
+        ((1, -1, -2), (1, 0, 0), "Read off at any depth, “swift” ends below “quick” in both models."),
+    ],
+)
+def test_the_depth_is_said_to_the_point_where_the_answer_overtakes_for_good(base, instruct, said):
+    difference = np.array([base, instruct], float)
+    found = Depth(np.array([0, 0.5, 1]), " swift", " quick", difference, difference, difference, ())
+    assert findings.of_depth(found).startswith(said)
