@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from core.attention_results import Attention, most_attended
+from core.neuron_results import NeuronPatches, Neurons
 from core.patching.gap import MIN_GAP
 from core.patching.origin_results import EarlyLate
 from core.patching.plan import unit
@@ -94,6 +95,25 @@ def of_depth(found: Depth) -> str:
         else:
             said.append(f"in {name} it overtakes it for good {found.names[place]}")
     return f"Read off along the depth, {answer} against {original}: {'; '.join(said)}."
+
+
+def of_neurons(found: Neurons, patches: NeuronPatches | None) -> str:
+    """The neuron whose direct share differs most, and how much of their layer's effect the first ones give."""
+    said = (
+        f"Neuron {int(found.neuron[0])} of layer {found.layer} writes {arrow(found.direct[:, 0], plus=True)} logits "
+        f"directly (BASE → INSTRUCT), the whole MLP {arrow(found.total, plus=True)}."
+    )
+    if patches is None:
+        return said
+    recipient, donor = _runs(patches.gap.direction)
+    whole = (
+        f"{donor}'s activations of all {found.of:,} neurons at once move {recipient} by {signed(patches.effect[-1])}"
+    )
+    if not np.isfinite(patches.of_layer[-1]):
+        return f"{said} {whole}, no more than rounding does."
+    sizes, shares = patches.sizes[:-1], patches.of_layer[:-1]
+    first = ", ".join(f"the first {size} {share(float(part))}" for size, part in zip(sizes, shares))
+    return f"{said} {whole}; {first} of that."
 
 
 def _largest_layer(found: Attribution) -> tuple[str, int, float]:

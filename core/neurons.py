@@ -140,7 +140,7 @@ def _post_norm(recording: Recording, layer: int, scaled: bool) -> Float[Tensor, 
     norm = getattr(recording.bridge.blocks[layer], "ln2_post", None)
     if norm is None:
         return torch.ones(recording.bridge.cfg.d_model, device=recording.bridge.cfg.device)
-    weight = norm.original_component.weight.double()
+    weight: Tensor = norm.original_component.weight.double()
     weight = 1 + weight if norm.uses_weight_offset else weight
     return weight / recording.layer(layer, "ln2_post.hook_scale")[-1].double() if scaled else weight
 

@@ -5,7 +5,7 @@ import streamlit as st
 from core import findings
 from core.charts.attribution import layer_attribution, layer_span
 from core.charts.heatmap import head_heatmaps, model_panels
-from pages.attribution import parts
+from pages.attribution import neurons, parts
 from pages.shared import definitions, heads, stage, state
 from pages.shared.asking import ask
 from pages.shared.figures import figure, figures, nothing_yet
@@ -58,3 +58,5 @@ else:
             parts.chosen_head(attribution, chosen)
             parts.top_heads(attribution)
             parts.badges(attribution, depth.result)
+        with lower:
+            neurons.section(overview, attribution)

@@ -9,6 +9,7 @@ import pytest
 
 from core import findings
 from core.attention_results import Attention
+from core.neuron_results import NeuronPatches, Neurons
 from core.patching.floor import NoiseFloor
 from core.patching.gap import Gap
 from core.patching.origin_results import EarlyLate
@@ -201,3 +202,16 @@ def test_the_depth_is_said_to_the_point_where_the_answer_overtakes_for_good(base
     difference = np.array([base, instruct], float)
     found = Depth(np.array([0, 0.5, 1]), " swift", " quick", difference, difference, difference, ())
     assert findings.of_depth(found).startswith(said)
+
+
+def test_neurons_are_said_with_their_share_of_the_layers_effect():
+    two, direct = np.zeros((2, 2)), np.array([[0.1, 0.0], [0.6, 0.2]])
+    found = Neurons(1, np.array([7, 3]), 40, two, direct, ((),), ((),), np.array([0.2, 1.5]), np.zeros(2), ())
+    said = "Neuron 7 of layer 1 writes +0.10 → +0.60 logits directly (BASE → INSTRUCT), the whole MLP +0.20 → +1.50."
+    assert findings.of_neurons(found, None) == said
+    whole = " INSTRUCT's activations of all 40 neurons at once move BASE by "
+    numbers = np.array([-0.8, -0.5, 1.0])
+    patches = NeuronPatches(1, np.array([7]), np.array([10, 40]), GAP, numbers, np.full(3, 0.01))
+    assert findings.of_neurons(found, patches) == f"{said}{whole}+2.00; the first 10 25% of that."
+    patches = NeuronPatches(1, np.array([7]), np.array([10, 40]), GAP, numbers, np.full(3, 9.0))
+    assert findings.of_neurons(found, patches) == f"{said}{whole}+2.00, no more than rounding does."
