@@ -112,8 +112,8 @@ def of_neurons(found: Neurons, patches: NeuronPatches | None) -> str:
     if not np.isfinite(patches.of_layer[-1]):
         return f"{said} {whole}, no more than rounding does."
     sizes, shares = patches.sizes[:-1], patches.of_layer[:-1]
-    first = ", ".join(f"the first {size} {share(float(part))}" for size, part in zip(sizes, shares))
-    return f"{said} {whole}; {first} of that."
+    first = ", ".join(f"{share(float(part))} by the first {size}" for size, part in zip(sizes, shares))
+    return f"{said} {whole}; of that {first}."
 
 
 def _largest_layer(found: Attribution) -> tuple[str, int, float]:

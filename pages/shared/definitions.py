@@ -64,6 +64,7 @@ that of all neurons of the layer, and can pass 100% where others work against it
 CHECKS = """
 Identities that the numbers must hold, with the largest residual found on this prompt: all components sum to the logit
 difference, and the heads of a layer (with the attention bias, where there is one) sum to its attention output.
+The logit lens ends at the run's logit difference, and its two logits differ by the lens's difference at every point.
 Green: within rounding of the models' dtype.
 """
 

@@ -212,6 +212,6 @@ def test_neurons_are_said_with_their_share_of_the_layers_effect():
     whole = " INSTRUCT's activations of all 40 neurons at once move BASE by "
     numbers = np.array([-0.8, -0.5, 1.0])
     patches = NeuronPatches(1, np.array([7]), np.array([10, 40]), GAP, numbers, np.full(3, 0.01))
-    assert findings.of_neurons(found, patches) == f"{said}{whole}+2.00; the first 10 25% of that."
+    assert findings.of_neurons(found, patches) == f"{said}{whole}+2.00; of that 25% by the first 10."
     patches = NeuronPatches(1, np.array([7]), np.array([10, 40]), GAP, numbers, np.full(3, 9.0))
     assert findings.of_neurons(found, patches) == f"{said}{whole}+2.00, no more than rounding does."
