@@ -11,11 +11,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from core.attention_results import Attention, most_attended
+from core.neuron_results import NeuronPatches, Neurons
 from core.patching.gap import MIN_GAP
 from core.patching.origin_results import EarlyLate
 from core.patching.plan import unit
 from core.patching.results import Sweep
-from core.results import MODELS, Attribution, Summary, head_name
+from core.results import MODELS, Attribution, Depth, Summary, head_name
 from core.wording import arrow, quoted, share, signed, unsigned
 
 # Below these nothing is said to stand out: shares of the gap, and differences of attention weights.
@@ -77,6 +78,42 @@ def of_attribution(found: Attribution) -> str:
         f"{row['name']} writes {values} logits directly (BASE → INSTRUCT), {signed(row['change'])} of a gap of "
         f"{signed(gap)}: the most of all heads. Of whole layers, {whole} differs most."
     )
+
+
+def of_depth(found: Depth) -> str:
+    """Where along the depth each model's answer overtakes the original for good."""
+    answer, original = quoted(found.answer), quoted(found.original)
+    places = [found.overtakes(m) for m in range(len(MODELS))]
+    if places == [None, None]:
+        return f"Read off at any depth, {answer} ends below {original} in both models."
+    said = []
+    for name, place in zip(("BASE", "INSTRUCT"), places):
+        if place is None:
+            said.append(f"in {name} it ends below it")
+        elif place == 0:
+            said.append(f"in {name} it is above it from the embedding on")
+        else:
+            said.append(f"in {name} it overtakes it for good {found.names[place]}")
+    return f"Read off along the depth, {answer} against {original}: {'; '.join(said)}."
+
+
+def of_neurons(found: Neurons, patches: NeuronPatches | None) -> str:
+    """The neuron whose direct share differs most, and how much of their layer's effect the first ones give."""
+    said = (
+        f"Neuron {int(found.neuron[0])} of layer {found.layer} writes {arrow(found.direct[:, 0], plus=True)} logits "
+        f"directly (BASE → INSTRUCT), the whole MLP {arrow(found.total, plus=True)}."
+    )
+    if patches is None:
+        return said
+    recipient, donor = _runs(patches.gap.direction)
+    whole = (
+        f"{donor}'s activations of all {found.of:,} neurons at once move {recipient} by {signed(patches.effect[-1])}"
+    )
+    if not np.isfinite(patches.of_layer[-1]):
+        return f"{said} {whole}, no more than rounding does."
+    sizes, shares = patches.sizes[:-1], patches.of_layer[:-1]
+    first = ", ".join(f"{share(float(part))} by the first {size}" for size, part in zip(sizes, shares))
+    return f"{said} {whole}; of that {first}."
 
 
 def _largest_layer(found: Attribution) -> tuple[str, int, float]:

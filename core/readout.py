@@ -58,6 +58,11 @@ class Readout:
         logits = torch.cat(parts, dim=-1)
         return logits if self.b_U is None else logits + self.b_U.to(self.dtype)
 
+    def logits_of(self, x: Float[Tensor, "... d_model"], tokens: list[int]) -> Float[Tensor, "... token"]:
+        """The same of some tokens alone."""
+        logits = self.normalized(x) @ self.W_U[:, tokens].to(self.dtype)
+        return logits if self.b_U is None else logits + self.b_U[tokens].to(self.dtype)
+
     def projection(self, answer: int, original: int) -> Float[Tensor, " d_model"]:
         """d: what a component of the scaled residual is projected on."""
         columns = self.W_U[:, [answer, original]].to(self.dtype)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
@@ -83,10 +83,13 @@ def to_safetensors(recording: Recording, description: Mapping[str, object]) -> b
     return save(tensors, {name: json.dumps(part, ensure_ascii=False) for name, part in description.items()})
 
 
-def record(bridge: TransformerBridge, ids: Iterable[int], streams: Recording | None = None) -> Recording:
+def record(
+    bridge: TransformerBridge, ids: Iterable[int], streams: Recording | None = None, more: Collection[str] = ()
+) -> Recording:
     """Run `bridge` once on the ids, without gradients, and keep what the analyses read.
 
     streams: another run of the same sizes, whose residual stream each sublayer gets in place of its own.
+    more: names of hooks whose activations are kept besides, where the model has them.
     """
     ids = tuple(int(i) for i in ids)
     kept: dict[str, Tensor] = {}
@@ -107,7 +110,7 @@ def record(bridge: TransformerBridge, ids: Iterable[int], streams: Recording | N
     hooks = []
     if streams is not None:
         hooks += [other(name) for name in streams.activations if name.endswith(("resid_pre", "resid_mid"))]
-    hooks += [keeper(name) for name in bridge.hook_dict if _READ.fullmatch(name)]
+    hooks += [keeper(name) for name in bridge.hook_dict if _READ.fullmatch(name) or name in more]
     # Of a vocabulary times a prompt of logits only END's are read.
     hooks.append(("unembed.hook_in", lambda x, hook: x[:, -1:]))
     take_turn(bridge)

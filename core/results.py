@@ -138,6 +138,47 @@ class Attribution:
         return pd.DataFrame(rows, columns=["name", "layer", "head", "base", "instruct", "change"])
 
 
+@dataclass(frozen=True)
+class Depth:
+    """The logit lens: what the residual stream at END would give at each point of the depth, in logits, before a cap.
+
+    at: (point,) layers passed: 3.0 before layer 3, 3.5 between its attention and its MLP, n_layers after the last.
+    logit_answer, logit_original, logit_diff: (model, point). answer, original: the candidates' tokens.
+    """
+
+    at: np.ndarray
+    answer: str
+    original: str
+    logit_answer: np.ndarray
+    logit_original: np.ndarray
+    logit_diff: np.ndarray
+    checks: tuple[Check, ...]
+
+    @property
+    def names(self) -> list[str]:
+        """Where each point is, in words."""
+        within = ["before layer {}" if at == int(at) else "within layer {}, after its attention" for at in self.at]
+        return [*(name.format(int(at)) for name, at in zip(within[:-1], self.at)), "after the last layer"]
+
+    def overtakes(self, model: int) -> int | None:
+        """The first point from which on the answer stays above the original; None where it ends below it."""
+        below = np.flatnonzero(~(self.logit_diff[model] > 0))
+        first = int(below[-1]) + 1 if len(below) else 0
+        return first if first < len(self.at) else None
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row a model and point: stream names the activation, layer the one it is read in, none after the last."""
+        last = len(self.at) - 1
+        streams = ["resid_pre" if at == int(at) else "resid_mid" for at in self.at[:last]]
+        table = {
+            "model": np.repeat(MODELS, last + 1),
+            "layer": pd.array([*map(int, self.at[:last]), None] * 2, dtype="Int64"),
+            "stream": [*streams, "final"] * 2,
+        }
+        columns = ("logit_answer", "logit_original", "logit_diff")
+        return pd.DataFrame(table | {name: getattr(self, name).ravel() for name in columns})
+
+
 def _nullable(rows: list[tuple[object, ...]], columns: list[str]) -> pd.DataFrame:
     frame = pd.DataFrame(rows, columns=columns)
     for name in ("layer", "head"):

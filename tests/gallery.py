@@ -31,7 +31,7 @@ PAGES = ("", "attribution", "patching", "attention", "head")
 LIMIT = 2 * 10**6  # bytes of the whole file
 PATIENCE = 600
 # Large patterns say least for their size.
-RANKS = ("overview", "continuation", "attribution", "estimate", "sweep", "head_scores", "head", "head_patches")
+RANKS = ("overview", "continuation", "attribution", "depth", "estimate", "sweep", "head_scores", "head", "head_patches")
 RANKS += ("pattern", "attention", "layer_patterns", "patterns")
 
 

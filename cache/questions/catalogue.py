@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from typing import Any, get_type_hints
 
-from cache.questions import attention, overview, patching, precision, rewriting
+from cache.questions import attention, neurons, overview, patching, precision, rewriting
 from core.experiment import Experiment
 
 # A viewer's first figures go before what follows them a second later (texts, one head's patches), and that before
@@ -59,6 +59,7 @@ QUESTIONS: dict[str, Question] = {
     "overview": Question(FIRST, overview.overview),
     "rewriting": Question(FIRST, rewriting.rewriting, ROLES | {"original", "occurrence", "answer"}),
     "attribution": Question(NEXT, overview.attribution, ROLES),
+    "depth": Question(NEXT, overview.depth, ROLES),
     "attention": Question(NEXT, attention.attention),
     "pattern": _of_text(NEXT, attention.pattern),
     "patterns": _of_text(NEXT, attention.patterns),
@@ -67,6 +68,8 @@ QUESTIONS: dict[str, Question] = {
     "head_scores": Question(NEXT, attention.head_scores, frozenset(_DEFAULT) - _MODELS),
     "head_patches": Question(TEXT, attention.head_patches, ROLES),
     "continuation": _of_text(TEXT, overview.continuation),
+    "neurons": Question(NEXT, neurons.neurons, ROLES),
+    "neuron_patches": Question(TEXT, neurons.neuron_patches, ROLES),
     "estimate": Question(NEXT, patching.estimate, ROLES),
     "sweep": Question(SWEEP, patching.sweep, ROLES),
     "smallest_block": Question(SWEEP, patching.smallest_block, ROLES),

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from cache.questions.work import Work
 from core.prompt import AnsweredPrompt
-from core.results import MODELS, Attribution, Projection, Summary
+from core.results import MODELS, Attribution, Depth, Projection, Summary
 
 CONTINUATION_TOKENS = 24
 
@@ -66,6 +66,12 @@ def attribution(work: Work, projection: Projection = "own") -> Attribution:
     from core.attribution import attribute
 
     return attribute(work.runs.recordings, work.runs.prompt, projection)
+
+
+def depth(work: Work) -> Depth:
+    from core.depth import look_through_depth
+
+    return look_through_depth(work.runs.recordings, work.runs.prompt)
 
 
 def continuation(work: Work, model: str) -> str:

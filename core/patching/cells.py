@@ -1,7 +1,7 @@
 """Where in an activation a patch writes, and what: the index arithmetic beneath `core.patching.growing_pass`.
 
-Layouts are TransformerLens': q, k, v, z (batch, pos, head, d_head); pattern (batch, head, query, key); whole layers
-(batch, pos, d_model). Writes are in place: the activations of a growing pass belong to it.
+Layouts are TransformerLens': q, k, v, z (batch, pos, head, d_head); pattern (batch, head, query, key); neurons (batch,
+pos, neuron); whole layers (batch, pos, d_model). Writes are in place: the activations of a growing pass belong to it.
 """
 
 from __future__ import annotations
@@ -14,11 +14,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from core.patching.plan import HEAD_SITES, LAYER_SITES, Patch
+from core.patching.plan import HEAD_SITES, LAYER_SITES, NEURON, Patch
 from core.recording import Recording
 
 HOOKS = {site: f"attn.hook_{site}" for site in ("z", "q", "k", "v", "pattern")}
 HOOKS |= {site: f"hook_{site}" for site in LAYER_SITES} | {"w_embed": "hook_resid_pre"}
+# What the MLP's last matrix reads: hook_post is called at other places of other families.
+HOOKS |= {NEURON: "mlp.out.hook_in"}
 _Place = tuple[int, int | None, int | None]  # row, head, position
 
 
@@ -92,6 +94,9 @@ def write(x: Tensor, site: str, c: Cells, source: Float[Tensor, "pos ..."]) -> N
             x[c.rows, c.heads] = source[c.heads]
         else:
             x[c.rows, c.heads, c.positions] = source[c.heads, c.positions]
+    elif site == NEURON:
+        # A head of width 1; in place, through a view.
+        write(x.unsqueeze(-1), "z", c, source.unsqueeze(-1))
     elif c.heads is None:
         if c.positions is None:
             x[c.rows] = source

@@ -47,7 +47,7 @@ def shape_of(recording: Recording) -> Shape:
     cfg = recording.bridge.cfg
     groups = cfg.n_key_value_heads or cfg.n_heads
     parallel = "blocks.0.hook_resid_mid" not in recording.activations
-    return Shape(cfg.n_layers, cfg.n_heads, groups, len(recording.ids), parallel)
+    return Shape(cfg.n_layers, cfg.n_heads, groups, len(recording.ids), parallel, cfg.d_mlp or 0)
 
 
 @torch.no_grad()

@@ -14,14 +14,14 @@ from core.models.quantized import head_weights
 from core.patching import cells as at
 from core.patching.chunks import lowest
 from core.patching.layer_weights import LayerWeights, by_layer
-from core.patching.plan import OWN, Patch, Row, Shape
+from core.patching.plan import NEURON, OWN, Patch, Row, Shape
 from core.patching.sources import Sources
 from core.recording import Hook, Recording
 
 # Hooks run in this order: what a counterfactual reads is written before it, what overwrites it after.
 _ORDER = (
     *("w_embed", "resid_pre", "q", "k", "v", "pattern", "value_only", "pattern_only", "z", "result"),
-    *("attn_out", "resid_mid", "mlp_out"),
+    *("attn_out", "resid_mid", "neuron", "mlp_out"),
 )
 
 
@@ -102,7 +102,7 @@ class Growth:
     def _writes(self, layer: int, site: str, patches: list[tuple[int, Patch]], source: Recording) -> Iterator[Hook]:
         """The hooks that write the patches of one site in one layer, all from one source."""
         device = self.recipient.bridge.cfg.device
-        after_cut = layer == self.last and site in ("attn_out", "mlp_out")
+        after_cut = layer == self.last and site in ("attn_out", NEURON, "mlp_out")
         cells = at.cells(patches, self.end if after_cut else None, device)
         if site in ("value_only", "pattern_only"):
             for group in cells:

@@ -8,6 +8,8 @@ Sites, by what one patch names:
   (A_recipient·v_donor, written into z), `pattern_only` (A_donor·v_recipient, written into z), `result` (the head's
   output through the **donor's** W_O), `q`, `pattern`;
 - KV group: `v`, `k`. In a model with grouped queries one patch moves every query head of the group;
+- neuron of a layer's MLP: `neuron` (its activation, written out by the recipient's W_out), for recordings that
+  `core.neurons.with_neurons` has completed; its numbers stand in `heads`, and there is no sweep of it;
 - whole layer: `attn_out`, `mlp_out`, `resid_pre`, `resid_mid`.
 A sweep may also be over groups of query heads at once: `joint_z`, `joint_value_only`, `joint_pattern_only`.
 Positions are those that are written; for `pattern` and the counterfactuals, the attending (destination) ones.
@@ -44,6 +46,7 @@ HEAD_SITES = ("z", "value_only", "pattern_only", "result", "q", "pattern")
 GROUP_SITES = ("v", "k")
 LAYER_SITES = ("attn_out", "mlp_out", "resid_pre", "resid_mid")
 JOINT_SITES = {"joint_z": "z", "joint_value_only": "value_only", "joint_pattern_only": "pattern_only"}
+NEURON = "neuron"
 SITES = (*HEAD_SITES, *GROUP_SITES, *LAYER_SITES, *JOINT_SITES)
 HEAD_WEIGHTS = ("w_q", "w_o", "w_qk", "w_ov", "w_head")
 GROUP_WEIGHTS = ("w_k", "w_v")
@@ -77,6 +80,7 @@ class Shape:
     groups: int
     positions: int
     parallel: bool = False
+    neurons: int = 0
 
     def heads_of(self, group: int) -> range:
         """The query heads that share a KV group."""
@@ -89,7 +93,7 @@ class Shape:
 
     def width(self, site: str) -> int:
         """How many columns a sweep of the site has: heads, groups, or 1 for a whole layer or model."""
-        return {"head": self.heads, "group": self.groups}.get(unit(site), 1)
+        return {"head": self.heads, "group": self.groups, "neuron": self.neurons}.get(unit(site), 1)
 
     def layers_of(self, site: str) -> range:
         """The layers that a sweep of the site has rows in: of what a model has once, the one where it acts."""
@@ -100,7 +104,7 @@ class Shape:
 class Patch:
     """One activation to take from a source.
 
-    heads: query heads, or KV groups for sites of groups; empty for sites of a whole layer or model.
+    heads: query heads, KV groups for sites of groups, or neurons; empty for sites of a whole layer or model.
     positions: those to write; empty means all. source: DONOR, OWN, CARRIED, or one that `jitter` names.
     """
 
@@ -125,7 +129,7 @@ def as_activations(row: Row, source: str) -> Row:
     return tuple(sorted({replace(patch, site=site, source=source) for patch, site in sites}))
 
 
-def unit(site: str) -> Literal["head", "group", "layer", "model"]:
+def unit(site: str) -> Literal["head", "group", "neuron", "layer", "model"]:
     """What one cell of a sweep of the site is."""
     if site in HEAD_SITES or site in HEAD_WEIGHTS:
         return "head"
@@ -135,6 +139,8 @@ def unit(site: str) -> Literal["head", "group", "layer", "model"]:
         return "layer"
     if site in MODEL_WEIGHTS:
         return "model"
+    if site == NEURON:
+        return "neuron"
     raise InputError(f"the site {site!r} is unknown; choose one of {', '.join((*SITES, *WEIGHT_SITES))}", "site")
 
 
@@ -161,6 +167,8 @@ def cell(site: str, layer: int, column: int, positions: tuple[int, ...], shape: 
 
 def sweep_rows(site: str, positions: tuple[int, ...], shape: Shape, source: str = DONOR) -> list[Row]:
     """Every cell of every layer on its own, layer by layer."""
+    if site == NEURON:
+        raise InputError("neurons are patched within one layer, not swept; choose another site", "site")
     places = [(layer, column) for layer in shape.layers_of(site) for column in range(shape.width(site))]
     return checked([(cell(site, *place, positions, shape, source),) for place in places], shape)
 
@@ -217,7 +225,7 @@ def _check_patch(patch: Patch, shape: Shape) -> None:
         raise InputError(f"{patch.site} is a weight, which only the donor has beside the recipient", "site")
     bad = next((h for h in patch.heads if not 0 <= h < shape.width(patch.site)), None)
     if bad is not None:
-        name = "KV group" if kind == "group" else "head"
+        name = {"group": "KV group", "neuron": "neuron"}.get(kind, "head")
         raise InputError(f"there is no {name} {bad}; choose 0 to {shape.width(patch.site) - 1}", "heads")
     bad = next((p for p in patch.positions if not 0 <= p < shape.positions), None)
     if bad is not None:

@@ -5,7 +5,7 @@ import streamlit as st
 from core import findings
 from core.charts.attribution import layer_attribution, layer_span
 from core.charts.heatmap import head_heatmaps, model_panels
-from pages.attribution import parts
+from pages.attribution import neurons, parts
 from pages.shared import definitions, heads, stage, state
 from pages.shared.asking import ask
 from pages.shared.figures import figure, figures, nothing_yet
@@ -18,13 +18,19 @@ upper, lower = st.container(), st.container()
 with lower:
     project = state.view("project") if stage.on() else parts.project()
 answer = ask("attribution", projection=project)
-if answer.result is None:
+# On the stage stands one figure.
+depth = answer if stage.on() else ask("depth")
+if answer.result is None or depth.result is None:
     with upper:
-        nothing_yet(overview, answer)
+        nothing_yet(overview, answer, depth)
 else:
     attribution = answer.result
     with upper, figures(overview, answer, key="attribution"):
         finding(findings.of_attribution(attribution), definitions.ATTRIBUTION)
+    if not stage.on():
+        with upper, figures(overview, depth, key="depth"):
+            parts.lens(depth.result)
+    with upper, figures(answer, key="attribution_layers"):
         span = stage.steady("layer attribution", layer_span(attribution.attn, attribution.mlp))
         figure(
             layer_attribution(attribution, stage.size(), span),
@@ -51,4 +57,6 @@ else:
             )
             parts.chosen_head(attribution, chosen)
             parts.top_heads(attribution)
-            parts.badges(attribution)
+            parts.badges(attribution, depth.result)
+        with lower:
+            neurons.section(overview, attribution)

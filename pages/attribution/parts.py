@@ -5,14 +5,18 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from core.results import MODELS, Attribution
+from core import findings
+from core.charts.depth import logit_lens
+from core.results import MODELS, Attribution, Depth
 from core.wording import brief, signed
-from pages.shared import definitions, heads, tables
-from pages.shared.figures import below
+from pages.shared import definitions, heads, state, tables
+from pages.shared.figures import below, figure
+from pages.shared.text import plain
 from pages.shared.widgets import choice
 
 TOP = 12
 LABELS = ("BASE", "INSTRUCT", "INSTRUCT − BASE")
+_LENS = {"difference": "logit difference", "candidates": "answer and original"}
 _PROJECT = {"own": "each model's own", "base": "BASE's", "instruct": "INSTRUCT's"}
 
 
@@ -21,10 +25,22 @@ def project() -> str:
     return choice(st.segmented_control, "Project on the unembedding of", "project", _PROJECT, required=True)
 
 
-def badges(attribution: Attribution) -> None:
+def lens(depth: Depth) -> None:
+    """The logit lens, with what it says; the switch stands below it, where it moves nothing."""
+    figure(
+        logit_lens(depth, state.view("lens") == "candidates"),
+        "logit_lens",
+        plain(findings.of_depth(depth)),
+        definitions.DEPTH,
+        depth.to_frame(),
+    )
+    choice(st.segmented_control, "Lines of the logit lens", "lens", _LENS, required=True)
+
+
+def badges(attribution: Attribution, depth: Depth) -> None:
     """The identities and the final scale of both models."""
     scales = [f"{name}: final scale 1/rms {brief(scale)}" for name, scale in zip(MODELS, attribution.scale)]
-    tables.badges(attribution.checks, "badges", definitions.CHECKS, *scales)
+    tables.badges((*attribution.checks, *depth.checks), "badges", definitions.CHECKS, *scales)
 
 
 def layer_table(attribution: Attribution) -> pd.DataFrame:

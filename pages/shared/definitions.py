@@ -41,9 +41,30 @@ Between models three things differ: the component, the scale s, and the vector d
 “Project on” reads both models along one model's d.
 """
 
+DEPTH = """
+**Logit lens.** The residual stream at END is read as if it were the last: through the model's own final norm, with that
+point's own scale, and the unembedding, in float32 and before a soft cap. Points: before each layer, and between its
+attention and its MLP where they follow one another; at the right end stands the run's own logit difference.
+
+Nothing is fitted: an early point may be written in directions that only later layers turn into logits. A crossing of 0
+says where the answer overtakes the original as the unembedding reads it, not which layer decides it.
+"""
+
+NEURONS = """
+Neuron n of the MLP with activation a writes s · a · (W_out[n]·d) logits directly, s and d as in direct logit
+attribution; with the bias of W_out a layer's neurons sum to its MLP's share, which is checked. **Promotes**,
+**suppresses**: the tokens that INSTRUCT's W_out[n] raises and lowers most by the direct path, for an activation above
+0; below 0 they change places.
+
+**Effect**: the donor's activation of that neuron put into the recipient at all positions, its own W_out writing it out;
+effect, score and noise floor as on the Patching page. Sets take the first neurons of this table at once; the share is
+that of all neurons of the layer, and can pass 100% where others work against it.
+"""
+
 CHECKS = """
 Identities that the numbers must hold, with the largest residual found on this prompt: all components sum to the logit
 difference, and the heads of a layer (with the attention bias, where there is one) sum to its attention output.
+The logit lens ends at the run's logit difference, and its two logits differ by the lens's difference at every point.
 Green: within rounding of the models' dtype.
 """
 

@@ -30,6 +30,8 @@ VIEW = {
     "patterns": ("head", r"head|layer|listed"),
     "whose": ("base", r"base|instruct|change"),
     "project": ("own", r"own|base|instruct"),
+    "lens": ("difference", r"difference|candidates"),
+    "neurons": ("", r"\d{1,3}"),
     "direction": ("instruct_to_base", r"instruct_to_base|base_to_instruct"),
     "site": ("z", "|".join((*HEAD_SITES, *GROUP_SITES, *LAYER_SITES))),
     "positions": ("all", r"all|end|picked"),

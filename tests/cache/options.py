@@ -14,6 +14,8 @@ OPTIONS: dict[str, dict] = {name: {} for name in QUESTIONS} | {
     "layer_patterns": {"layer": 1},
     "head": {"layer": 1, "head": 2, "source": "colon", "ov_input": "recorded"},
     "head_patches": {"layer": 1, "head": 2},
+    "neurons": {"layer": 1},
+    "neuron_patches": {"layer": 1, "direction": "base_to_instruct"},
     "continuation": {"model": "instruct"},
     "estimate": {"site": "z", "direction": "instruct_to_base"},
     "sweep": PLAN,

@@ -11,6 +11,7 @@ import pytest
 from core.charts import theme
 from core.charts.attention import attention_bars, layer_difference_lines
 from core.charts.attribution import layer_attribution, layer_bars
+from core.charts.depth import lens_span, logit_lens
 from core.charts.grid import Panel
 from core.charts.heatmap import head_heatmaps, model_panels
 from core.charts.labels import token_label, token_labels, width_em
@@ -23,7 +24,7 @@ from core.charts.patching import (
 )
 from core.charts.placing import name_points
 from core.charts.tokens import logit_difference_bars, top_tokens
-from core.results import Attribution, Summary, TopTokens
+from core.results import Attribution, Depth, Summary, TopTokens
 
 SIZES = [(1, 1), (2, 4), (4, 8), (48, 40)]
 HOSTILE = ("<img src=x onerror=alert(1)>", "<a href='x'>x</a>", "<b>bold</b>", "&lt;i&gt;", "\u202egnp")
@@ -398,3 +399,31 @@ def test_a_span_that_is_given_is_shown_whatever_the_values_are():
         assert span_of(large(None)) == pytest.approx(whole), name
         assert span_of(small(whole)) == span_of(large(whole)) == pytest.approx(whole), name
         assert span_of(small(None)) != pytest.approx(whole), name
+
+
+def depth(difference, tokens=(" swift", " quick")):
+    difference = np.array(difference, float)
+    return Depth(np.arange(difference.shape[1]) / 2, *tokens, difference + 1, np.ones_like(difference), difference, ())
+
+
+def test_the_logit_lens_is_a_line_a_model_with_a_ring_where_the_answer_overtakes():
+    shown = depth([[-1, 0, 1, -2, -3], [-1, 1, -1, 2, 7]])
+    fig = logit_lens(shown)
+    base, instruct, ring = fig.data
+    assert (base.name, instruct.name) == ("BASE", "INSTRUCT")
+    assert base.x == (0, 0.5, 1, 1.5, 2) and instruct.y == (-1, 1, -1, 2, 7) and ring.x == (1.5,) and ring.y == (2,)
+    assert "within layer 1, after its attention" in instruct.text[3] and "INSTRUCT − BASE: +4" in instruct.text[3]
+    low, high = fig.layout.yaxis.range
+    assert low < -3 and high > 7
+    # No place is ringed where the answer is above from the beginning, or ends below.
+    assert len(logit_lens(depth([[1, 2, 3], [1, -1, -2]])).data) == 2
+
+
+def test_the_logit_lens_shows_each_candidate_on_a_switch():
+    shown = depth([[-1, 0, 1], [-1, 1, 7]], HOSTILE[:2])
+    fig = logit_lens(shown, candidates=True)
+    assert [line.line.dash for line in fig.data] == ["solid", "dot", "solid", "dot"]
+    assert fig.data[2].y == (0, 2, 8) and fig.data[3].y == (1, 1, 1)
+    assert not any("<img" in text or "<a" in text for text in strings_of(fig))
+    assert lens_span(shown, candidates=True)[1] > 8
+    assert logit_lens(shown, span=(-20, 20)).layout.yaxis.range == (-20, 20)

@@ -9,12 +9,13 @@ import pytest
 
 from core import findings
 from core.attention_results import Attention
+from core.neuron_results import NeuronPatches, Neurons
 from core.patching.floor import NoiseFloor
 from core.patching.gap import Gap
 from core.patching.origin_results import EarlyLate
 from core.patching.plan import SITES, unit
 from core.patching.results import Sweep
-from core.results import Attribution, Summary
+from core.results import Attribution, Depth, Summary
 
 GAP = Gap("instruct_to_base", -1.0, 3.0, floor=NoiseFloor(2, (0.01, 0.01, 0.01)))
 BACK = Gap("base_to_instruct", 3.0, -1.0, floor=NoiseFloor(2, (0.01, 0.01, 0.01)))
@@ -184,3 +185,33 @@ def test_where_along_the_layers_the_change_sits_is_said_too(early, late, said):
     depth = EarlyLate(*(sweep(np.array(values)[:, None], "resid_pre") for values in (early, late)))
     patched = sweep([[1.0, 0.6]])
     assert findings.of_origin(patched, patched, depth).endswith(said)
+
+
+OVERTAKES = "Read off along the depth, “swift” against “quick”: "
+
+
+@pytest.mark.parametrize(
+    "base, instruct, said",
+    [
+        ((-1, -1, -2), (-1, 1, 2), f"{OVERTAKES}in BASE it ends below it; in INSTRUCT it overtakes it for good within"),
+        ((1, -1, 2), (1, 1, 2), f"{OVERTAKES}in BASE it overtakes it for good after the last layer; in INSTRUCT it is"),
+        ((1, -1, -2), (1, 0, 0), "Read off at any depth, “swift” ends below “quick” in both models."),
+    ],
+)
+def test_the_depth_is_said_to_the_point_where_the_answer_overtakes_for_good(base, instruct, said):
+    difference = np.array([base, instruct], float)
+    found = Depth(np.array([0, 0.5, 1]), " swift", " quick", difference, difference, difference, ())
+    assert findings.of_depth(found).startswith(said)
+
+
+def test_neurons_are_said_with_their_share_of_the_layers_effect():
+    two, direct = np.zeros((2, 2)), np.array([[0.1, 0.0], [0.6, 0.2]])
+    found = Neurons(1, np.array([7, 3]), 40, two, direct, ((),), ((),), np.array([0.2, 1.5]), np.zeros(2), ())
+    said = "Neuron 7 of layer 1 writes +0.10 → +0.60 logits directly (BASE → INSTRUCT), the whole MLP +0.20 → +1.50."
+    assert findings.of_neurons(found, None) == said
+    whole = " INSTRUCT's activations of all 40 neurons at once move BASE by "
+    numbers = np.array([-0.8, -0.5, 1.0])
+    patches = NeuronPatches(1, np.array([7]), np.array([10, 40]), GAP, numbers, np.full(3, 0.01))
+    assert findings.of_neurons(found, patches) == f"{said}{whole}+2.00; of that 25% by the first 10."
+    patches = NeuronPatches(1, np.array([7]), np.array([10, 40]), GAP, numbers, np.full(3, 9.0))
+    assert findings.of_neurons(found, patches) == f"{said}{whole}+2.00, no more than rounding does."
