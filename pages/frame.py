@@ -5,7 +5,7 @@ from pathlib import Path
 import streamlit as st
 
 from cache.courtesy import busy
-from pages.shared import charts, choosing, downloads, presets, prompt_bar, shortcuts, sidebar, stage, state
+from pages.shared import charts, choosing, downloads, first_visit, presets, prompt_bar, shortcuts, sidebar, stage, state
 from pages.shared.asking import Asking, on_screen
 from pages.shared.once import remembering
 from pages.shared.text import plain
@@ -20,13 +20,15 @@ st.set_page_config(page_title="REPHRASE Circuit Explorer", page_icon="🔁", lay
 
 # Figures begin near the top of the screen; Streamlit leaves 6rem for a header that holds a menu alone.
 # The line under a figure stays one line: its text wraps, its buttons do not. A finding, and a text that is being
-# written, have room for two lines, so that nothing moves when they are longer than the one before. The line of state
+# written, have room for two lines, a head's sentence for three, so that nothing moves when they are longer than the one
+# before. The line of state
 # stays in sight at the bottom, wherever the page is scrolled to.
 st.html("""<style>
 .stMainBlockContainer { padding: 2.4rem 2rem; }
 .stAppHeader { height: 2.2rem; min-height: 2.2rem; }
 [class*=st-key-below_] { flex-wrap: nowrap; }
 .st-key-finding p { font-size: 1.15rem; line-height: 1.4; min-height: 2.8em; margin: 0; }
+.st-key-sentence p { line-height: 1.4; min-height: 4.2em; margin: 0; }
 .st-key-goes_on p { min-height: 3.2em; margin: 0; }
 :has(> .st-key-status) { position: sticky; bottom: 0; z-index: 5; }
 /* The page's own colour, handed down: in a dark theme another one. */
@@ -51,6 +53,7 @@ with busy():
         sidebar.on_stage(pages)
     else:
         sidebar.sidebar(pages)
+        first_visit.steps()
     for complaint in st.session_state.complaints:
         st.warning(plain(complaint))
     slots = prompt_bar.bar()

@@ -102,7 +102,7 @@ def attention_bars(
     fig.update_yaxes(title_text=escape(unit), zeroline=True, zerolinecolor=theme.LINE)
     fig.update_yaxes(range=list(span or attention_span(values)))
     bottom = theme.tick_row(named, size, title=False)
-    return theme.frame(fig, title, 220 * type_.scale, size, legend=True, bottom=bottom)
+    return theme.frame(fig, title, 180 * type_.scale, size, legend=True, bottom=bottom)
 
 
 def _token_hover(position: int, label: str, values: np.ndarray, unit: str, signed: bool, role: str) -> str:

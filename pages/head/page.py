@@ -27,8 +27,10 @@ else:
     patched = parts.patches(chosen.place)
     with above, figures(overview, asked, key="head"):
         if report is not None:
-            parts.sentence(asked, parts.evidence(report, patched), scores, heads.first_name(attention))
+            parts.sentence(asked, parts.evidence(report, patched), scores)
             parts.attended(report)
+            parts.reading(report, heads.first_name(attention))
+            heads.reason(chosen)
     with figures(asked, key="report"):
         if report is not None:
             parts.written(report)

@@ -45,11 +45,10 @@ _SCORES = {"previous": "previous token", "induction": "induction", "bos": "BOS",
 def title(head: heads.Chosen, attention: Attention) -> None:
     """Which head, and the choice of another one."""
     with st.container(
-        horizontal=True, key="head_title", vertical_alignment="bottom", horizontal_alignment="distribute"
+        horizontal=True, key="head_title", vertical_alignment="center", horizontal_alignment="distribute"
     ):
         st.subheader(f"What does {head.name} do?")
         heads.picker(attention.weight.shape[1:3], head.place)
-    heads.reason(head)
 
 
 def patches(head: heads.Place) -> Answer | None:
@@ -80,16 +79,21 @@ def evidence(report: HeadReport, patched: Answer | None) -> PatchEvidence | None
     return PatchEvidence(forth.effect["z"], forth.score["z"], forth.noise_floor["z"])
 
 
-def sentence(report: Answer, evidence: PatchEvidence | None, scores: Answer, first: str) -> None:
-    """What the numbers support, in one sentence; what is not there yet is left out. first: position 0's name."""
+def sentence(report: Answer, evidence: PatchEvidence | None, scores: Answer) -> None:
+    """What the numbers support, in one sentence; what is not there yet is left out."""
     found: HeadReport = report.result
     kinds = None
     if scores.result is not None and scores.agrees_with(report):
         kinds = scores.result.of(found.layer, found.head)
     evidence = evidence if report.fresh else None
-    with st.container(border=True, key="sentence"):
-        st.markdown(f"**{plain(head_sentence(found, found.ov.position, evidence, kinds))}**")
-        st.caption(f"{_reads(found)} {_rests(found, first)}")
+    with st.container(key="sentence"):
+        terms = definitions.ATTENTION + definitions.PATCHING
+        st.markdown(plain(head_sentence(found, found.ov.position, evidence, kinds)), help=terms)
+
+
+def reading(report: HeadReport, first: str) -> None:
+    """How to read its sentence. first: position 0's name."""
+    st.caption(f"{_reads(report)} {_rests(report, first)}")
 
 
 def _of(patches: Patches | None, head: heads.Place) -> bool:

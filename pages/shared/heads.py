@@ -163,7 +163,10 @@ def reason(head: Chosen) -> None:
 def picker(shape: tuple[int, int], head: Place) -> None:
     """One head of the model's; choosing it chooses it everywhere."""
     choose = lambda name: state.set_view("head", name)  # noqa: E731
-    show(st.selectbox, "Head", "pick_head", head_name(*head), choose, options=all_names(shape), width=180)
+    show(
+        st.selectbox, "Head", "pick_head", head_name(*head), choose,
+        options=all_names(shape), width=180, label_visibility="collapsed",
+    )  # fmt: skip
 
 
 def all_names(shape: tuple[int, int]) -> list[str]:

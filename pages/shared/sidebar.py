@@ -8,6 +8,7 @@ import streamlit as st
 from streamlit.navigation.page import StreamlitPage
 
 from cache.questions.overview import Overview
+from core.models.pairs import EMBEDDED
 from pages.shared import presets, stage, state
 from pages.shared.service import service
 from pages.shared.text import plain
@@ -16,8 +17,8 @@ _WHAT = """**REPHRASE Circuit Explorer**
 
 Why does an instruction-tuned model write “swift” where its base model repeats “quick”? Type a sentence: both models
 run, and every page shows where the two part."""
-_POST = """It makes a live instrument of Karthik Viswanathan's post *The REPHRASE Circuit: How Fine-Tuning Enhances LLMs
-to REPHRASE Text* (LessWrong, 6 April 2025)."""
+_POST = """It makes a live instrument of Karthik Viswanathan's post [The REPHRASE Circuit: How Fine-Tuning Enhances LLMs
+to REPHRASE Text](https://www.lesswrong.com/posts/nYNjjCFmTMcKdCmHM) (LessWrong, 6 April 2025)."""
 
 
 def sidebar(pages: Sequence[StreamlitPage]) -> None:
@@ -27,7 +28,7 @@ def sidebar(pages: Sequence[StreamlitPage]) -> None:
         with st.container(gap="xxsmall", key="pages"):
             for page in pages:
                 st.page_link(page, query_params=address, width="stretch")
-        st.caption(_POST)
+        st.markdown(f":small[{_POST}]")
         with st.container(horizontal=True, key="speaking"):
             st.button("Stage", on_click=stage.toggle, type="tertiary", icon=":material/slideshow:", key="enter_stage")
             presets.menu()
@@ -53,7 +54,8 @@ def state_line(overview: Overview | None) -> str:
     dtype = f"{overview.dtype} on {overview.device}{_instead(overview)}"
     turns = "models take turns · " if overview.in_turns else ""
     template = "chat template · " if state.experiment().template == "chat" else ""
-    return plain(f"{dtype} · {turns}{template}{len(overview.prompt.ids)} tokens · {took}")
+    toy = "a toy pair, made for trying things out · " if overview.pair == EMBEDDED else ""
+    return plain(f"{toy}{dtype} · {turns}{template}{len(overview.prompt.ids)} tokens · {took}")
 
 
 def _instead(overview: Overview) -> str:

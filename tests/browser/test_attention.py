@@ -155,7 +155,11 @@ def unfold(viewer, *keys: str) -> None:
 
 
 def test_the_page_of_a_head_says_what_it_does_first_and_shows_every_part_where_it_is_opened(viewer):
+    viewer.page.set_viewport_size({"width": 1280, "height": 720})
     viewer.open("head", head="L1H2")
+    # All of its figure is above the line of state.
+    viewer.page.wait_for_function(LIES_BETWEEN, arg=[".st-key-head_attention_by_token .js-plotly-plot", 0, 700])
+    viewer.page.set_viewport_size({"width": 1280, "height": 900})
     expect(viewer.page.locator(".st-key-sentence")).to_contain_text("L1H2 looks")
     expect(viewer.page.locator(".st-key-sentence")).to_contain_text("its output moves")
     expect(viewer.page.locator(".st-key-head_attention_by_token")).to_be_visible()

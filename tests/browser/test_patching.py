@@ -265,9 +265,10 @@ def furthest(viewer) -> str:
 def test_where_nobody_has_chosen_every_page_shows_the_head_that_patches_furthest(viewer):
     viewer.open("patching")
     best = furthest(viewer)
-    for page in ("Head", "Attention", "Attribution", "Patching"):
+    shown = viewer.page.locator(".st-key-head_title, .st-key-chosen_head, .st-key-head_numbers").first
+    for page in ("Head", "Attention", "Origin", "Attribution", "Patching"):
         viewer.page.get_by_role("link", name=page, exact=True).click()
-        expect(viewer.page.locator(".st-key-head_title, .st-key-chosen_head").first).to_contain_text(best)
+        expect(shown).to_contain_text(best)
         expect(viewer.page.get_by_text("Chosen because its output, patched alone, moves BASE furthest")).to_be_visible()
         viewer.settle()
         assert "head=" not in viewer.page.url
