@@ -5,8 +5,20 @@ from pathlib import Path
 import streamlit as st
 
 from cache.courtesy import busy
-from pages.shared import charts, choosing, downloads, presets, prompt_bar, shortcuts, sidebar, stage, state
+from pages.shared import (
+    chart_keys,
+    charts,
+    choosing,
+    downloads,
+    presets,
+    prompt_bar,
+    shortcuts,
+    sidebar,
+    stage,
+    state,
+)
 from pages.shared.asking import Asking, on_screen
+from pages.shared.headings import tab_title
 from pages.shared.once import remembering
 from pages.shared.text import plain
 from pages.shared.watching import watch
@@ -16,7 +28,7 @@ if state.read_address():
     choosing.read()
     presets.read()
 choosing.move()
-st.set_page_config(page_title="REPHRASE Circuit Explorer", page_icon="🔁", layout="wide", initial_sidebar_state=240)
+st.set_page_config(page_icon="🔁", layout="wide", initial_sidebar_state=240)
 
 # Figures begin near the top of the screen; Streamlit leaves 6rem for a header that holds a menu alone.
 # The line under a figure stays one line: its text wraps, its buttons do not. A finding, and a text that is being
@@ -28,6 +40,20 @@ st.html("""<style>
 [class*=st-key-below_] { flex-wrap: nowrap; }
 .st-key-finding p { font-size: 1.15rem; line-height: 1.4; min-height: 2.8em; margin: 0; }
 .st-key-goes_on p { min-height: 3.2em; margin: 0; }
+.stMain .stHeading h1 { font-size: 1.75rem; padding: 0.5rem 0 1rem; }
+.stMain .stHeading h2 { font-size: 1rem; line-height: 1.6; padding: 0; }
+.st-key-chart_keys { position: absolute; }
+.js-plotly-plot:focus-visible { outline: 2px solid currentColor; outline-offset: -2px; }
+/* Streamlit's colour for text on a figure is too faint on a light page. */
+.js-plotly-plot :is(.xtick, .ytick, .infolayer, .barlayer) text { fill: currentColor !important; }
+@media (max-width: 640px) {
+  .stMainBlockContainer { padding-inline: 1rem; }
+  [class*=st-key-below_] { flex-wrap: wrap; }
+  /* No room for both a figure's title and its buttons; they also come up at a touch. */
+  .modebar-container { display: none; }
+  .js-plotly-plot .gtitle { font-size: 13px !important; }
+  .js-plotly-plot .annotation-text { font-size: 10px !important; }
+}
 :has(> .st-key-status) { position: sticky; bottom: 0; z-index: 5; }
 /* The page's own colour, handed down: in a dark theme another one. */
 .stApp :has(.st-key-status), .st-key-status { background-color: inherit; }
@@ -65,7 +91,10 @@ choosing.begin(asking)
 prompt_bar.finish(slots, asking)
 with body:
     downloads.all_tables(asking.ask("overview"))
+# Once the page is drawn: before, it would be the title of the prompt before.
+st.set_page_config(page_title=tab_title(page.title, state.experiment(), asking.ask("overview")))
 asking.close()
 state.write_address()
 with status:
+    chart_keys.listen()
     watch(asking, "" if stage.on() else sidebar.state_line(on_screen()))

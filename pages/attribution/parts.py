@@ -9,6 +9,7 @@ from core.results import MODELS, Attribution
 from core.wording import brief, signed
 from pages.shared import definitions, heads, tables
 from pages.shared.figures import below
+from pages.shared.headings import part
 from pages.shared.widgets import choice
 
 TOP = 12
@@ -51,7 +52,7 @@ def chosen_head(attribution: Attribution, chosen: heads.Chosen | None) -> None:
 def top_heads(attribution: Attribution) -> None:
     """The heads whose share changed most."""
     table = attribution.top_heads(TOP)
-    st.markdown("**Heads whose direct share differs most**")
+    part("Heads whose direct share differs most")
     tables.choosable(tables.worded(table), "top_attribution", list(zip(table["layer"], table["head"])))
     below(
         "top_heads", "In logits, largest change first. Select a row to choose its head.", definitions.ATTRIBUTION, table
