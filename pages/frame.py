@@ -6,6 +6,7 @@ import streamlit as st
 
 from cache.courtesy import busy
 from pages.shared import (
+    chart_fit,
     chart_keys,
     charts,
     choosing,
@@ -40,19 +41,27 @@ st.html("""<style>
 [class*=st-key-below_] { flex-wrap: nowrap; }
 .st-key-finding p { font-size: 1.15rem; line-height: 1.4; min-height: 2.8em; margin: 0; }
 .st-key-goes_on p { min-height: 3.2em; margin: 0; }
+.st-key-goes_on button { min-height: 0; }
 .stMain .stHeading h1 { font-size: 1.75rem; padding: 0.5rem 0 1rem; }
-.stMain .stHeading h2 { font-size: 1rem; line-height: 1.6; padding: 0; }
-.st-key-chart_keys { position: absolute; }
+.stMain .stHeading h2 { font-size: 1rem; line-height: 1.6; padding: 0 0 0.2rem; }
+.st-key-chart_keys, .st-key-chart_fit { position: absolute; }
+/* Streamlit's captions, chosen items and texts on figures are too faint to be read, on a light page or on a dark one. */
+[data-testid=stCaptionContainer] { opacity: 0.78; }
+.stMultiSelect [data-tag] { background: transparent; box-shadow: inset 0 0 0 1px currentColor; color: inherit; }
+.stMultiSelect [data-tag] * { color: inherit; }
 .js-plotly-plot:focus-visible { outline: 2px solid currentColor; outline-offset: -2px; }
-/* Streamlit's colour for text on a figure is too faint on a light page. */
-.js-plotly-plot :is(.xtick, .ytick, .infolayer, .barlayer) text { fill: currentColor !important; }
+.js-plotly-plot :is([class$=tick], .infolayer, .barlayer) text { fill: currentColor !important; }
 @media (max-width: 640px) {
   .stMainBlockContainer { padding-inline: 1rem; }
   [class*=st-key-below_] { flex-wrap: wrap; }
+  [class*=st-key-below_] > :first-child { flex-basis: 100%; }
+  [data-testid=stButtonGroup], [data-testid=stButtonGroup] * { flex-wrap: wrap; }
   /* No room for both a figure's title and its buttons; they also come up at a touch. */
   .modebar-container { display: none; }
   .js-plotly-plot .gtitle { font-size: 13px !important; }
   .js-plotly-plot .annotation-text { font-size: 10px !important; }
+  .js-plotly-plot .bartext { font-size: 12px !important; }
+  .stMain .stHeading h1 { font-size: 1.4rem; }
 }
 :has(> .st-key-status) { position: sticky; bottom: 0; z-index: 5; }
 /* The page's own colour, handed down: in a dark theme another one. */
@@ -97,4 +106,5 @@ asking.close()
 state.write_address()
 with status:
     chart_keys.listen()
+    chart_fit.fit()
     watch(asking, "" if stage.on() else sidebar.state_line(on_screen()))

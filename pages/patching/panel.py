@@ -16,7 +16,7 @@ from pages.shared.figures import figures
 from pages.shared.headings import part
 from pages.shared.text import plain
 
-HEIGHT = 520  # px, more than the map with its line: what stands below keeps its place whatever the panel says
+HEIGHT = 560  # px, more than the map with its line: what stands below keeps its place whatever the panel says
 
 
 def panel(overview: Answer, plan: Plan, chosen: heads.Chosen | None) -> None:

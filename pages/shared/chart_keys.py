@@ -102,9 +102,15 @@ export default function ({ parentElement }) {
       plot.setAttribute('role', 'application');
       plot.setAttribute('aria-roledescription', 'chart');
       plot.setAttribute('aria-label', label);
-      const lost = !document.activeElement || document.activeElement === document.body;
-      if (focused && lost && placeOf(plot) === focused) plot.focus({ preventScroll: true });
+      if (focused && placeOf(plot) === focused) restore(plot, 120);
     }
+  }
+  // A chart that is drawn anew may not be shown at once, and the one before may still be there, with the focus.
+  function restore(plot, frames) {
+    const at = document.activeElement, lost = !at || at === document.body || at !== plot && placeOf(at) === focused;
+    if (!lost || !frames || !plot.isConnected) return;
+    plot.focus({ preventScroll: true });
+    requestAnimationFrame(() => restore(plot, frames - 1));
   }
   const observer = new MutationObserver(() => {
     if (waiting) return;

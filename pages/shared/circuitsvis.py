@@ -159,7 +159,9 @@ export default function ({ data, parentElement }) {
   const color = style.getPropertyValue('--st-text-color') || style.color;
   const page = style.getPropertyValue('--st-background-color').trim();
   const dark = /^#[0-7]/.test(page) || /^rgba?\\((\\d{1,2}|1[01]\\d),/.test(page);
-  const { views, columns, first } = data;
+  const { views, first } = data, width = (parentElement.host ?? parentElement).clientWidth || 800;
+  // On a telephone one below the other.
+  const columns = width < 560 ? 1 : data.columns, rows = Math.ceil(views.length / columns);
   const message = { views, columns, first, color, page, scheme: dark ? 'dark' : 'light' };
   if (frame) {
     frame.message = message;
@@ -172,8 +174,8 @@ export default function ({ data, parentElement }) {
   frame.title = data.label;
   frame.style.cssText = 'border: 0; width: 100%; display: block';
   // Its height beforehand, so that nothing below moves when it is drawn: a pattern is square, under one line of title.
-  const side = (parentElement.clientWidth || 800) / data.columns - 12 * (data.columns - 1) / data.columns;
-  frame.style.height = `${Math.round(side) + 23}px`;
+  const side = (width - 12 * (columns - 1)) / columns;
+  frame.style.height = `${Math.round(rows * (side + 23) + 12 * (rows - 1))}px`;
   const listen = event => {
     if (event.source !== frame.contentWindow || !event.data.circuitsvis) return;
     if (event.data.height) frame.style.height = `${event.data.height}px`;

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import suppress
 from importlib.resources import files
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import TimeoutError, expect
 
 PAGES = {
     "": ("Explore", 2),
     "attribution": ("Attribution", 2),
     "patching": ("Patching", 1),
+    "origin": ("Origin", 3),
     "attention": ("Attention", 3),
     "head": ("Head", 1),
     "models": ("Models", 0),
@@ -44,8 +46,10 @@ CROWDED = """() => {
   if (main.scrollWidth > innerWidth) found.push(`the page is ${main.scrollWidth} wide`);
   for (const plot of document.querySelectorAll('.js-plotly-plot')) {
     const box = plot.getBoundingClientRect();
-    const texts = [...plot.querySelectorAll('.gtitle, .gtitle-subtitle, .annotation-text, .legendtext, .xtick text')];
-    const boxes = texts.filter(text => text.textContent.trim()).map(text => [text, text.getBoundingClientRect()]);
+    const boxes = [...plot.querySelectorAll(
+      '.gtitle, .gtitle-subtitle, .annotation-text, .bartext, .legendtext, [class$=tick] text'
+    )].filter(text => text.textContent.trim() && getComputedStyle(text).visibility !== 'hidden').map(
+      text => [text, text.getBoundingClientRect()]);
     for (const [text, { left, right }] of boxes)
       if (left < box.left - 1 || right > box.right + 1) found.push(`cut off: ${text.textContent}`);
     boxes.forEach(([a, p], i) => boxes.slice(i + 1).forEach(([b, q]) => {
@@ -63,7 +67,7 @@ SHIFTS = """
 window.shifts = [];
 new PerformanceObserver(list => list.getEntries().forEach(entry => window.shifts.push([
   entry.value, ...entry.sources.map(({ node }) => node?.className ?? node?.nodeName)]))
-).observe({ type: 'layout-shift', buffered: true });
+).observe({ type: 'layout-shift' });
 """
 
 
@@ -105,7 +109,9 @@ def test_a_page_is_named_said_in_words_readable_in_both_themes_and_fits_a_teleph
         assert page.evaluate(FAINT) == [], scheme
     page.wait_for_function(f"(({ZEROS})()).every(zero => zero === '#12161c')")
     page.set_viewport_size({"width": 390, "height": 844})
-    page.wait_for_function(f"(({CROWDED})()).length === 0")
+    with suppress(TimeoutError):
+        page.wait_for_function(f"(({CROWDED})()).length === 0", timeout=15_000)
+    assert page.evaluate(CROWDED) == []
 
 
 def test_a_maps_cells_are_reached_said_and_chosen_by_keyboard_and_the_focus_stays(viewer):
@@ -157,9 +163,8 @@ def test_nothing_shifts_over_ten_edits(viewer):
     viewer.page.set_viewport_size({"width": 1280, "height": 720})
     viewer.open()
     viewer.page.evaluate(SHIFTS)
-    viewer.page.evaluate("window.shifts = []")
     for n, noun in enumerate(("fox", "dog", "cat", "horse", "bird")):
-        viewer.type("Sentence", f"The {'tired' if n % 2 else 'happy'} {noun} sleeps near the small river.")
+        viewer.type("Sentence", f"The {'tired' if n % 2 else 'happy'} {noun} sees the old dog.")
         viewer.type("Instruction", "Repeat the following sentence" if n % 2 else "Rephrase the following sentence")
     shifts = viewer.page.evaluate("window.shifts")
     assert sum(value for value, *_ in shifts) <= 0.1, json.dumps(shifts, indent=1)
