@@ -15,7 +15,7 @@ const EDGE = '.gtitle, .gtitle-subtitle, .annotation-text, .bartext, .legendtext
 const boxOf = element => element.getBoundingClientRect();
 
 function axisEnd(plot, text) {
-  const panel = text.closest('.subplot')?.classList[1]?.match(/^x\d*/)[0] ?? 'x';
+  const panel = text.closest('.subplot')?.classList[1]?.match(/^x\\d*/)[0] ?? 'x';
   const axis = plot._fullLayout[`xaxis${panel.slice(1)}`];
   return Math.min(boxOf(plot).right, boxOf(plot).left + axis._offset + axis._length + 12);
 }

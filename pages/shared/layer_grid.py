@@ -72,7 +72,7 @@ export default function ({ data, setTriggerValue, parentElement }) {
 # Below zero, at zero, above: on a light page and on a dark one, as in the maps of heads.
 _COLORS = (
     [[118, 42, 131], [247, 247, 247], [27, 120, 55]],
-    [[int(DIVERGING_DARK[n][1][i : i + 2], 16) for i in (1, 3, 5)] for n in (0, 5, -1)],
+    [[int(str(DIVERGING_DARK[n][1])[i : i + 2], 16) for i in (1, 3, 5)] for n in (0, 5, -1)],
 )
 _grid = st.components.v2.component("rephrase_layer_grid", css=_CSS, js=_JS)
 
