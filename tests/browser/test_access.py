@@ -9,6 +9,7 @@ from importlib.resources import files
 
 import pytest
 from playwright.sync_api import TimeoutError, expect
+from tests.browser.test_prompt_bar import placed
 
 PAGES = {
     "": ("Explore", 2),
@@ -84,7 +85,8 @@ def on_a_page_of(viewer, scheme: str) -> None:
 
 
 def drawn(viewer, charts: int) -> None:
-    """Wait for a page's figures, all of them of the prompt on screen."""
+    """Wait for a page's figures, all of them of the prompt on screen, and for its style, which comes when it may."""
+    expect(viewer.page.get_by_test_id("stCaptionContainer").first).to_have_css("opacity", "0.78")
     expect(viewer.page.locator(".js-plotly-plot .main-svg .gtitle")).to_have_count(charts)
     viewer.settle()
 
@@ -152,7 +154,7 @@ def test_a_maps_cells_are_reached_said_and_chosen_by_keyboard_and_the_focus_stay
 
 def test_a_clicked_token_keeps_the_focus(viewer):
     viewer.open()
-    token = viewer.page.get_by_role("button", name="position 5:")
+    token = viewer.page.get_by_role("button", name="token 6:")
     token.click()
     expect(viewer.page).to_have_url(re.compile("picked=5"))
     viewer.settle()
@@ -162,6 +164,8 @@ def test_a_clicked_token_keeps_the_focus(viewer):
 def test_nothing_shifts_over_ten_edits(viewer):
     viewer.page.set_viewport_size({"width": 1280, "height": 720})
     viewer.open()
+    placed(viewer)
+    drawn(viewer, 2)
     viewer.page.evaluate(SHIFTS)
     for n, noun in enumerate(("fox", "dog", "cat", "horse", "bird")):
         viewer.type("Sentence", f"The {'tired' if n % 2 else 'happy'} {noun} sees the old dog.")
