@@ -5,8 +5,23 @@ from pathlib import Path
 import streamlit as st
 
 from cache.courtesy import busy
-from pages.shared import charts, choosing, downloads, first_visit, presets, prompt_bar, shortcuts, sidebar, stage, state
+from pages.shared import (
+    chart_fit,
+    chart_keys,
+    charts,
+    choosing,
+    downloads,
+    first_visit,
+    look,
+    presets,
+    prompt_bar,
+    shortcuts,
+    sidebar,
+    stage,
+    state,
+)
 from pages.shared.asking import Asking, on_screen
+from pages.shared.headings import tab_title
 from pages.shared.once import remembering
 from pages.shared.text import plain
 from pages.shared.watching import watch
@@ -16,25 +31,9 @@ if state.read_address():
     choosing.read()
     presets.read()
 choosing.move()
-st.set_page_config(page_title="REPHRASE Circuit Explorer", page_icon="🔁", layout="wide", initial_sidebar_state=240)
+st.set_page_config(page_icon="🔁", layout="wide", initial_sidebar_state=240)
 
-# Figures begin near the top of the screen; Streamlit leaves 6rem for a header that holds a menu alone.
-# The line under a figure stays one line: its text wraps, its buttons do not. A finding, and a text that is being
-# written, have room for two lines, a head's sentence for three, so that nothing moves when they are longer than the one
-# before. The line of state
-# stays in sight at the bottom, wherever the page is scrolled to.
-st.html("""<style>
-.stMainBlockContainer { padding: 2.4rem 2rem; }
-.stAppHeader { height: 2.2rem; min-height: 2.2rem; }
-[class*=st-key-below_] { flex-wrap: nowrap; }
-.st-key-finding p { font-size: 1.15rem; line-height: 1.4; min-height: 2.8em; margin: 0; }
-.st-key-sentence p { line-height: 1.4; min-height: 4.2em; margin: 0; }
-.st-key-goes_on p { min-height: 3.2em; margin: 0; }
-:has(> .st-key-status) { position: sticky; bottom: 0; z-index: 5; }
-/* The page's own colour, handed down: in a dark theme another one. */
-.stApp :has(.st-key-status), .st-key-status { background-color: inherit; }
-.st-key-status { padding: 0.15rem 0; font-size: 0.9rem; }
-</style>""")
+look.style()
 stage.style()
 folder = Path(__file__).parent
 pages = [
@@ -68,7 +67,11 @@ choosing.begin(asking)
 prompt_bar.finish(slots, asking)
 with body:
     downloads.all_tables(asking.ask("overview"))
+# Once the page is drawn: before, it would be the title of the prompt before.
+st.set_page_config(page_title=tab_title(page.title, state.experiment(), asking.ask("overview")))
 asking.close()
 state.write_address()
 with status:
+    chart_keys.listen()
+    chart_fit.fit()
     watch(asking, "" if stage.on() else sidebar.state_line(on_screen()))

@@ -48,17 +48,16 @@ def layer_difference_lines(
 def _name_top(
     fig: go.Figure, differences: Mapping[str, np.ndarray], layers: int, highest: float, type_: theme.Size
 ) -> None:
-    """The layers where each role differs most, in the colour of its line."""
+    """The layers where each role differs most; in the page's own colour, for a line's is too faint for letters."""
     found = [
-        (float(values[layer]), int(layer), colour)
-        for values, colour in zip(differences.values(), theme.SERIES)
+        (float(values[layer]), int(layer))
+        for values in differences.values()
         for layer in np.argsort(-np.nan_to_num(values), kind="stable")[:NAMED]
         if values[layer] > 0
     ]
     found.sort(reverse=True)
-    points = [(layer, value, f"L{layer}") for value, layer, _ in found]
-    colours = [colour for *_, colour in found]
-    name_points(fig, points, (layers, ROOM * highest), HEIGHT * type_.scale, type_, colours, width=850)
+    points = [(layer, value, f"L{layer}") for value, layer in found]
+    name_points(fig, points, (layers, ROOM * highest), HEIGHT * type_.scale, type_, width=850)
 
 
 def attention_span(values: np.ndarray) -> theme.Span:

@@ -26,16 +26,14 @@ def name_points(
     spans: tuple[float, float],
     height: float,
     type_: Size,
-    colours: Sequence[str] | None = None,
     width: float = _PAGE,
     marks: Sequence[tuple[float, float]] = (),
     origin: tuple[float, float] | None = None,
 ) -> None:
     """Write a name beside each (x, y, name), in order of importance; a thin line leads to a name that had to move away.
 
-    spans: extents of the x and y axes; height, width: of the plot area, in px. colours: of the names, else the page's.
-    marks: every point drawn; names keep clear of them where there is room. origin: where the axes begin, for names that
-    are to stay within the plot.
+    spans: extents of the x and y axes; height, width: of the plot area, in px. marks: every point drawn; names keep
+    clear of them where there is room. origin: where the axes begin, for names that are to stay within the plot.
     """
 
     def pixels(x: float, y: float) -> tuple[float, float]:
@@ -44,7 +42,7 @@ def name_points(
 
     dots = [(x - _DOT, x + _DOT, y - _DOT, y + _DOT) for x, y in (pixels(*mark) for mark in marks)]
     taken: list[Box] = []
-    for n, (x, y, name) in enumerate(points):
+    for x, y, name in points:
         label = escape(name)
         wide, tall = width_em(label) * type_.tick, 1.25 * type_.tick
         places = list(_places(pixels(x, y), wide, tall))
@@ -54,9 +52,8 @@ def name_points(
         clear = [place for place in free if not any(_overlap(place[1], dot) for dot in dots)] or free
         shift, box, far = clear[0]
         taken.append(box)
-        font = {"size": type_.tick} | ({"color": colours[n]} if colours else {})
         fig.add_annotation(
-            x=x, y=y, text=label, font=font, ax=shift[0], ay=-shift[1], showarrow=True, arrowhead=0,
+            x=x, y=y, text=label, font={"size": type_.tick}, ax=shift[0], ay=-shift[1], showarrow=True, arrowhead=0,
             arrowwidth=1, arrowcolor=LINE if far else CLEAR, standoff=4,
         )  # fmt: skip
 

@@ -1,9 +1,10 @@
 """How every figure looks: colours, colour scales, type sizes, and the frame of title, legend and margins.
 
 Figures are shown on light and dark pages, so backgrounds are transparent and no text has a colour of its own: the
-page's theme gives it one. Sizes of text are set on every element, since a page's theme sets its own default.
-Heights are in pixels and add up from the rows of the frame; widths are the page's (900 px and more). On a stage the
-whole figure's height is given instead, and its axes have what the frame leaves; a subtitle has no room there.
+page's theme gives it one. What depends on the page is `on_page`'s: zero has the page's own colour. Sizes of text are
+set on every element, since a page's theme sets its own default. Heights are in pixels and add up from the rows of the
+frame; widths are the page's (900 px and more). On a stage the whole figure's height is given instead, and its axes
+have what the frame leaves; a subtitle has no room there.
 """
 
 from __future__ import annotations
@@ -41,6 +42,20 @@ SEQUENTIAL = [
     [0.0, "#f7fcf0"], [0.125, "#e0f3db"], [0.25, "#ccebc5"], [0.375, "#a8ddb5"], [0.5, "#7bccc4"],
     [0.625, "#4eb3d3"], [0.75, "#2b8cbe"], [0.875, "#0868ac"], [1.0, "#084081"],
 ]  # fmt: skip
+
+# The same on a dark page, whose background is zero: the farther, the lighter.
+PAGE_DARK = "#12161c"
+FAINT_DARK = "#474e59"
+DIVERGING_DARK = [
+    [0.0, "#e3b8f7"], [0.1, "#b57fd1"], [0.2, "#8a58a6"], [0.3, "#5c3c70"], [0.4, "#33283f"], [0.5, PAGE_DARK],
+    [0.6, "#1b3325"], [0.7, "#27583a"], [0.8, "#378a53"], [0.9, "#5fbd73"], [1.0, "#a6eaa5"],
+]  # fmt: skip
+SEQUENTIAL_DARK = [
+    [0.0, PAGE_DARK], [0.125, "#15303f"], [0.25, "#17506a"], [0.375, "#1d7397"], [0.5, "#2f9ac0"],
+    [0.625, "#62c3d9"], [0.75, "#a5e3e6"], [1.0, "#d8f7ee"],
+]  # fmt: skip
+# Grey letters at contrast 4.5 and more on a light page, and on a dark one.
+QUIET = ("#5f6773", "#9aa0aa")
 
 LOGITS = "logits"
 SCORE = "patch score"
@@ -136,6 +151,21 @@ def plot_height(
 def union(span: Span, other: Span | None) -> Span:
     """The span that holds both."""
     return span if other is None else (min(span[0], other[0]), max(span[1], other[1]))
+
+
+def on_page(fig: go.Figure, dark: bool) -> go.Figure:
+    """The figure as a light or a dark page shows it; it is changed in place, and may have been shown on the other."""
+    colours = fig.layout.coloraxis
+    if colours.colorscale:
+        scales = (DIVERGING, DIVERGING_DARK) if colours.cmin < 0 else (SEQUENTIAL, SEQUENTIAL_DARK)
+        colours.colorscale = scales[dark]
+    other, grey = (FAINT, FAINT_DARK) if dark else (FAINT_DARK, FAINT)
+    for trace in fig.data:
+        if trace.type == "heatmap" and trace.colorscale and trace.colorscale[0][1] == other:
+            trace.colorscale = [[0, grey], [1, grey]]
+        elif trace.type == "scatter" and trace.marker.symbol == "square" and trace.marker.color == other:
+            trace.marker.color = grey
+    return fig
 
 
 def headings(fig: go.Figure, titles: list[str], size: SizeName) -> None:

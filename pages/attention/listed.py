@@ -10,6 +10,7 @@ from core.wording import signed, unsigned
 from pages.shared import definitions, heads
 from pages.shared.asking import ask
 from pages.shared.figures import below
+from pages.shared.headings import part
 from pages.shared.heads import Place
 from pages.shared.tables import choosable, worded
 from pages.shared.text import plain
@@ -22,7 +23,7 @@ def choose(attention: Attention) -> list[Place]:
     """The heads of the tables and small maps: edited, or the preset."""
     shape = attention.weight.shape[1:3]
     preset, why = _preset(attention)
-    st.markdown("**Chosen heads**")
+    part("Chosen heads")
     return heads.list_input(shape, preset, f"Preset: {why}")
 
 

@@ -1,15 +1,14 @@
 """Attention: where END looks in each model, head by head, and where the two models differ."""
 
-import streamlit as st
-
 from core.findings import of_attention
 from pages.attention import listed, maps, patterns
 from pages.shared import definitions, heads, stage
 from pages.shared.asking import ask
 from pages.shared.figures import figures, nothing_yet
 from pages.shared.finding import finding
+from pages.shared.headings import heading
 
-st.subheader("Where does the model look, and where do the two look differently?")
+heading("Where does the model look, and where do the two look differently?")
 overview = ask("overview")
 answer = ask("attention")
 attention = answer.result

@@ -12,6 +12,7 @@ from core.results import MODELS, head_name
 from pages.shared import circuitsvis, definitions, heads, layer_grid, state
 from pages.shared.asking import ask
 from pages.shared.figures import NOTHING, below, figures
+from pages.shared.headings import part
 from pages.shared.heads import Place
 from pages.shared.widgets import choice
 
@@ -20,7 +21,7 @@ WHOSE = {"base": "BASE", "instruct": "INSTRUCT", "change": "INSTRUCT − BASE"}
 
 def viewer(head: Place, listed: list[Place]) -> None:
     """The one viewer of patterns; only what it shows is computed."""
-    st.markdown("**Full patterns**")
+    part("Full patterns")
     shown = {"head": head_name(*head), "layer": f"every head of layer {head[0]}", "listed": "the listed heads"}
     with st.container(horizontal=True, vertical_alignment="bottom", key="pattern_controls"):
         which = choice(st.segmented_control, "Patterns of", "patterns", shown, required=True)

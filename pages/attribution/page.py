@@ -10,8 +10,9 @@ from pages.shared import definitions, heads, stage, state
 from pages.shared.asking import ask
 from pages.shared.figures import figure, figures, nothing_yet
 from pages.shared.finding import finding
+from pages.shared.headings import heading
 
-st.subheader("Where is the logit difference written?")
+heading("Where is the logit difference written?")
 overview = ask("overview")
 upper, lower = st.container(), st.container()
 # What is projected on decides the figures above it.

@@ -11,6 +11,7 @@ from core.results import MODELS, Attribution, Depth
 from core.wording import brief, signed
 from pages.shared import definitions, heads, state, tables
 from pages.shared.figures import below, figure
+from pages.shared.headings import part
 from pages.shared.text import plain
 from pages.shared.widgets import choice
 
@@ -67,7 +68,7 @@ def chosen_head(attribution: Attribution, chosen: heads.Chosen | None) -> None:
 def top_heads(attribution: Attribution) -> None:
     """The heads whose share changed most."""
     table = attribution.top_heads(TOP)
-    st.markdown("**Heads whose direct share differs most**")
+    part("Heads whose direct share differs most")
     tables.choosable(tables.worded(table), "top_attribution", list(zip(table["layer"], table["head"])))
     below(
         "top_heads", "In logits, largest change first. Select a row to choose its head.", definitions.ATTRIBUTION, table

@@ -21,6 +21,7 @@ from pages.shared import definitions, state
 from pages.shared.asking import Answer, follow, so_far, stop
 from pages.shared.figures import below, figures
 from pages.shared.finding import finding
+from pages.shared.headings import heading, part
 from pages.shared.text import plain, quoted
 from pages.shared.tokens import token_strip
 from pages.shared.watching import line
@@ -39,10 +40,10 @@ class Writing:
 def headline(overview: Overview | None) -> None:
     """The question with this prompt's words, and what the two runs answer to it."""
     if overview is None:
-        st.subheader("Why does INSTRUCT rephrase where BASE repeats?")
+        heading("Why does INSTRUCT rephrase where BASE repeats?")
         return
     prompt = overview.prompt
-    st.subheader(f"Does the model write {quoted(prompt.answer)} or repeat {quoted(prompt.original)}?")
+    heading(f"Does the model write {quoted(prompt.answer)} or repeat {quoted(prompt.original)}?")
     finding(findings.of_models(overview.summary, prompt.answer, prompt.original), definitions.LOGIT_DIFF)
 
 
@@ -77,7 +78,7 @@ def _standing(model: str, probability: float, index: int) -> str:
 
 def tokens(prompt: Prompt) -> None:
     """The prompt as tokens, the roles marked; a click follows that token."""
-    st.markdown("**The prompt as both models read it**")
+    part("The prompt as both models read it")
     token_strip(prompt.tokens, prompt.roles, "prompt_tokens", lambda i: state.edit(picked=i))
     below(
         "prompt",
@@ -90,7 +91,7 @@ def tokens(prompt: Prompt) -> None:
 def text_only() -> None:
     """The prompt while no tokenizer is there yet, in the place of nothing."""
     inside = ", inside INSTRUCT's chat template" if state.experiment().template == "chat" else ""
-    st.markdown(f"**The prompt as both models will read it{inside}**")
+    part(f"The prompt as both models will read it{inside}")
     with suppress(InputError):
         st.text(prompt_text(state.experiment()).text)
 

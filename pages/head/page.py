@@ -7,13 +7,14 @@ from pages.head.sources import source
 from pages.shared import definitions, heads, stage, state
 from pages.shared.asking import ask
 from pages.shared.figures import figures, nothing_yet
+from pages.shared.headings import heading
 from pages.shared.tables import badges
 
 overview = ask("overview")
 answer = ask("attention")
 attention = answer.result
 if attention is None:
-    st.subheader("What does one head do?")
+    heading("What does one head do?")
     nothing_yet(overview, answer)
 elif stage.on():
     parts.on_stage(overview, attention)

@@ -21,6 +21,7 @@ from pages.shared import circuitsvis, definitions, heads, stage, state
 from pages.shared.asking import Answer, ask
 from pages.shared.figures import below, figure, figures
 from pages.shared.finding import finding
+from pages.shared.headings import heading
 from pages.shared.once import once
 from pages.shared.tables import FINE, worded
 from pages.shared.text import plain, quoted
@@ -47,7 +48,7 @@ def title(head: heads.Chosen, attention: Attention) -> None:
     with st.container(
         horizontal=True, key="head_title", vertical_alignment="center", horizontal_alignment="distribute"
     ):
-        st.subheader(f"What does {head.name} do?")
+        heading(f"What does {head.name} do?")
         heads.picker(attention.weight.shape[1:3], head.place)
 
 

@@ -16,6 +16,7 @@ from core.models.standing import standing
 from core.patching.floor import THIRDS
 from core.wording import brief
 from pages.shared import state
+from pages.shared.headings import part
 from pages.shared.service import service
 from pages.shared.text import plain
 
@@ -51,7 +52,7 @@ def _here(spec: PairSpec) -> str:
 def live() -> None:
     """Device and memory, the queue, and the answers that are kept; drawn again as they change."""
     found = inspect(service())
-    st.markdown("**Now**")
+    part("Now")
     rows = [*_device(found), *_queue(found), *_answers(found)]
     st.dataframe(pd.DataFrame(rows, columns=["what", "now"]), hide_index=True, key="live_table")
     for store in found.stores:
@@ -103,7 +104,7 @@ def _store(store: StoreStats) -> str:
 
 def noise_floors() -> None:
     """Of the sweeps in memory: what rounding alone moves, in logits."""
-    st.markdown("**Noise floors of finished sweeps**")
+    part("Noise floors of finished sweeps")
     found = floors(service())
     if not found:
         st.caption("None yet: every sweep on the page Patching measures its own.")

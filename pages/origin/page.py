@@ -8,9 +8,10 @@ from pages.shared import definitions, heads, stage
 from pages.shared.asking import ask
 from pages.shared.figures import figures, nothing_yet
 from pages.shared.finding import finding
+from pages.shared.headings import heading
 
 overview = ask("overview")
-st.subheader("Changed here, or only carried here?")
+heading("Changed here, or only carried here?")
 place, above = st.container(), st.container()
 if overview.result is None:
     nothing_yet(overview)

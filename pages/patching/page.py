@@ -7,9 +7,10 @@ from pages.shared import definitions, heads, stage
 from pages.shared.asking import ask
 from pages.shared.figures import figures, nothing_yet
 from pages.shared.finding import finding
+from pages.shared.headings import heading
 
 overview = ask("overview")
-st.subheader("What carries the rephrasing from one model into the other?")
+heading("What carries the rephrasing from one model into the other?")
 place, above = st.container(), st.container()
 if overview.result is None:
     nothing_yet(overview)

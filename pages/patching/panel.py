@@ -13,23 +13,24 @@ from pages.patching.plan import DIRECTIONS, Plan
 from pages.shared import heads
 from pages.shared.asking import Answer, follow
 from pages.shared.figures import figures
+from pages.shared.headings import part
 from pages.shared.text import plain
 
-HEIGHT = 520  # px, more than the map with its line: what stands below keeps its place whatever the panel says
+HEIGHT = 560  # px, more than the map with its line: what stands below keeps its place whatever the panel says
 
 
 def panel(overview: Answer, plan: Plan, chosen: heads.Chosen | None) -> None:
     """Its name, its sentence, its numbers and the way to its page."""
     with st.container(border=True, height=HEIGHT, key="chosen_head"):
         if chosen is None:
-            st.markdown("**Which head?**")
+            part("Which head?")
             st.caption("Click a cell, or wait for the estimate of which one moves BASE furthest.")
             return
         layer, head = chosen.place
         report = follow(overview, "head", layer=layer, head=head, source="original", ov_input="recorded")
         attention = follow(overview, "attention")
         swept = follow(overview, "sweep", **plan.options)
-        st.markdown(f"**{chosen.name}**")
+        part(chosen.name)
         heads.link(chosen.place)
         with figures(report, attention, key="panel"):
             _said(plan, report.value, swept.value, chosen)

@@ -20,7 +20,8 @@ from pages.patching.plan import MEASURED, Plan
 from pages.patching.score_map import grey
 from pages.shared import definitions, state
 from pages.shared.asking import Answer, follow
-from pages.shared.figures import below, figures
+from pages.shared.figures import below, dark, figures
+from pages.shared.headings import part
 from pages.shared.heads import Place
 from pages.shared.tables import FINE, choosable, worded
 from pages.shared.widgets import show
@@ -35,7 +36,7 @@ def top_heads(overview: Answer, plan: Plan, chosen: Place | None) -> None:
         return
     swept, attention = follow(overview, "sweep", **plan.options), follow(overview, "attention")
     with st.container(horizontal=True, vertical_alignment="center", key="top_heading"):
-        st.markdown("**The components that move the recipient furthest**", width="stretch")
+        part("The components that move the recipient furthest")
         wanted = recomputable(plan.overview) and _toggle()
         button = st.container(width="content")
     sweep = swept.value or plan.nothing_yet(plan.site)
@@ -158,9 +159,11 @@ def _show(plan: Plan, table: pd.DataFrame, cells: list[Place], faint: list[bool]
 def greyed(table: pd.DataFrame, faint: list[bool]) -> Styler:
     """The table with effect and score in grey in the rows that are within the noise floor."""
 
+    quiet = theme.QUIET[dark()]
+
     def style(row: pd.Series) -> list[str]:
         grey = [faint[row.name] and name in (("", "effect"), ("", "score")) for name in row.index]
-        return [f"color: {theme.FAINT}" if cell else "" for cell in grey]
+        return [f"color: {quiet}" if cell else "" for cell in grey]
 
     return numbers(table).apply(style, axis=1) if any(faint) else numbers(table)
 

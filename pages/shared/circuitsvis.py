@@ -98,22 +98,27 @@ h3 { font-size: 14px; margin: 0 0 4px; }
 .view { min-width: 0; }
 /* its rows stick out by 15 px on either side */
 .view > div { padding: 0 15px; }
+/* CircuitsVis mixes its colours with white: turned around, and laid over the page, zero is the dark page's own. */
+.dark canvas { filter: invert(1) hue-rotate(180deg); mix-blend-mode: screen; }
 </style></head><body><div id="views"></div><script>
 const views = document.getElementById('views');
 // Labels on the canvases come in a grey that a dark page swallows, and count from the first position drawn.
 const fillText = CanvasRenderingContext2D.prototype.fillText;
 CanvasRenderingContext2D.prototype.fillText = function (text, ...place) {
-  if (this.fillStyle === '#666666') this.fillStyle = getComputedStyle(document.body).color;
+  if (this.fillStyle === '#666666') this.fillStyle = ink;
   const counted = String(text).replace(/ \\((\\d+)\\)$/, (_, position) => ` (${Number(position) + first + 1})`);
   return fillText.call(this, counted, ...place);
 };
-let count = 0, first = 0, ready = false, waiting = null;
+let count = 0, first = 0, ready = false, waiting = null, ink = '#000000';
 const tell = message => parent.postMessage({ circuitsvis: true, ...message }, '*');
 new ResizeObserver(() => tell({ height: views.scrollHeight })).observe(views);
 function draw(data) {
   first = data.first;
-  document.documentElement.style.colorScheme = data.scheme;
+  const root = document.documentElement, dark = data.scheme === 'dark';
+  root.style.colorScheme = root.className = data.scheme;
+  root.style.background = dark ? data.page : '';
   document.body.style.color = data.color;
+  ink = dark ? '#101010' : data.color;
   views.style.gridTemplateColumns = `repeat(${data.columns}, minmax(0, 1fr))`;
   views.replaceChildren(...data.views.map(view => {
     const [box, title, root] = ['div', 'h3', 'div'].map(name => document.createElement(name));
@@ -154,8 +159,10 @@ export default function ({ data, parentElement }) {
   const color = style.getPropertyValue('--st-text-color') || style.color;
   const page = style.getPropertyValue('--st-background-color').trim();
   const dark = /^#[0-7]/.test(page) || /^rgba?\\((\\d{1,2}|1[01]\\d),/.test(page);
-  const { views, columns, first } = data;
-  const message = { views, columns, first, color, scheme: dark ? 'dark' : 'light' };
+  const { views, first } = data, width = (parentElement.host ?? parentElement).clientWidth || 800;
+  // On a telephone one below the other.
+  const columns = width < 560 ? 1 : data.columns, rows = Math.ceil(views.length / columns);
+  const message = { views, columns, first, color, page, scheme: dark ? 'dark' : 'light' };
   if (frame) {
     frame.message = message;
     if (frame.loaded) frame.contentWindow.postMessage(message, '*');
@@ -167,8 +174,8 @@ export default function ({ data, parentElement }) {
   frame.title = data.label;
   frame.style.cssText = 'border: 0; width: 100%; display: block';
   // Its height beforehand, so that nothing below moves when it is drawn: a pattern is square, under one line of title.
-  const side = (parentElement.clientWidth || 800) / data.columns - 12 * (data.columns - 1) / data.columns;
-  frame.style.height = `${Math.round(side) + 23}px`;
+  const side = (width - 12 * (columns - 1)) / columns;
+  frame.style.height = `${Math.round(rows * (side + 23) + 12 * (rows - 1))}px`;
   const listen = event => {
     if (event.source !== frame.contentWindow || !event.data.circuitsvis) return;
     if (event.data.height) frame.style.height = `${event.data.height}px`;

@@ -9,10 +9,13 @@ from typing import Any
 import plotly.graph_objects as go
 import streamlit as st
 
+from core.charts.in_words import in_words
+from core.charts.theme import on_page
 from core.experiment import InputError
 from core.results import head_name
 from pages.shared import charts, stage, state
 from pages.shared.asking import Answer, again, on_screen
+from pages.shared.chart_keys import reachable
 from pages.shared.downloads import Table, download
 from pages.shared.text import plain
 
@@ -69,17 +72,26 @@ def figure(
     of: Mapping[str, object] = NOTHING,
 ) -> None:
     """Show a figure. heads: what makes a click choose a head everywhere in the app; "head" or "group" where it is on
-    (layer, head) or (layer, KV group). of: see `below`."""
+    (layer, head) or (layer, KV group). of: see `below`. Who cannot see it has its words, and its table below."""
     on_select = _choose_head(key, heads) if heads else "ignore"
     options: dict[str, Any] = {"selection_mode": "points", "on_select": on_select} if heads else {}
-    st.plotly_chart(fig, key=key, config=CONFIG, width="stretch", **options)
+    alt = in_words(fig)
+    if heads:
+        reachable(fig, alt.partition(".")[0])
+    st.plotly_chart(on_page(fig, dark()), key=key, config=CONFIG, width="stretch", alt=alt, **options)
     below(key, read, definition, table, of, chart=True)
+
+
+def dark() -> bool:
+    """Whether the viewer's page is."""
+    return st.context.theme.type == "dark"
 
 
 def below(
     key: str, read: str, definition: str, table: Table, of: Mapping[str, object] = NOTHING, chart: bool = False
 ) -> None:
-    """The line under a figure: how to read it, definition, downloads. On the stage a figure stands alone.
+    """The line under a figure: how to read it, definition, its data as a table, downloads. On the stage a figure stands
+    alone.
 
     of: what the figure is of besides the prompt: its site, its layer and head. chart: whether it can be had as SVG.
     """
@@ -93,6 +105,9 @@ def below(
         st.caption(read, width="stretch")
         with st.popover("Definition", type="tertiary"):
             st.markdown(definition)
+        with st.popover("Table", type="tertiary", key=f"table_of_{key}", on_change="rerun") as rows:
+            if rows.open:
+                st.dataframe(table() if callable(table) else table, hide_index=True)
         if chart:
             charts.svg_button(key, made.stem, made.labels)
         st.download_button(

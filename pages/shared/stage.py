@@ -18,7 +18,7 @@ _CSS = """<style>
 .stApp {
   /* A sidebar that was there stays, empty. */
   .stAppHeader, .stSidebar { display: none; }
-  .stHeading { position: absolute; clip-path: inset(50%); }
+  .stHeading:has(h1) { position: absolute; clip-path: inset(50%); }
   .stMainBlockContainer { padding: .4rem 2rem 0; }
   .stMainBlockContainer [data-testid=stVerticalBlock] { gap: .35rem; }
   .st-key-stage_pages { min-height: 1.7rem; }

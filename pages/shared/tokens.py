@@ -30,6 +30,7 @@ export default function ({ data, setTriggerValue, parentElement }) {
   if (!strip) { strip = document.createElement('div'); strip.className = 'strip'; parentElement.appendChild(strip); }
   strip.setAttribute('role', 'group');
   strip.setAttribute('aria-label', data.label);
+  const had = [...strip.querySelectorAll('button')].indexOf(strip.getRootNode().activeElement);
   strip.replaceChildren();
   data.tokens.forEach((token, i) => {
     const box = document.createElement('button');
@@ -61,6 +62,8 @@ export default function ({ data, setTriggerValue, parentElement }) {
       strip.appendChild(br);
     }
   });
+  // The focus stays where it was: the boxes are new ones.
+  strip.querySelectorAll('button')[had]?.focus({ preventScroll: true });
 }
 """
 

@@ -53,7 +53,7 @@ def first_page(browser: Browser, pair: str) -> tuple[float, float, float]:
     with timed_server(pair) as (running, healthy):
         page, visit = browser.new_page(), time.perf_counter()
         page.goto(running.url, wait_until="commit")
-        page.wait_for_selector("h3")
+        page.wait_for_selector("h1")
         frame = time.perf_counter() - visit
         page.wait_for_selector(USABLE, timeout=120_000)
         usable = healthy + time.perf_counter() - visit

@@ -38,7 +38,7 @@ def test_effect_and_score_are_grey_exactly_in_the_rows_within_the_noise_floor(ma
     faint = [bool(SWEEP.within_noise[cell]) for cell in CELLS]
     assert faint == [False, True, False, True]
     styled = table.greyed(made, faint)
-    grey = {cell for cell, style in styled._compute().ctx.items() if ("color", theme.FAINT) in style}
+    grey = {cell for cell, style in styled._compute().ctx.items() if ("color", theme.QUIET[0]) in style}
     columns = [made.columns.get_loc(("", name)) for name in ("effect", "score")]
     assert grey == {(row, column) for row in (1, 3) for column in columns}
     assert not any(style for style in table.greyed(made, [False] * 4)._compute().ctx.values())

@@ -1,0 +1,91 @@
+"""Figures as a window has room for them, and of its theme: what neither Python nor Plotly knows of a browser.
+
+Plotly writes labels without looking whether they have room. In a narrow window a title that is too long becomes
+smaller, a label that sticks out moves in, and of tick labels that lie on each other some are left out.
+"""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from pages.shared.figures import dark
+
+_JS = """
+const EDGE = '.gtitle, .gtitle-subtitle, .annotation-text, .bartext, .legendtext';
+const boxOf = element => element.getBoundingClientRect();
+
+function axisEnd(plot, text) {
+  const panel = text.closest('.subplot')?.classList[1]?.match(/^x\\d*/)[0] ?? 'x';
+  const axis = plot._fullLayout[`xaxis${panel.slice(1)}`];
+  return Math.min(boxOf(plot).right, boxOf(plot).left + axis._offset + axis._length + 12);
+}
+
+function moveIn(plot) {
+  const page = boxOf(plot);
+  for (const text of plot.querySelectorAll(EDGE)) {
+    text.removeAttribute('dx');
+    const wide = boxOf(text).width, size = parseFloat(getComputedStyle(text).fontSize);
+    const bar = text.matches('.bartext') && boxOf(text.parentElement.firstElementChild);
+    // What stands behind a bar has room to its axis' end, before the next one's labels.
+    const room = bar && boxOf(text).left > bar.left ? axisEnd(plot, text) - bar.right - 4 : page.width;
+    if (wide > room) text.style.setProperty('font-size', `${Math.max(8, 0.97 * size * room / wide)}px`, 'important');
+    const { left, right } = boxOf(text);
+    let move = 0;
+    // A number that has become smaller stands beside its bar still.
+    if (bar && left - bar.right > 6) move = bar.right + 4 - left;
+    if (bar && bar.left - right > 6) move = bar.left - 4 - right;
+    move -= Math.max(0, right + move - page.right + 1) || Math.min(0, left + move - page.left - 1);
+    if (move) text.setAttribute('dx', move);
+  }
+}
+
+// Bold labels are those of tokens with a role: they stay.
+function thinOut(plot) {
+  const axes = Map.groupBy(plot.querySelectorAll('[class$=tick] text'), text => text.parentElement.classList[0]);
+  for (const [name, texts] of axes) {
+    if (name[0] !== 'x') continue;
+    const kept = [], bold = text => Number(Boolean(text.querySelector('[style*=bold]')));
+    for (const text of [...texts].sort((a, b) => bold(b) - bold(a) || boxOf(a).left - boxOf(b).left)) {
+      const { left, right } = boxOf(text);
+      const free = kept.every(box => right < box.left + 1 || left > box.right - 1);
+      text.style.visibility = free ? '' : 'hidden';
+      if (free) kept.push({ left, right });
+    }
+  }
+}
+
+export default function ({ data, parentElement, setTriggerValue }) {
+  const own = parentElement.fit ??= { told: null };
+  own.look = () => {
+    own.waiting = false;
+    const light = getComputedStyle(document.querySelector('.stApp')).backgroundColor.match(/\\d+/g);
+    const isDark = light.slice(0, 3).reduce((sum, part) => sum + Number(part), 0) < 384;
+    // The server learns of another theme with the next run alone.
+    if (isDark !== data.dark && own.told !== isDark) setTriggerValue('theme', own.told = isDark);
+    if (isDark === data.dark) own.told = null;
+    for (const plot of document.querySelectorAll('.js-plotly-plot:not([data-fitted])')) {
+      if (!plot._fullLayout || !plot.on) continue;
+      plot.dataset.fitted = '';
+      const fit = () => { moveIn(plot); thinOut(plot); };
+      plot.on('plotly_afterplot', fit);
+      fit();
+    }
+  };
+  own.look();
+  if (own.observer) return;
+  own.observer = new MutationObserver(() => {
+    if (own.waiting) return;
+    own.waiting = true;
+    requestAnimationFrame(() => own.look());
+  });
+  own.observer.observe(document.body, { childList: true, subtree: true });
+  return () => { own.observer.disconnect(); own.observer = null; };
+}
+"""
+
+_fit = st.components.v2.component("rephrase_chart_fit", js=_JS)
+
+
+def fit() -> None:
+    """Once a page: for all figures of it; the page is drawn anew when its viewer changes the theme."""
+    _fit(data={"dark": dark()}, key="chart_fit", on_theme_change=lambda: None)

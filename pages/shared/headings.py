@@ -1,0 +1,32 @@
+"""A page's one heading of the first level, those of its parts, and what the browser's tab is called."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from core.experiment import Experiment
+from core.wording import visible, word
+from pages.shared.asking import Answer
+
+APP = "REPHRASE Circuit Explorer"
+
+
+def heading(text: str) -> None:
+    """The question that a page answers, in Markdown; once a page."""
+    st.title(text, anchor=False)
+
+
+def part(text: str) -> None:
+    """What a part of a page shows, in Markdown."""
+    st.header(text, anchor=False)
+
+
+def tab_title(page: str, experiment: Experiment, overview: Answer) -> str:
+    """“Patching · quick → swift · REPHRASE Circuit Explorer”: tabs and bookmarks of several prompts are told apart."""
+    if overview.fresh and overview.result is not None:
+        prompt = overview.result.prompt
+        about = f"{word(prompt.original)} → {word(prompt.answer)}"
+    else:
+        words = [visible(text.strip()) for text in (experiment.original, experiment.answer) if text.strip()]
+        about = " → ".join(words)
+    return " · ".join(filter(None, (page, about, APP)))

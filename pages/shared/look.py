@@ -1,0 +1,51 @@
+"""How every page looks, beside what its parts say of themselves.
+
+Figures begin near the top of the screen; Streamlit leaves 6rem for a header that holds a menu alone. The line under a
+figure stays one line: its text wraps, its buttons do not. A finding, and a text that is being written, have room for
+two lines, a head's sentence for three, so that nothing moves when they are longer than the one before. The line of state stays in sight at the
+bottom, wherever the page is scrolled to.
+"""
+
+from __future__ import annotations
+
+import streamlit as st
+
+_CSS = """<style>
+.stMainBlockContainer { padding: 2.4rem 2rem; }
+.stAppHeader { height: 2.2rem; min-height: 2.2rem; }
+[class*=st-key-below_] { flex-wrap: nowrap; }
+.st-key-finding p { font-size: 1.15rem; line-height: 1.4; min-height: 2.8em; margin: 0; }
+.st-key-sentence p { line-height: 1.4; min-height: 4.2em; margin: 0; }
+.st-key-goes_on p { min-height: 3.2em; margin: 0; }
+.st-key-goes_on button { min-height: 0; }
+.stMain .stHeading h1 { font-size: 1.75rem; padding: 0.5rem 0 1rem; }
+.stMain .stHeading h2 { font-size: 1rem; line-height: 1.6; padding: 0 0 0.2rem; }
+.st-key-chart_keys, .st-key-chart_fit { position: absolute; }
+/* Streamlit's captions, chosen items and texts on figures are too faint to be read on one page or the other. */
+[data-testid=stCaptionContainer] { opacity: 0.78; }
+.stMultiSelect [data-tag] { background: transparent; box-shadow: inset 0 0 0 1px currentColor; color: inherit; }
+.stMultiSelect [data-tag] * { color: inherit; }
+.js-plotly-plot:focus-visible { outline: 2px solid currentColor; outline-offset: -2px; }
+.js-plotly-plot :is([class$=tick], .infolayer, .barlayer) text { fill: currentColor !important; }
+:has(> .st-key-status) { position: sticky; bottom: 0; z-index: 5; }
+/* The page's own colour, handed down: in a dark theme another one. */
+.stApp :has(.st-key-status), .st-key-status { background-color: inherit; }
+.st-key-status { padding: 0.15rem 0; font-size: 0.9rem; }
+@media (max-width: 640px) {
+  .stMainBlockContainer { padding-inline: 1rem; }
+  [class*=st-key-below_] { flex-wrap: wrap; }
+  [class*=st-key-below_] > :first-child { flex-basis: 100%; }
+  [data-testid=stButtonGroup], [data-testid=stButtonGroup] * { flex-wrap: wrap; }
+  /* No room for both a figure's title and its buttons; they also come up at a touch. */
+  .modebar-container { display: none; }
+  .js-plotly-plot .gtitle { font-size: 13px !important; }
+  .js-plotly-plot .annotation-text { font-size: 10px !important; }
+  .js-plotly-plot .bartext { font-size: 12px !important; }
+  .stMain .stHeading h1 { font-size: 1.4rem; }
+}
+</style>"""
+
+
+def style() -> None:
+    """For the frame."""
+    st.html(_CSS)
