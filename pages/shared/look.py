@@ -2,8 +2,8 @@
 
 Figures begin near the top of the screen; Streamlit leaves 6rem for a header that holds a menu alone. The line under a
 figure stays one line: its text wraps, its buttons do not. A finding, and a text that is being written, have room for
-two lines, a head's sentence for three, so that nothing moves when they are longer than the one before. The line of state stays in sight at the
-bottom, wherever the page is scrolled to.
+two lines, a head's sentence for three, so that nothing moves when they are longer than the one before. The line of
+state stays in sight at the bottom, wherever the page is scrolled to.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ from importlib.resources import files
 
 import pytest
 from playwright.sync_api import TimeoutError, expect
+
 from tests.browser.test_prompt_bar import placed
 
 PAGES = {
