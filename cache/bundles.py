@@ -102,5 +102,5 @@ def _finish(path: Path) -> None:
     """One file without a log, as small as it can be."""
     with closing(sqlite3.connect(path, isolation_level=None)) as db:
         db.execute("PRAGMA journal_mode = DELETE").fetchone()
-        db.execute("PRAGMA page_size = 1024")  # an answer leaves half of its last page empty
+        db.execute("PRAGMA page_size = 512")  # an answer leaves half of its last page empty
         db.execute("VACUUM")

@@ -14,7 +14,7 @@ from tests.browser.test_prompt_bar import placed
 
 PAGES = {
     "": ("Explore", 2),
-    "attribution": ("Attribution", 2),
+    "attribution": ("Attribution", 3),
     "patching": ("Patching", 1),
     "origin": ("Origin", 3),
     "attention": ("Attention", 3),

@@ -22,6 +22,7 @@ def test_the_steps_are_in_sight_until_they_are_dismissed_and_take_no_room(viewer
     }"""
     page.wait_for_function(lies_above)
     place = "() => document.querySelector('.st-key-summary .js-plotly-plot').getBoundingClientRect().top"
+    expect(page.locator(".st-key-summary .js-plotly-plot .main-svg").first).to_be_visible()
     before = page.evaluate(place)
     steps.get_by_role("button", name="Got it").click()
     expect(steps).to_have_count(0)
