@@ -18,7 +18,7 @@ _CSS = """<style>
 .st-key-sentence p { line-height: 1.4; min-height: 4.2em; margin: 0; }
 .st-key-goes_on p { min-height: 3.2em; margin: 0; }
 .st-key-goes_on button { min-height: 0; }
-.stMain .stHeading h1 { font-size: 1.75rem; padding: 0.5rem 0 1rem; }
+.stMain .stHeading h1 { font-size: 1.5rem; padding: 0.1rem 0 0.4rem; }
 .stMain .stHeading h2 { font-size: 1rem; line-height: 1.6; padding: 0 0 0.2rem; }
 .st-key-chart_keys, .st-key-chart_fit { position: absolute; }
 /* Streamlit's captions, chosen items and texts on figures are too faint to be read on one page or the other. */

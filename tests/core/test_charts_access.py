@@ -90,7 +90,7 @@ def test_cells_that_have_not_run_or_are_noise_are_not_said_to_stand_out():
 @pytest.mark.parametrize("token", HOSTILE)
 def test_bars_in_words_name_both_models_once_and_tokens_as_they_read(token):
     said = in_words(attention_bars(np.array([[0.1, 0.8], [0.2, 0.1]]), ["The", token], "Attention"))
-    assert said.startswith("Attention. Largest: 1: ") and said.count(", BASE:") == said.count(", INSTRUCT:") == 2
+    assert said.startswith("Attention. Largest: token 2: ") and said.count(", BASE:") == said.count(", INSTRUCT:") == 2
     assert "<b>0" not in said and "<br>" not in said
     said = in_words(top_tokens(summary((" swift", token)), " swift", " quick"))
     assert "swift" in said and "probability 0.5" in said
