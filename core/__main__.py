@@ -18,7 +18,7 @@ import pandas as pd
 
 from core.console import status
 from core.experiment import Experiment, InputError, check
-from core.export import csv_files, describe, to_json, write_whole
+from core.export import csv_files, describe, to_csv, to_json, write_whole
 from core.flags import check_file, check_targets, experiment_of, pairs_file, parser, sites_of
 from core.models.dtype import is_below, reference_dtype
 from core.models.memory import GB
@@ -168,7 +168,7 @@ def _write(args: argparse.Namespace, description: dict[str, Any], tables: dict[s
     made = not args.csv.exists()
     args.csv.mkdir(exist_ok=True)
     try:
-        write_whole(files | {args.csv / f"{name}.csv": frame.to_csv(index=False) for name, frame in tables.items()})
+        write_whole(files | {args.csv / f"{name}.csv": to_csv(frame) for name, frame in tables.items()})
     except BaseException:
         if made:
             args.csv.rmdir()

@@ -23,6 +23,7 @@ from core.prompt import AnsweredPrompt
 from core.wording import neighbours
 
 TABLES = ("summary", "attribution", "attention", "patching", "checks")
+FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a cell begins with that a spreadsheet takes for a formula
 
 
 def csv_files(folder: Path) -> list[Path]:
@@ -67,6 +68,20 @@ def _plain(value: Any) -> Any:
     if hasattr(value, "item"):
         value = value.item()
     return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def to_csv(frame: pd.DataFrame) -> str:
+    """A table as CSV, with an apostrophe before every text that a spreadsheet would take for a formula."""
+    texts = [name for name in frame if not pd.api.types.is_numeric_dtype(frame[name])]
+    return str(frame.assign(**{name: frame[name].map(_as_text) for name in texts}).to_csv(index=False))
+
+
+def _as_text(cell: object) -> object:
+    if not isinstance(cell, str):
+        return cell
+    # Pandas puts no quotes around a carriage return, which would begin a new row.
+    text = cell.replace("\r\n", "\n").replace("\r", "\n")
+    return f"'{text}" if cell.startswith(FORMULA) else text
 
 
 def to_json(description: Mapping[str, object], tables: Mapping[str, pd.DataFrame]) -> str:

@@ -20,7 +20,7 @@ import streamlit as st
 from cache.questions.catalogue import QUESTIONS
 from cache.questions.overview import Overview
 from core.experiment import Experiment, prompt_text
-from core.export import describe
+from core.export import describe, to_csv
 from core.labelling import file_name, labelled
 from core.models.pairs import PairSpec
 from core.models.places import is_path, last_part
@@ -42,7 +42,7 @@ class Download:
     stem: str
 
     def csv(self) -> str:
-        return labelled(self.table() if callable(self.table) else self.table, self.labels).to_csv(index=False)
+        return to_csv(labelled(self.table() if callable(self.table) else self.table, self.labels))
 
 
 def download(key: str, table: Table, answers: Sequence[Answer], of: Mapping[str, object]) -> Download:

@@ -1,11 +1,13 @@
-"""Files are written all or none, whatever fails on the way."""
+"""Files are written all or none, whatever fails on the way; a spreadsheet finds no formula in a table."""
 
+import io
 import os
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
-from core.export import write_whole
+from core.export import to_csv, write_whole
 
 
 def failing_at(number: int, monkeypatch) -> None:
@@ -47,3 +49,13 @@ def test_text_and_bytes_are_written_and_nothing_else_is_left(tmp_path):
     write_whole({tmp_path / "a": "für", tmp_path / "b": b"\x00\xff"})
     assert (tmp_path / "a").read_text(encoding="utf-8") == "für" and (tmp_path / "b").read_bytes() == b"\x00\xff"
     assert {path.name for path in tmp_path.iterdir()} == {"a", "b"}
+
+
+def test_a_text_that_a_spreadsheet_would_run_is_escaped_and_numbers_and_other_texts_are_not():
+    texts = ["=1+1", "+a", "-a", "@a", "\tx", "\rx", " =a", "a-b", "a\r=b", "", None]
+    frame = pd.DataFrame({"text": texts, "value": [-1.5] * len(texts), "layer": pd.array([-1] * len(texts), "Int64")})
+    mixed = frame.assign(mixed=[-2.5, "-x", *[None] * (len(texts) - 2)])
+    read = pd.read_csv(io.StringIO(to_csv(mixed)), keep_default_na=False, dtype=str)
+    assert list(read["text"]) == ["'=1+1", "'+a", "'-a", "'@a", "'\tx", "'\nx", " =a", "a-b", "a\n=b", "", ""]
+    assert set(read["value"]) == {"-1.5"} and set(read["layer"]) == {"-1"}
+    assert list(read["mixed"][:2]) == ["-2.5", "'-x"]
