@@ -20,8 +20,9 @@ Weights, each with its bias where it has one, at all positions (`core.patching.w
 - whole layer: `w_attn`, `w_mlp` with their norms, `w_layer` (both);
 - once a model: `w_embed`; `w_final` (last norm and unembedding).
 
-Sources: the donor; the recipient itself, as it is (own) or with rounding of its own (`core.patching.floor`); and what
-the recipient's own weights make of the donor's streams (carried).
+Sources: the donor; the recipient itself, as it is (own), with rounding of its own (`core.patching.floor`) or with a
+random change of the donor's size (`core.patching.null`); and what the recipient's own weights make of the donor's
+streams (carried).
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ GROUP_WEIGHTS = ("w_k", "w_v")
 LAYER_WEIGHTS = ("w_attn", "w_mlp", "w_layer")
 MODEL_WEIGHTS = ("w_embed", "w_final")
 WEIGHT_SITES = (*HEAD_WEIGHTS, *GROUP_WEIGHTS, *LAYER_WEIGHTS, *MODEL_WEIGHTS)
-DONOR, OWN, CARRIED = "donor", "own", "carried"
+DONOR, OWN, CARRIED, RANDOM = "donor", "own", "carried", "random"
 # The activations that a weight decides: what is jittered in its place, since a weight has no rounding of its own.
 _DECIDES: dict[str, tuple[str, ...]]
 _DECIDES = {
@@ -105,7 +106,7 @@ class Patch:
     """One activation to take from a source.
 
     heads: query heads, KV groups for sites of groups, or neurons; empty for sites of a whole layer or model.
-    positions: those to write; empty means all. source: DONOR, OWN, CARRIED, or one that `jitter` names.
+    positions: those to write; empty means all. source: DONOR, OWN, CARRIED, or one that `jitter` or `at_random` names.
     """
 
     layer: int
@@ -121,6 +122,11 @@ Row = tuple[Patch, ...]
 def jitter(draw: int) -> str:
     """The source that is the recipient's own activation, rounded another way in each draw."""
     return f"jitter {draw}"
+
+
+def at_random(draw: int) -> str:
+    """The source that is the recipient's own activation, moved as far as the donor's in another direction each draw."""
+    return f"{RANDOM} {draw}"
 
 
 def as_activations(row: Row, source: str) -> Row:

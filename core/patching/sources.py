@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from core.patching.jitter import jittered
-from core.patching.plan import CARRIED, DONOR, OWN
+from core.patching.matched import matched
+from core.patching.plan import CARRIED, DONOR, OWN, RANDOM
 from core.patching.weights import Weights
 from core.recording import Recording, record
 
@@ -22,6 +23,8 @@ class Sources:
         """The activations of a source."""
         if name in (DONOR, OWN):
             return self.donor if name == DONOR else self.recipient
+        if name.startswith(RANDOM):
+            return matched(self.recipient, self.donor, name)
         return self.carried if name == CARRIED else jittered(self.recipient, name)
 
     @cached_property
