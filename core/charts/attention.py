@@ -8,6 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from core.charts import theme
+from core.charts.axes import Part
 from core.charts.labels import escape, token_labels, with_unit
 from core.charts.placing import name_points
 from core.wording import number
@@ -27,27 +28,29 @@ def layer_difference_lines(
 ) -> go.Figure:
     """One line a role, name → (layer,) mean absolute difference over heads; the top layers of each are named."""
     type_ = theme.SIZES[size]
-    fig = go.Figure()
-    layers = len(next(iter(differences.values())))
+    layers, traces = len(next(iter(differences.values()))), []
     for (name, values), colour, symbol in zip(differences.items(), theme.SERIES, SYMBOLS):
         hover = [f"<b>{escape(name)}</b><br>layer {n}: {number(float(v), plus=False)}" for n, v in enumerate(values)]
-        fig.add_scatter(
-            x=list(range(layers)), y=values.tolist(), name=escape(name), mode="lines+markers", text=hover,
-            customdata=[[layer] for layer in range(layers)],
-            hovertemplate="%{text}<extra></extra>", line={"color": colour, "width": 2.5},
-            marker={"size": 8 * type_.scale, "symbol": symbol}, cliponaxis=False,
-        )  # fmt: skip
+        line = {
+            "type": "scatter", "x": list(range(layers)), "y": values.tolist(), "name": escape(name),
+            "mode": "lines+markers", "customdata": [[layer] for layer in range(layers)], "text": hover,
+            "hovertemplate": theme.SAID, "line": {"color": colour, "width": 2.5},
+            "marker": {"size": 8 * type_.scale, "symbol": symbol}, "cliponaxis": False,
+        }  # fmt: skip
+        traces.append(line)
     highest = max((float(v.max()) for v in differences.values()), default=0.0) or 1.0
-    _name_top(fig, differences, layers, highest, type_)
-    fig.update_xaxes(title_text="layer", range=[-0.4, layers - 0.6], tick0=0, showgrid=False, zeroline=False)
-    fig.update_xaxes(dtick=theme.step(layers, 850 / (2.2 * type_.tick)))
-    fig.update_yaxes(title_text=escape(unit), range=[0, ROOM * highest], zeroline=True, zerolinecolor=theme.LINE)
-    return theme.frame(fig, title, HEIGHT * type_.scale, size, legend=True)
+    layout = {
+        "xaxis": {
+            "title": {"text": "layer"}, "range": [-0.4, layers - 0.6], "tick0": 0,
+            "dtick": theme.step(layers, 850 / (2.2 * type_.tick)), "showgrid": False, "zeroline": False,
+        },
+        "yaxis": {"title": {"text": escape(unit)}, "range": [0, ROOM * highest], **theme.ZERO},
+        "annotations": _named_top(differences, layers, highest, type_),
+    }  # fmt: skip
+    return theme.frame(traces, layout, title, HEIGHT * type_.scale, size, legend=True)
 
 
-def _name_top(
-    fig: go.Figure, differences: Mapping[str, np.ndarray], layers: int, highest: float, type_: theme.Size
-) -> None:
+def _named_top(differences: Mapping[str, np.ndarray], layers: int, highest: float, type_: theme.Size) -> list[Part]:
     """The layers where each role differs most; in the page's own colour, for a line's is too faint for letters."""
     found = [
         (float(values[layer]), int(layer))
@@ -57,7 +60,7 @@ def _name_top(
     ]
     found.sort(reverse=True)
     points = [(layer, value, f"L{layer}") for value, layer in found]
-    name_points(fig, points, (layers, ROOM * highest), HEIGHT * type_.scale, type_, width=850)
+    return name_points(points, (layers, ROOM * highest), HEIGHT * type_.scale, type_, width=850)
 
 
 def attention_span(values: np.ndarray) -> theme.Span:
@@ -87,21 +90,23 @@ def attention_bars(
     hover = [
         _token_hover(i, label, values[:, i], unit, signed, theme.role_of(i, roles)) for i, label in enumerate(labels)
     ]
-    fig = go.Figure()
-    for name, colour, row in zip(("BASE", "INSTRUCT"), (theme.BASE, theme.INSTRUCT), values):
-        fig.add_bar(
-            x=list(range(count)), y=row.tolist(), name=name, text=hover, textposition="none",
-            customdata=[[i] for i in range(count)], hovertemplate="%{text}<extra></extra>",
-            marker={"color": colour, "line": {"width": 0}},
-        )  # fmt: skip
-    named = theme.token_axis(fig, labels, roles, size)
-    fig.update_layout(barmode="group", bargap=0.25, bargroupgap=0.05, clickmode="event+select")
-    fig.update_traces(selected={"marker": {"opacity": 1}}, unselected={"marker": {"opacity": 1}})
-    fig.update_xaxes(range=[-0.6, count - 0.4], showgrid=False, zeroline=False)
-    fig.update_yaxes(title_text=escape(unit), zeroline=True, zerolinecolor=theme.LINE)
-    fig.update_yaxes(range=list(span or attention_span(values)))
+    clicked = {"marker": {"opacity": 1}}
+    common = {
+        "type": "bar", "x": list(range(count)), "customdata": [[i] for i in range(count)], "text": hover,
+        "textposition": "none", "hovertemplate": theme.SAID, "selected": clicked, "unselected": clicked,
+    }  # fmt: skip
+    traces = [
+        {**common, "y": row.tolist(), "name": name, "marker": {"color": colour, "line": {"width": 0}}}
+        for name, colour, row in zip(("BASE", "INSTRUCT"), (theme.BASE, theme.INSTRUCT), values)
+    ]
+    x, named = theme.token_axis(labels, roles, size)
+    layout = {
+        "xaxis": {**x, "range": [-0.6, count - 0.4], "showgrid": False, "zeroline": False},
+        "yaxis": {"title": {"text": escape(unit)}, "range": list(span or attention_span(values)), **theme.ZERO},
+        "barmode": "group", "bargap": 0.25, "bargroupgap": 0.05, "clickmode": "event+select",
+    }  # fmt: skip
     bottom = theme.tick_row(named, size, title=False)
-    return theme.frame(fig, title, 180 * type_.scale, size, legend=True, bottom=bottom)
+    return theme.frame(traces, layout, title, 180 * type_.scale, size, legend=True, bottom=bottom)
 
 
 def _token_hover(position: int, label: str, values: np.ndarray, unit: str, signed: bool, role: str) -> str:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import plotly.graph_objects as go
-from plotly.subplots import make_subplots
 
 from core.charts import theme
+from core.charts.axes import Part, at, axis, on, stacked
 from core.charts.grid import FAINT_TEXT
 from core.charts.labels import escape, with_unit
 from core.results import Attribution
@@ -39,36 +41,45 @@ def layer_bars(
     """
     type_ = theme.SIZES[size]
     layers = next(iter(rows.values())).shape[1]
-    colours = (theme.BASE, theme.INSTRUCT) if series == ("BASE", "INSTRUCT") else theme.SERIES
     noise = np.zeros(layers, bool) if faint is None else np.asarray(faint, bool)
-    fig = make_subplots(len(rows), 1, shared_xaxes=True, vertical_spacing=0.06)
-    for n, (name, values) in enumerate(rows.items(), 1):
-        hover = [_hover(name, layer, values[:, layer], series, unit) for layer in range(layers)]
-        hover = [f"{text}<br>{FAINT_TEXT}" if grey else text for text, grey in zip(hover, noise)]
-        for s, (label, colour, row) in enumerate(zip(series, colours, values)):
-            fill = [theme.FAINT if grey and s == 0 else colour for grey in noise] if noise.any() else colour
-            fig.add_bar(
-                x=list(range(layers)), y=[None if np.isnan(v) else float(v) for v in row], name=escape(label),
-                customdata=[[layer] for layer in range(layers)], text=hover, textposition="none",
-                hovertemplate="%{text}<extra></extra>", marker={"color": fill, "line": {"width": 0}},
-                legendgroup=escape(label), showlegend=n == 1, row=n, col=1,
-            )  # fmt: skip
-        _name_largest(fig, np.where(noise, np.nan, values), n, type_)
-        # On a stage a row is lower than its unit is long.
-        fig.update_yaxes(title_text=escape(f"{name}, {unit}" if type_.height is None else name), row=n, col=1)
     # A few layers on a wide page: bars, not walls.
-    fig.update_layout(barmode="group", bargap=0.2 if layers >= 12 else 0.75 - 0.045 * layers, bargroupgap=0.05)
-    fig.update_xaxes(range=[-0.5, layers - 0.5], tick0=0, showgrid=False, zeroline=False)
-    fig.update_xaxes(dtick=theme.step(layers, 850 / (2.2 * type_.tick)))
-    fig.update_xaxes(title_text="layer", row=len(rows), col=1)
-    fig.update_yaxes(
-        range=list(span or layer_span(*rows.values())), zeroline=True, zerolinewidth=1.5, zerolinecolor=theme.LINE
-    )
+    layout: Part = {"barmode": "group", "bargap": 0.2 if layers >= 12 else 0.75 - 0.045 * layers, "bargroupgap": 0.05}
+    x = {"range": [-0.5, layers - 0.5], "tick0": 0, "dtick": theme.step(layers, 850 / (2.2 * type_.tick))}
+    y = {"range": list(span or layer_span(*rows.values())), **theme.ZERO, "zerolinewidth": 1.5}
+    layout |= stacked(len(rows), 0.06, {**x, "showgrid": False, "zeroline": False}, y)
+    traces: list[Part] = []
+    names: list[Part] = []
+    for n, (name, values) in enumerate(rows.items()):
+        traces += _row(n, name, values, series, unit, noise)
+        names += _largest(np.where(noise, np.nan, values), n, type_)
+        # On a stage a row is lower than its unit is long.
+        layout[axis("y", n)]["title"] = {"text": escape(f"{name}, {unit}" if type_.height is None else name)}
+    layout[axis("x", len(rows) - 1)]["title"] = {"text": "layer"}
     if noise.any():
-        fig.add_bar(x=[None], y=[None], name=FAINT_TEXT, marker={"color": theme.FAINT}, row=1, col=1)
+        grey = {"type": "bar", "x": [None], "y": [None], "name": FAINT_TEXT, "marker": {"color": theme.FAINT}}
+        traces.append({**grey, **on(0)})
     title = title if type_.height is None else f"{title}, {unit}"
     height = (190 if len(rows) == 1 else 120 * len(rows)) * type_.scale
-    return theme.frame(fig, title, height, size, subtitle, legend=len(series) > 1 or bool(noise.any()))
+    legend = len(series) > 1 or bool(noise.any())
+    return theme.frame(traces, {**layout, "annotations": names}, title, height, size, subtitle, legend)
+
+
+def _row(
+    n: int, name: str, values: np.ndarray, series: tuple[str, ...], unit: str, noise: np.ndarray
+) -> Iterator[Part]:
+    """The bars of one row, a trace a series."""
+    layers = values.shape[1]
+    colours = (theme.BASE, theme.INSTRUCT) if series == ("BASE", "INSTRUCT") else theme.SERIES
+    hover = [_hover(name, layer, values[:, layer], series, unit) for layer in range(layers)]
+    hover = [f"{text}<br>{FAINT_TEXT}" if grey else text for text, grey in zip(hover, noise)]
+    for s, (label, colour, row) in enumerate(zip(series, colours, values)):
+        fill = [theme.FAINT if grey and s == 0 else colour for grey in noise] if noise.any() else colour
+        yield {
+            "type": "bar", "x": list(range(layers)), "y": [None if np.isnan(v) else float(v) for v in row],
+            "customdata": [[layer] for layer in range(layers)], "text": hover, "textposition": "none",
+            "hovertemplate": theme.SAID, "marker": {"color": fill, "line": {"width": 0}},
+            "name": escape(label), "legendgroup": escape(label), "showlegend": n == 0, **on(n),
+        }  # fmt: skip
 
 
 def _rest(attribution: Attribution) -> str:
@@ -92,15 +103,13 @@ def _hover(name: str, layer: int, values: np.ndarray, series: tuple[str, ...], u
     return "<br>".join(lines)
 
 
-def _name_largest(fig: go.Figure, values: np.ndarray, row: int, type_: theme.Size) -> None:
+def _largest(values: np.ndarray, row: int, type_: theme.Size) -> list[Part]:
     """The layer with the longest bar, by name: on a wide axis its number is hard to read off."""
     finite = np.nan_to_num(values)
     model, layer = np.unravel_index(np.abs(finite).argmax(), values.shape)
-    if value := finite[model, layer]:
-        fig.add_annotation(
-            x=int(layer), y=float(value), text=f"L{layer}", showarrow=False, yanchor="bottom" if value > 0 else "top",
-            font={"size": type_.tick}, row=row, col=1,
-        )  # fmt: skip
+    value = float(finite[model, layer])
+    above = {"showarrow": False, "yanchor": "bottom" if value > 0 else "top", "font": {"size": type_.tick}}
+    return [{"x": int(layer), "y": value, "text": f"L{layer}", **above, **at(row)}] if value else []
 
 
 def layer_span(*rows: np.ndarray) -> theme.Span:

@@ -25,27 +25,33 @@ def logit_lens(
     candidates: whether each has a line of its own, in place of their difference. span: of the axis of values.
     """
     type_ = theme.SIZES[size]
-    fig = go.Figure()
+    hover, traces = _hover(depth, candidates), []
     for m, name in enumerate(COLOURS):
         for label, values, dash in _lines(depth, m, candidates):
-            fig.add_scatter(
-                x=depth.at.tolist(), y=values.tolist(), mode="lines", name=escape(f"{name}{label}"),
-                line={"color": COLOURS[name], "width": 2 * type_.scale, "dash": dash},
-                text=_hover(depth, candidates), hovertemplate="%{text}<extra></extra>",
-            )  # fmt: skip
+            line = {"color": COLOURS[name], "width": 2 * type_.scale, "dash": dash}
+            drawn = {"type": "scatter", "x": depth.at.tolist(), "y": values.tolist(), "mode": "lines", "line": line}
+            said = {"name": escape(f"{name}{label}"), "text": hover, "hovertemplate": theme.SAID}
+            traces.append({**drawn, **said})
         if not candidates and (place := depth.overtakes(m)):
             ring = {"size": 10 * type_.scale, "color": theme.CLEAR, "line": {"width": 2, "color": COLOURS[name]}}
-            fig.add_scatter(
-                x=[float(depth.at[place])], y=[float(depth.logit_diff[m, place])], mode="markers",
-                marker=ring, hoverinfo="skip", showlegend=False,
-            )  # fmt: skip
+            at = {"x": [float(depth.at[place])], "y": [float(depth.logit_diff[m, place])]}
+            traces.append(
+                {"type": "scatter", **at, "mode": "markers", "marker": ring, "hoverinfo": "skip", "showlegend": False}
+            )
     layers = int(depth.at[-1])
-    fig.update_xaxes(range=[-0.01 * layers, 1.01 * layers], tick0=0, showgrid=False, zeroline=False)
-    fig.update_xaxes(dtick=theme.step(layers, 850 / (2.2 * type_.tick)), title_text="layers passed")
-    fig.update_yaxes(title_text=theme.LOGITS, zeroline=True, zerolinewidth=1.5, zerolinecolor=theme.LINE)
-    fig.update_yaxes(range=list(span or lens_span(depth, candidates)))
+    layout = {
+        "xaxis": {
+            "title": {"text": "layers passed"}, "range": [-0.01 * layers, 1.01 * layers], "tick0": 0,
+            "dtick": theme.step(layers, 850 / (2.2 * type_.tick)), "showgrid": False, "zeroline": False,
+        },
+        "yaxis": {
+            "title": {"text": theme.LOGITS}, "range": list(span or lens_span(depth, candidates)),
+            **theme.ZERO, "zerolinewidth": 1.5,
+        },
+    }  # fmt: skip
     what = "logits of both candidates" if candidates else "logit difference"
-    return theme.frame(fig, f"Logit lens: {what} along the depth", HEIGHT * type_.scale, size, legend=True)
+    title = f"Logit lens: {what} along the depth"
+    return theme.frame(traces, layout, title, HEIGHT * type_.scale, size, legend=True)
 
 
 def lens_span(depth: Depth, candidates: bool = False) -> theme.Span:

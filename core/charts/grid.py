@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import plotly.graph_objects as go
-from plotly.basedatatypes import BaseTraceType
-from plotly.subplots import make_subplots
 
 from core.charts import theme
+from core.charts.axes import Part, at, on, side_by_side
 from core.charts.labels import PENDING_TEXT, escape, with_unit
 
 ScaleName = Literal["diverging", "sequential"]
@@ -58,31 +57,31 @@ def grid(
     panels: Sequence[Panel],
     cells: Cells,
     unit: str,
+    x: Part,
+    y: Part,
     scale: ScaleName = "diverging",
     limit: float | None = None,
     chosen: tuple[int, int] | None = None,
     size: theme.SizeName = "normal",
-) -> go.Figure:
-    """The panels without title and tick labels; `theme.frame` and axis titles are the caller's."""
+) -> tuple[list[Part], Part]:
+    """Traces and layout of the panels, for `theme.frame`; x, y: what their axes are besides their ranges."""
     rows, columns = panels[0].values.shape
-    fig = make_subplots(1, len(panels), shared_yaxes=True, horizontal_spacing=0.025)
     hover = np.array(_hover(panels, cells, unit, signed=scale == "diverging"), dtype=object)
-    for n, panel in enumerate(panels, 1):
-        for trace in _layers(panel, cells.height):
-            fig.add_trace(trace, 1, n)
-        fig.add_trace(_click_layer(rows, columns, hover, cells.height, len(panels)), 1, n)
+    traces: list[Part] = []
+    for n, panel in enumerate(panels):
+        layers = [*_layers(panel, cells.height), _click_layer(rows, columns, hover, cells.height, len(panels))]
+        traces += [{**layer, **on(n)} for layer in layers]
     limit = limit or colour_limit(panels)
     colours = theme.DIVERGING if scale == "diverging" else theme.SEQUENTIAL
     low = -limit if scale == "diverging" else 0.0
-    bar = theme.colour_bar(unit, size)
-    fig.update_layout(coloraxis={"colorscale": colours, "cmin": low, "cmax": limit, "colorbar": bar})
-    fig.update_layout(clickmode="event+select", hoverdistance=-1)
-    fig.update_xaxes(range=[-0.5, columns - 0.5], showgrid=False, zeroline=False, fixedrange=True, ticks="")
-    fig.update_yaxes(range=[rows - 0.5, -0.5], showgrid=False, zeroline=False, fixedrange=True, ticks="")
-    _legend(fig, panels)
+    common = {"showgrid": False, "zeroline": False, "fixedrange": True, "ticks": ""}
+    x, y = {"range": [-0.5, columns - 0.5], **common, **x}, {"range": [rows - 0.5, -0.5], **common, **y}
+    layout = side_by_side(len(panels), 0.025, x, y, shared=True)
+    layout["coloraxis"] = {"colorscale": colours, "cmin": low, "cmax": limit, "colorbar": theme.colour_bar(unit, size)}
+    layout |= {"clickmode": "event+select", "hoverdistance": -1}
     if chosen is not None and chosen[0] < rows and chosen[1] < columns:
-        outline(fig, chosen, len(panels))
-    return fig
+        layout["shapes"] = _outline(chosen, len(panels))
+    return traces + _legend(panels), layout
 
 
 def has_legend(panels: Sequence[Panel]) -> bool:
@@ -97,24 +96,23 @@ def _masks(panel: Panel) -> dict[str, np.ndarray]:
     return {PENDING_TEXT: pending, FAINT_TEXT: faint, ESTIMATE_TEXT: estimated}
 
 
-def _layers(panel: Panel, height: float) -> list[BaseTraceType]:
+def _layers(panel: Panel, height: float) -> list[Part]:
     """The coloured cells, grey ones for what has no colour, and marks on what is pending or an estimate."""
     masks = _masks(panel)
     gap = 1 if height >= 14 else 0
     values = np.where(masks[PENDING_TEXT] | masks[FAINT_TEXT], np.nan, panel.values.astype(float))
-    common = {"xgap": gap, "ygap": gap, "hoverinfo": "skip"}
-    layers: list[BaseTraceType] = [go.Heatmap(z=_absent(values), coloraxis="coloraxis", **common)]
+    common = {"type": "heatmap", "xgap": gap, "ygap": gap, "hoverinfo": "skip"}
+    layers: list[Part] = [{**common, "z": _absent(values), "coloraxis": "coloraxis"}]
     for name, colour in ((PENDING_TEXT, theme.PENDING), (FAINT_TEXT, theme.FAINT)):
         if masks[name].any():
             z = _absent(np.where(masks[name], 1.0, np.nan))
-            layers.append(go.Heatmap(z=z, colorscale=[[0, colour], [1, colour]], showscale=False, **common))
+            layers.append({**common, "z": z, "colorscale": [[0, colour], [1, colour]], "showscale": False})
     for name in (PENDING_TEXT, ESTIMATE_TEXT):
         if masks[name].any():
             y, x = np.nonzero(masks[name])
-            marks = go.Scatter(
-                x=x.astype(object), y=y.astype(object), mode="markers", hoverinfo="skip", showlegend=False
-            )
-            layers.append(marks.update(marker=_mark(name, min(0.45 * height, 8))))
+            marks: Part = {"type": "scatter", "x": x.astype(object), "y": y.astype(object), "mode": "markers"}
+            marks["marker"] = _mark(name, min(0.45 * height, 8))
+            layers.append({**marks, "hoverinfo": "skip", "showlegend": False})
     return layers
 
 
@@ -125,7 +123,7 @@ def _absent(values: np.ndarray) -> np.ndarray:
     return cells
 
 
-def _mark(name: str, size: float) -> dict[str, Any]:
+def _mark(name: str, size: float) -> Part:
     if name == ESTIMATE_TEXT:
         return {"symbol": "circle", "size": max(size / 2, 2.5), "color": theme.MUTED}
     if name == PENDING_TEXT:
@@ -133,11 +131,14 @@ def _mark(name: str, size: float) -> dict[str, Any]:
     return {"symbol": "square", "size": size, "color": theme.FAINT}
 
 
-def _legend(fig: go.Figure, panels: Sequence[Panel]) -> None:
-    for name in (PENDING_TEXT, FAINT_TEXT, ESTIMATE_TEXT):
-        if any(_masks(panel)[name].any() for panel in panels):
-            # At no point of the panels: an entry in the legend, nothing else.
-            fig.add_trace(go.Scatter(x=[None], y=[None], mode="markers", name=name, marker=_mark(name, 10)), 1, 1)
+def _legend(panels: Sequence[Panel]) -> list[Part]:
+    """At no point of the panels: an entry in the legend, nothing else."""
+    nowhere = {"type": "scatter", "x": [None], "y": [None], "mode": "markers", **on(0)}
+    return [
+        {**nowhere, "name": name, "marker": _mark(name, 10)}
+        for name in (PENDING_TEXT, FAINT_TEXT, ESTIMATE_TEXT)
+        if any(_masks(panel)[name].any() for panel in panels)
+    ]
 
 
 def _hover(panels: Sequence[Panel], cells: Cells, unit: str, signed: bool) -> list[str]:
@@ -158,32 +159,37 @@ def _hover(panels: Sequence[Panel], cells: Cells, unit: str, signed: bool) -> li
     return texts
 
 
-def _click_layer(rows: int, columns: int, hover: np.ndarray, height: float, panels: int) -> go.Scatter:
+def _click_layer(rows: int, columns: int, hover: np.ndarray, height: float, panels: int) -> Part:
     r, c = np.divmod(np.arange(rows * columns), columns)
     # Markers that overlapped would answer for their neighbours: no larger than a cell of the narrowest page.
     side = max(3.0, min(height, 500 / panels / columns) - 1)
-    return go.Scatter(
-        x=c.astype(object),
-        y=r.astype(object),
-        mode="markers",
-        marker={"symbol": "square", "size": side, "opacity": 0},
-        selected={"marker": {"opacity": 0}},
-        unselected={"marker": {"opacity": 0}},
-        customdata=np.stack([r, c], -1).astype(object),
-        text=hover,
-        hovertemplate="%{text}<extra></extra>",
-        showlegend=False,
-    )
+    unseen = {"marker": {"opacity": 0}}
+    return {
+        "type": "scatter",
+        "x": c.astype(object),
+        "y": r.astype(object),
+        "mode": "markers",
+        "marker": {"symbol": "square", "size": side, "opacity": 0},
+        "selected": unseen,
+        "unselected": unseen,
+        "customdata": np.stack([r, c], -1).astype(object),
+        "text": hover,
+        "hovertemplate": theme.SAID,
+        "showlegend": False,
+    }
 
 
 def outline(fig: go.Figure, cell: tuple[int, int], panels: int) -> None:
-    """Move the frame to a cell: two tones, so that it stands out from any cell on any page."""
+    """Move the frame of a made figure to a cell."""
+    fig.layout.shapes = _outline(cell, panels)
+
+
+def _outline(cell: tuple[int, int], panels: int) -> list[Part]:
+    """Shapes: two tones, so that the frame stands out from any cell on any page."""
     row, column = cell
     box = {"x0": column - 0.5, "x1": column + 0.5, "y0": row - 0.5, "y1": row + 0.5, "type": "rect"}
-    axes = ["", *range(2, panels + 1)]
-    # In one assignment: a shape added at a time is checked against all axes.
-    fig.layout.shapes = [
-        {**box, "line": {"color": colour, "width": width}, "xref": f"x{n}", "yref": f"y{n}"}
+    return [
+        {**box, "line": {"color": colour, "width": width}, **at(panel)}
         for colour, width in (("#ffffff", 5), ("#111418", 2.5))
-        for n in axes
+        for panel in range(panels)
     ]

@@ -50,10 +50,10 @@ def head_heatmaps(
     type_, legend = theme.SIZES[size], fills or has_legend(panels)
     wanted = layers * float(np.clip(260 / layers, 8, 36)) * (1 if layers > 24 else type_.scale)
     height = theme.plot_height(wanted, size, legend, headings=True) / layers
-    fig = grid(panels, Cells(names, height, notes), unit, scale, limit, chosen, size)
-    theme.headings(fig, [panel.title for panel in panels], size)
-    room = 800 / len(panels) / (2.1 * type_.tick)
-    fig.update_xaxes(title_text=columns, tick0=0, dtick=theme.step(count, room))
-    fig.update_yaxes(tick0=0, dtick=theme.step(layers, layers * height / (1.5 * type_.tick)))
-    fig.update_yaxes(title_text="layer", col=1)
-    return theme.frame(fig, title, layers * height, size, subtitle, legend, headings=True)
+    every = theme.step(count, 800 / len(panels) / (2.1 * type_.tick))
+    x = {"title": {"text": columns}, "tick0": 0, "dtick": every}
+    y = {"tick0": 0, "dtick": theme.step(layers, layers * height / (1.5 * type_.tick))}
+    traces, layout = grid(panels, Cells(names, height, notes), unit, x, y, scale, limit, chosen, size)
+    layout["yaxis"]["title"] = {"text": "layer"}
+    layout["annotations"] = theme.headings([panel.title for panel in panels], size)
+    return theme.frame(traces, layout, title, layers * height, size, subtitle, legend, headings=True)

@@ -55,30 +55,29 @@ def origin_scatter(
     labels = np.asarray(names, object)[np.ravel(ran)]
     if alike:
         ends = square(across, up)
-        fig, spans = agreement_line(ends), (ends, ends)
+        spans, layout = (ends, ends), agreement_line(ends)
     else:
-        fig, spans = go.Figure(), ([0.0, 1.12 * max([*across.tolist(), 1e-9])], square(up, up))
-        fig.update_xaxes(range=spans[0])
-        fig.update_yaxes(range=spans[1], zeroline=True, zerolinecolor=theme.LINE)
+        spans = ([0.0, 1.12 * max([*across.tolist(), 1e-9])], square(up, up))
+        layout = {"xaxis": {"range": spans[0]}, "yaxis": {"range": spans[1], **theme.ZERO}}
     hover = [
         f"<b>{escape(name)}</b><br>{escape(axes[0])}: {number(float(a), alike)}<br>"
         f"{escape(axes[1])}: {number(float(b))}{remark(noise)}"
         for name, a, b, noise in zip(labels, across, up, grey)
     ]
-    fig.add_trace(points(across, up, hover, type_, np.argwhere(ran).tolist(), grey))
+    traces = [points(across, up, hover, type_, np.argwhere(ran).tolist(), grey)]
     if x.ndim == 2:
-        ring(fig, x, y, chosen, type_)
+        traces += ring(x, y, chosen, type_)
     widths = (spans[0][1] - spans[0][0], spans[1][1] - spans[1][0])
     usual = 0.0 if alike or not len(across) else float(np.median(across))
     far = np.argsort(-np.hypot((across - usual) / widths[0], up / widths[1]), kind="stable")
     far = far[~grey[far]][:LABELLED]
     named = [(float(across[n]), float(up[n]), str(labels[n])) for n in far]
     marks = list(zip(across.tolist(), up.tolist()))
-    name_points(fig, named, widths, height, type_, marks=marks, origin=(spans[0][0], spans[1][0]))
-    fig.update_xaxes(title_text=escape(axes[0]))
-    fig.update_yaxes(title_text=escape(axes[1]))
-    fig.update_layout(clickmode="event+select")
-    return theme.frame(fig, title, height, size)
+    begins = (spans[0][0], spans[1][0])
+    layout["annotations"] = name_points(named, widths, height, type_, marks=marks, origin=begins)
+    for name, counted in zip(("xaxis", "yaxis"), axes):
+        layout[name]["title"] = {"text": escape(counted)}
+    return theme.frame(traces, {**layout, "clickmode": "event+select"}, title, height, size)
 
 
 def boundary_curves(
@@ -93,24 +92,25 @@ def boundary_curves(
     total: where the whole gap is moved, drawn as a line.
     """
     type_ = theme.SIZES[size]
-    fig = go.Figure()
-    layers = len(next(iter(curves.values())))
+    layers, traces = len(next(iter(curves.values()))), []
     colours = (theme.INSTRUCT, theme.BASE, theme.SERIES[0]) if len(curves) == 3 else (theme.INSTRUCT, theme.SERIES[3])
     for (name, values), colour in zip(curves.items(), colours):
         hover = [
             f"<b>boundary before layer {boundary}</b><br>{escape(name)}: {with_unit(float(value), unit)}"
             for boundary, value in enumerate(values)
         ]
-        fig.add_scatter(
-            x=list(range(layers)), y=[None if np.isnan(v) else float(v) for v in values], name=escape(name),
-            mode="lines+markers", text=hover, hovertemplate="%{text}<extra></extra>",
-            line={"color": colour, "width": 2.5}, marker={"size": 6 * type_.scale}, cliponaxis=False,
-        )  # fmt: skip
-    if total is not None:
-        fig.add_hline(y=total, line={"color": theme.LINE, "dash": "dot"})
-    fig.update_xaxes(
-        range=[-0.5, layers - 0.5], tick0=0, dtick=theme.step(layers, 400 / (2.2 * type_.tick)), zeroline=False,
-        title_text="boundary: before layer",
-    )  # fmt: skip
-    fig.update_yaxes(title_text=escape(unit), zeroline=True, zerolinecolor=theme.LINE)
-    return theme.frame(fig, title, 260 * type_.scale, size, legend=True)
+        line = {
+            "type": "scatter", "x": list(range(layers)), "y": [None if np.isnan(v) else float(v) for v in values],
+            "name": escape(name), "mode": "lines+markers", "text": hover, "hovertemplate": theme.SAID,
+            "line": {"color": colour, "width": 2.5}, "marker": {"size": 6 * type_.scale}, "cliponaxis": False,
+        }  # fmt: skip
+        traces.append(line)
+    layout = {
+        "xaxis": {
+            "title": {"text": "boundary: before layer"}, "range": [-0.5, layers - 0.5], "tick0": 0,
+            "dtick": theme.step(layers, 400 / (2.2 * type_.tick)), "zeroline": False,
+        },
+        "yaxis": {"title": {"text": escape(unit)}, **theme.ZERO},
+        "shapes": [] if total is None else [theme.level(total)],
+    }  # fmt: skip
+    return theme.frame(traces, layout, title, 260 * type_.scale, size, legend=True)

@@ -8,6 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from core.charts import theme
+from core.charts.axes import Part
 from core.charts.grid import Cells, Panel, grid
 from core.charts.labels import escape, token_labels, with_unit
 from core.charts.placing import name_points
@@ -42,34 +43,36 @@ def value_output_scatter(
     layers, heads = np.nonzero(np.isfinite(value) & np.isfinite(output))
     x, y = value[layers, heads], output[layers, heads]
     ends = square(x, y)
-    fig = agreement_line(ends)
     grey = masked(faint, value.shape)[layers, heads]
     far = np.argsort(-np.hypot(x, y), kind="stable")
     far = far[~grey[far]][:LABELLED]
     named = [(int(layers[n]), int(heads[n])) for n in far]
-    _join_groups(fig, value, output, group_size, {*named, *([chosen] if chosen else [])})
+    traces = _joined_groups(value, output, group_size, {*named, *([chosen] if chosen else [])})
     hover = [
         f"<b>{head_name(int(layer), int(head))}</b><br>{escape(value_name)}: {with_unit(a, unit)}<br>"
         f"output patch: {with_unit(b, unit)}{remark(noise)}"
         for layer, head, a, b, noise in zip(layers, heads, x, y, grey)
     ]
-    fig.add_trace(points(x, y, hover, type_, np.stack([layers, heads], -1).tolist(), grey))
-    ring(fig, value, output, chosen, type_)
+    traces.append(points(x, y, hover, type_, np.stack([layers, heads], -1).tolist(), grey))
+    traces += ring(value, output, chosen, type_)
     names = [(float(x[n]), float(y[n]), head_name(*cell)) for n, cell in zip(far, named)]
-    marks = list(zip(x.tolist(), y.tolist()))
-    name_points(fig, names, (ends[1] - ends[0],) * 2, height, type_, marks=marks, origin=(ends[0], ends[0]))
-    fig.update_xaxes(title_text=escape(f"{value_name}, {unit}"))
-    fig.update_yaxes(title_text=escape(f"output patch, {unit}"))
-    fig.update_layout(clickmode="event+select")
-    return theme.frame(fig, title, height, size)
+    marks, extents = list(zip(x.tolist(), y.tolist())), (ends[1] - ends[0],) * 2
+    layout = _scatter_layout(ends, f"{value_name}, {unit}", f"output patch, {unit}")
+    layout["annotations"] = name_points(names, extents, height, type_, marks=marks, origin=(ends[0], ends[0]))
+    return theme.frame(traces, layout, title, height, size)
 
 
-def _join_groups(
-    fig: go.Figure, value: np.ndarray, output: np.ndarray, group_size: int, named: set[tuple[int, int]]
-) -> None:
+def _scatter_layout(ends: list[float], x: str, y: str) -> Part:
+    """Both axes alike, titled x and y; a click selects a point."""
+    layout = agreement_line(ends)
+    layout["xaxis"]["title"], layout["yaxis"]["title"] = ({"text": escape(title)} for title in (x, y))
+    return {**layout, "clickmode": "event+select"}
+
+
+def _joined_groups(value: np.ndarray, output: np.ndarray, group_size: int, named: set[tuple[int, int]]) -> list[Part]:
     """A line through the members of each group, in the order of their heads."""
     if group_size < 2:
-        return
+        return []
     keys = [(layer, group) for layer in range(value.shape[0]) for group in range(value.shape[1] // group_size)]
     if len(keys) > JOINED:
         keys = sorted({(layer, head // group_size) for layer, head in named})
@@ -80,7 +83,9 @@ def _join_groups(
             members = source[layer, group * group_size : (group + 1) * group_size]
             ends += [None if np.isnan(v) else float(v) for v in members] + [None]
     line = {"color": theme.LINE, "width": 1}
-    fig.add_scatter(x=x, y=y, mode="lines", line=line, hoverinfo="skip", showlegend=False)
+    return [
+        {"type": "scatter", "x": x, "y": y, "mode": "lines", "line": line, "hoverinfo": "skip", "showlegend": False}
+    ]
 
 
 def pair_matrix(
@@ -101,19 +106,17 @@ def pair_matrix(
     shown = np.where(np.eye(count, dtype=bool), 0.0, interaction)
     labels = [[f"{a} with {b}" if a != b else a for b in names] for a in names]
     panels = (Panel("interaction", shown, faint),)
-    fig = grid(panels, Cells(labels, height), unit, size=size)
-    if count <= NUMBERED:
-        _write_numbers(fig, np.where(masked(faint, shown.shape), np.nan, shown), type_)
     ticks = {"tickvals": list(range(count)), "ticktext": [escape(name) for name in names]}
-    fig.update_xaxes(**ticks)
-    fig.update_yaxes(**ticks)
-    return theme.frame(fig, title, count * height, size, legend=True)
+    traces, layout = grid(panels, Cells(labels, height), unit, ticks, ticks, size=size)
+    if count <= NUMBERED:
+        traces[0] |= _numbers(np.where(masked(faint, shown.shape), np.nan, shown), type_)
+    return theme.frame(traces, layout, title, count * height, size, legend=True)
 
 
-def _write_numbers(fig: go.Figure, values: np.ndarray, type_: theme.Size) -> None:
-    """Each pair's number in its cell, in black or white as the cell's colour asks for."""
+def _numbers(values: np.ndarray, type_: theme.Size) -> Part:
+    """Of a trace: each pair's number in its cell, in black or white as the cell's colour asks for."""
     texts = [["" if r == c or np.isnan(v) else number(v) for c, v in enumerate(row)] for r, row in enumerate(values)]
-    fig.data[0].update(text=texts, texttemplate="%{text}", textfont={"size": type_.tick})
+    return {"text": texts, "texttemplate": "%{text}", "textfont": {"size": type_.tick}}
 
 
 def recovery_curve(
@@ -137,25 +140,28 @@ def recovery_curve(
         f"<b>{n}: + {escape(name)}</b><br>{with_unit(float(value), unit)}"
         for n, (name, value) in enumerate(zip(names, values), 1)
     ]
-    fig = go.Figure()
-    fig.add_scatter(
-        x=steps, y=heights, mode="lines+markers", text=hover, hovertemplate="%{text}<extra></extra>", showlegend=False,
-        customdata=[[max(n - 1, 0)] for n in steps],
-        line={"color": theme.SERIES[0], "width": 2.5}, marker={"size": 9 * type_.scale}, cliponaxis=False,
-    )  # fmt: skip
-    if total is not None:
-        fig.add_hline(y=total, line={"color": theme.LINE, "dash": "dot"})
-        fig.add_annotation(
-            x=0, xref="paper", y=total, text="the whole gap", showarrow=False, xanchor="left", yanchor="top",
-            font={"size": type_.tick},
-        )  # fmt: skip
+    curve = {
+        "type": "scatter", "x": steps, "y": heights, "mode": "lines+markers", "text": hover,
+        "hovertemplate": theme.SAID, "showlegend": False, "customdata": [[max(n - 1, 0)] for n in steps],
+        "line": {"color": theme.SERIES[0], "width": 2.5}, "marker": {"size": 9 * type_.scale}, "cliponaxis": False,
+    }  # fmt: skip
     ticks = ["none", *(f"+ {escape(name)}" for name in names)]
     crowded = len(steps) > 9
-    fig.update_xaxes(tickvals=steps, ticktext=ticks, range=[-0.3, max(steps) + 0.3], tickangle=-45 if crowded else 0)
-    fig.update_xaxes(title_text="heads patched together, in the order they were added")
-    fig.update_yaxes(title_text=escape(unit), zeroline=True, zerolinecolor=theme.LINE, rangemode="tozero")
+    layout = {
+        "xaxis": {
+            "title": {"text": "heads patched together, in the order they were added"}, "tickvals": steps,
+            "ticktext": ticks, "tickangle": -45 if crowded else 0, "range": [-0.3, max(steps) + 0.3],
+        },
+        "yaxis": {"title": {"text": escape(unit)}, **theme.ZERO, "rangemode": "tozero"},
+    }  # fmt: skip
+    if total is not None:
+        said = {
+            "text": "the whole gap", "x": 0, "xref": "paper", "xanchor": "left", "y": total, "yanchor": "top",
+            "showarrow": False, "font": {"size": type_.tick},
+        }  # fmt: skip
+        layout |= {"shapes": [theme.level(total)], "annotations": [said]}
     bottom = theme.tick_row(ticks, size) if crowded else 0
-    return theme.frame(fig, title, 300 * type_.scale, size, bottom=bottom)
+    return theme.frame([curve], layout, title, 300 * type_.scale, size, bottom=bottom)
 
 
 def layer_position_map(
@@ -181,12 +187,12 @@ def layer_position_map(
     shown = [f"token {i + 1}: {visible(token)}{theme.role_of(i, roles)}" for i, token in enumerate(tokens)]
     names = [[f"layer {layer}, {place}" for place in shown] for layer in range(layers)]
     panels = (Panel("layer × position", values, faint),)
-    fig = grid(panels, Cells(names, height), unit, chosen=chosen, size=size)
-    named = theme.token_axis(fig, labels, roles, size)
-    fig.update_xaxes(title_text="token")
-    fig.update_yaxes(tick0=0, dtick=theme.step(layers, layers * height / (1.5 * type_.tick)), title_text="layer")
+    x, named = theme.token_axis(labels, roles, size)
+    y = {"title": {"text": "layer"}, "tick0": 0, "dtick": theme.step(layers, layers * height / (1.5 * type_.tick))}
+    x["title"] = {"text": "token"}
+    traces, layout = grid(panels, Cells(names, height), unit, x, y, chosen=chosen, size=size)
     bottom = theme.tick_row(named, size)
-    return theme.frame(fig, title, layers * height, size, legend=True, bottom=bottom)
+    return theme.frame(traces, layout, title, layers * height, size, legend=True, bottom=bottom)
 
 
 def exact_vs_estimate(
@@ -206,15 +212,13 @@ def exact_vs_estimate(
     type_ = theme.SIZES[size]
     ran = np.isfinite(exact) & np.isfinite(estimate)
     x, y = estimate[ran], exact[ran]
-    fig = agreement_line(square(x, y))
     grey = masked(faint, exact.shape)[ran]
     hover = [
         f"<b>{escape(name)}</b><br>estimate: {with_unit(a, unit)}<br>exact: {with_unit(b, unit)}{remark(noise)}"
         for name, a, b, noise in zip(np.asarray(names, object)[np.ravel(ran)], x, y, grey)
     ]
-    fig.add_trace(points(x, y, hover, type_, np.argwhere(ran).tolist(), grey))
-    fig.update_xaxes(title_text=escape(f"estimate, {unit}"))
-    fig.update_yaxes(title_text=escape(f"exact effect, {unit}"))
-    fig.update_layout(clickmode="event+select")
+    trace = points(x, y, hover, type_, np.argwhere(ran).tolist(), grey)
+    layout = _scatter_layout(square(x, y), f"estimate, {unit}", f"exact effect, {unit}")
     known = "not enough cells yet" if np.isnan(correlation) else f"rank correlation {signed(correlation)}"
-    return theme.frame(fig, "Estimate against exact effect", 320 * type_.scale, size, f"Spearman's {known}")
+    title = "Estimate against exact effect"
+    return theme.frame([trace], layout, title, 320 * type_.scale, size, f"Spearman's {known}")

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-import plotly.graph_objects as go
-
+from core.charts.axes import Part
 from core.charts.labels import escape, width_em
 from core.charts.theme import CLEAR, LINE, Size
 
@@ -21,7 +20,6 @@ Box = tuple[float, float, float, float]  # left, right, bottom, top
 
 
 def name_points(
-    fig: go.Figure,
     points: Sequence[tuple[float, float, str]],
     spans: tuple[float, float],
     height: float,
@@ -29,8 +27,8 @@ def name_points(
     width: float = _PAGE,
     marks: Sequence[tuple[float, float]] = (),
     origin: tuple[float, float] | None = None,
-) -> None:
-    """Write a name beside each (x, y, name), in order of importance; a thin line leads to a name that had to move away.
+) -> list[Part]:
+    """Annotations: a name beside each (x, y, name), in order of importance; a thin line leads to one that had to move.
 
     spans: extents of the x and y axes; height, width: of the plot area, in px. marks: every point drawn; names keep
     clear of them where there is room. origin: where the axes begin, for names that are to stay within the plot.
@@ -42,8 +40,9 @@ def name_points(
 
     dots = [(x - _DOT, x + _DOT, y - _DOT, y + _DOT) for x, y in (pixels(*mark) for mark in marks)]
     taken: list[Box] = []
-    for x, y, name in points:
-        label = escape(name)
+    names: list[Part] = []
+    for x, y, text in points:
+        label = escape(text)
         wide, tall = width_em(label) * type_.tick, 1.25 * type_.tick
         places = list(_places(pixels(x, y), wide, tall))
         if origin:
@@ -52,10 +51,10 @@ def name_points(
         clear = [place for place in free if not any(_overlap(place[1], dot) for dot in dots)] or free
         shift, box, far = clear[0]
         taken.append(box)
-        fig.add_annotation(
-            x=x, y=y, text=label, font={"size": type_.tick}, ax=shift[0], ay=-shift[1], showarrow=True, arrowhead=0,
-            arrowwidth=1, arrowcolor=LINE if far else CLEAR, standoff=4,
-        )  # fmt: skip
+        name = {"x": x, "y": y, "text": label, "font": {"size": type_.tick}, "ax": shift[0], "ay": -shift[1]}
+        arrow = {"showarrow": True, "arrowhead": 0, "arrowwidth": 1, "arrowcolor": LINE if far else CLEAR}
+        names.append({**name, **arrow, "standoff": 4})
+    return names
 
 
 def _places(at: tuple[float, float], wide: float, tall: float) -> Iterator[tuple[tuple[float, float], Box, bool]]:

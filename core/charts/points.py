@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import numpy as np
-import plotly.graph_objects as go
 
 from core.charts import theme
+from core.charts.axes import Part
 from core.charts.grid import FAINT_TEXT
 
 
-def agreement_line(ends: list[float]) -> go.Figure:
-    """Both axes on one range, with the line on which they are equal."""
-    fig = go.Figure()
+def agreement_line(ends: list[float]) -> Part:
+    """A layout of both axes on one range, with the line on which they are equal."""
     line = {"color": theme.LINE, "dash": "dot"}
-    fig.add_shape(type="line", x0=ends[0], x1=ends[1], y0=ends[0], y1=ends[1], line=line, layer="below")
-    for update in (fig.update_xaxes, fig.update_yaxes):
-        update(range=ends, zeroline=True, zerolinecolor=theme.LINE)
-    return fig
+    low, high = ends
+    shape = {"type": "line", "x0": low, "x1": high, "y0": low, "y1": high, "line": line, "layer": "below"}
+    return {"shapes": [shape], **{axis: {"range": ends, **theme.ZERO} for axis in ("xaxis", "yaxis")}}
 
 
 def masked(faint: np.ndarray | None, shape: tuple[int, ...]) -> np.ndarray:
@@ -35,19 +33,20 @@ def points(
     type_: theme.Size,
     customdata: list[list[int]] | None,
     grey: np.ndarray,
-) -> go.Scatter:
+) -> Part:
     """Points; grey and open where they are no more than noise."""
     many = len(x) > 200
     opacity = 0.6 if many else 0.85
     colours = np.where(grey, theme.FAINT, theme.SERIES[0]).tolist() if grey.any() else theme.SERIES[0]
     symbols = np.where(grey, "circle-open", "circle").tolist() if grey.any() else "circle"
     size = (6 if many else 9) * type_.scale
-    return go.Scatter(
-        x=x.tolist(), y=y.tolist(), mode="markers", customdata=customdata, text=hover, showlegend=False,
-        marker={"size": size, "color": colours, "symbol": symbols, "opacity": opacity},
-        hovertemplate="%{text}<extra></extra>", selected={"marker": {"opacity": opacity}},
-        unselected={"marker": {"opacity": opacity}},
-    )  # fmt: skip
+    clicked = {"marker": {"opacity": opacity}}
+    return {
+        "type": "scatter", "x": x.tolist(), "y": y.tolist(), "mode": "markers", "customdata": customdata,
+        "text": hover, "hovertemplate": theme.SAID, "showlegend": False,
+        "marker": {"size": size, "color": colours, "symbol": symbols, "opacity": opacity},
+        "selected": clicked, "unselected": clicked,
+    }  # fmt: skip
 
 
 def square(x: np.ndarray, y: np.ndarray) -> list[float]:
@@ -58,15 +57,13 @@ def square(x: np.ndarray, y: np.ndarray) -> list[float]:
     return [low - room, high + room]
 
 
-def ring(
-    fig: go.Figure, value: np.ndarray, output: np.ndarray, chosen: tuple[int, int] | None, type_: theme.Size
-) -> None:
-    """Around the chosen head's point."""
+def ring(value: np.ndarray, output: np.ndarray, chosen: tuple[int, int] | None, type_: theme.Size) -> list[Part]:
+    """Around the chosen head's point, if there is one."""
     if chosen is None or chosen[0] >= value.shape[0] or chosen[1] >= value.shape[1]:
-        return
+        return []
     x, y = float(value[chosen]), float(output[chosen])
-    if np.isfinite(x + y):
-        fig.add_scatter(
-            x=[x], y=[y], mode="markers", hoverinfo="skip", showlegend=False,
-            marker={"symbol": "circle-open", "size": 17 * type_.scale, "color": theme.SERIES[1], "line": {"width": 3}},
-        )  # fmt: skip
+    if not np.isfinite(x + y):
+        return []
+    marker = {"symbol": "circle-open", "size": 17 * type_.scale, "color": theme.SERIES[1], "line": {"width": 3}}
+    point = {"type": "scatter", "x": [x], "y": [y], "mode": "markers", "marker": marker}
+    return [{**point, "hoverinfo": "skip", "showlegend": False}]

@@ -9,12 +9,13 @@ have what the frame leaves; a subtitle has no room there.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import plotly.graph_objects as go
 
+from core.charts.axes import Part, at
 from core.charts.labels import escape, width_em
 from core.prompt import role_names
 
@@ -57,6 +58,11 @@ SEQUENTIAL_DARK = [
 # Grey letters at contrast 4.5 and more on a light page, and on a dark one.
 QUIET = ("#5f6773", "#9aa0aa")
 
+# A line at zero, of an axis of values.
+ZERO = {"zeroline": True, "zerolinecolor": LINE}
+# Hovering says a point's text, and nothing else.
+SAID = "%{text}<extra></extra>"
+
 LOGITS = "logits"
 SCORE = "patch score"
 ATTENTION = "attention"
@@ -76,11 +82,12 @@ class Size:
 STAGE_HEIGHT = 400  # of the one figure on a screen of 720
 SIZES: dict[str, Size] = {"normal": Size(16, 13, 12, 1.0), "large": Size(24, 19, 17, 1.45, STAGE_HEIGHT)}
 
-_TEMPLATE = go.layout.Template(layout={"colorway": [BASE, INSTRUCT, *SERIES]})
+_TEMPLATE = {"layout": {"colorway": [BASE, INSTRUCT, *SERIES]}}
 
 
 def frame(
-    fig: go.Figure,
+    traces: Sequence[Part],
+    layout: Part,
     title: str,
     plot_height: float,
     size: SizeName = "normal",
@@ -90,43 +97,45 @@ def frame(
     bottom: float = 0,
     right: float = 0,
 ) -> go.Figure:
-    """Give a figure its title, legend row, type sizes and margins; call it last.
+    """The figure of these traces, with its title, legend row, type sizes and margins.
 
-    title, subtitle: escaped here. plot_height: of the axes' area in px. headings: whether titles stand above panels.
-    bottom: what tick labels and axis title need below, in px (0: one row of ticks and a title); right likewise.
+    layout: its axes, and whatever else this does not set. title, subtitle: escaped here. plot_height: of the axes' area
+    in px. headings: whether titles stand above panels. bottom: what tick labels and axis title need below, in px (0:
+    one row of ticks and a title); right likewise.
     """
     type_ = SIZES[size]
     subtitle = subtitle if type_.height is None else ""
     title_row = 1.5 * type_.title + (1.8 * type_.tick if subtitle else 0)
     top, bottom = _margins(type_, title_row, legend, headings, bottom)
     height = type_.height or top + plot_height + bottom
-    heading = {"text": escape(title), "font": {"size": type_.title}, "x": 0, "xanchor": "left"}
+    heading: Part = {"text": escape(title), "font": {"size": type_.title}, "x": 0, "xanchor": "left"}
     heading |= {"yref": "container", "y": 1 - 6 / height, "yanchor": "top"}
     if subtitle:
         heading["subtitle"] = {"text": escape(subtitle), "font": {"size": type_.tick}}
-    fig.update_layout(
-        template=_TEMPLATE,
-        title=heading,
-        height=round(height),
-        font={"size": type_.text},
-        margin={"t": top, "b": bottom, "l": 0, "r": max(right, 12), "pad": 4},
-        paper_bgcolor=CLEAR,
-        plot_bgcolor=CLEAR,
-        hoverlabel={"font": {"size": type_.text}, "align": "left"},
-        showlegend=legend,
-        legend={"orientation": "h", "x": 0, "xanchor": "left", "yref": "container", "yanchor": "top"}
+    framed = {
+        "template": _TEMPLATE,
+        "title": heading,
+        "height": round(height),
+        "font": {"size": type_.text},
+        "margin": {"t": top, "b": bottom, "l": 0, "r": max(right, 12), "pad": 4},
+        "paper_bgcolor": CLEAR,
+        "plot_bgcolor": CLEAR,
+        "hoverlabel": {"font": {"size": type_.text}, "align": "left"},
+        "showlegend": legend,
+        "legend": {"orientation": "h", "x": 0, "xanchor": "left", "yref": "container", "yanchor": "top"}
         | {"y": 1 - (6 + title_row) / height, "font": {"size": type_.tick}}
         | {"itemclick": False, "itemdoubleclick": False},
-        hovermode="closest",
-        dragmode=False,
-    )
-    # Property by property: plotly's own update_xaxes takes several times as long.
-    for axis in (*fig.select_xaxes(), *fig.select_yaxes()):
-        axis.tickfont.size = type_.tick
-        axis.title.font.size = type_.text
-        axis.title.standoff = 0.7 * type_.text
-        axis.automargin = True
-    return fig
+        "hovermode": "closest",
+        "dragmode": False,
+    }
+    axes = {name: _sized(axis, type_) for name, axis in layout.items() if name.startswith(("xaxis", "yaxis"))}
+    return go.Figure(traces, {**layout, **framed, **axes})
+
+
+def _sized(axis: Part, type_: Size) -> Part:
+    """An axis with its type sizes, where it says nothing of them itself."""
+    title = {**axis.get("title", {}), "font": {"size": type_.text}, "standoff": 0.7 * type_.text}
+    return {"tickfont": {"size": type_.tick}, "automargin": True, **axis, "title": title}
 
 
 def _margins(type_: Size, title_row: float, legend: bool, headings: bool, bottom: float) -> tuple[float, float]:
@@ -168,17 +177,14 @@ def on_page(fig: go.Figure, dark: bool) -> go.Figure:
     return fig
 
 
-def headings(fig: go.Figure, titles: list[str], size: SizeName) -> None:
-    """A title above each panel, centred. Panels are columns of the figure, axes x, x2, …"""
-    for n, title in enumerate(titles):
-        axis = "" if n == 0 else str(n + 1)
-        fig.add_annotation(
-            text=escape(title), xref=f"x{axis} domain", yref=f"y{axis} domain", x=0.5, y=1, yanchor="bottom",
-            yshift=3, showarrow=False, font={"size": SIZES[size].text},
-        )  # fmt: skip
+def headings(titles: Sequence[str], size: SizeName) -> list[Part]:
+    """Annotations: a title above each panel of a row, centred."""
+    font = {"size": SIZES[size].text}
+    above = {"x": 0.5, "y": 1, "yanchor": "bottom", "yshift": 3, "showarrow": False, "font": font}
+    return [{"text": escape(title), **at(panel, " domain"), **above} for panel, title in enumerate(titles)]
 
 
-def colour_bar(unit: str, size: SizeName) -> dict[str, Any]:
+def colour_bar(unit: str, size: SizeName) -> Part:
     """The one colour bar of a figure, as tall as its panels."""
     type_ = SIZES[size]
     return {
@@ -199,8 +205,8 @@ def tick_row(labels: list[str], size: SizeName, title: bool = True) -> float:
     return max(map(width_em, labels), default=1) * type_.tick + (2.6 if title else 1) * type_.text
 
 
-def token_axis(fig: go.Figure, labels: list[str], roles: Mapping[str, int | None], size: SizeName) -> list[str]:
-    """Name the positions of the x axis by escaped tokens, those with a role in bold; returns the labels shown.
+def token_axis(labels: list[str], roles: Mapping[str, int | None], size: SizeName) -> tuple[Part, list[str]]:
+    """An x axis that names its positions by escaped tokens, those with a role in bold; and the labels shown.
 
     Positions, not strings, are the axis: tokens repeat. Where there is no room for all, roles keep their labels.
     """
@@ -209,8 +215,13 @@ def token_axis(fig: go.Figure, labels: list[str], roles: Mapping[str, int | None
     near = {m + d for m in marked for d in range(1 - every, every)}
     ticks = [i for i in range(len(labels)) if i in marked or (i % every == 0 and i not in near)]
     shown = [f"<b>{labels[i]}</b>" if i in marked else labels[i] for i in ticks]
-    fig.update_xaxes(tickvals=ticks, ticktext=shown, tickangle=-90)
-    return [labels[i] for i in ticks]
+    return {"tickvals": ticks, "ticktext": shown, "tickangle": -90}, [labels[i] for i in ticks]
+
+
+def level(value: float) -> Part:
+    """A shape: a dotted line across the first panel, at a value of its y axis."""
+    line = {"color": LINE, "dash": "dot"}
+    return {"type": "line", "x0": 0, "x1": 1, "xref": "x domain", "y0": value, "y1": value, "yref": "y", "line": line}
 
 
 def role_of(position: int, roles: Mapping[str, int | None]) -> str:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import plotly.graph_objects as go
-from plotly.subplots import make_subplots
 
 from core.charts import theme
+from core.charts.axes import Part, axis, on, side_by_side
 from core.charts.labels import escape, token_label, token_labels, with_unit
 from core.results import Summary, TopTokens
 from core.wording import number, percent, signed, visible, word
@@ -32,62 +32,63 @@ def logit_difference_bars(
         f"{number(float(o))}<br>difference {with_unit(d, theme.LOGITS)}"
         for model, a, o, d in zip(MODELS, summary.logit_answer, summary.logit_original, values)
     ]
-    fig = go.Figure(
-        go.Bar(
-            x=values, y=[0, 1], orientation="h", width=0.6, marker={"color": [theme.BASE, theme.INSTRUCT]},
-            text=[f"<b>{signed(value)}</b>" for value in values], textposition="outside",
-            textfont={"size": 1.5 * type_.title}, cliponaxis=False, hovertext=hover,
-            hovertemplate="%{hovertext}<extra></extra>",
-        )
-    )  # fmt: skip
-    fig.update_xaxes(title_text=f"logit difference, {theme.LOGITS}", zeroline=True, zerolinewidth=1.5)
-    fig.update_xaxes(range=list(span or logit_difference_span(summary)), zerolinecolor=theme.LINE)
-    fig.update_yaxes(tickvals=[0, 1, 2], ticktext=[*MODELS, "gap"], range=[2.5, -0.5], showgrid=False, zeroline=False)
-    _gap(fig, values, type_)
+    bars = {
+        "type": "bar", "x": values, "y": [0, 1], "orientation": "h", "width": 0.6,
+        "marker": {"color": [theme.BASE, theme.INSTRUCT]}, "text": [f"<b>{signed(value)}</b>" for value in values],
+        "textposition": "outside", "textfont": {"size": 1.5 * type_.title}, "cliponaxis": False,
+        "hovertext": hover, "hovertemplate": "%{hovertext}<extra></extra>",
+    }  # fmt: skip
+    gap, layout = _gap(values, type_)
+    layout["xaxis"] = {
+        "title": {"text": f"logit difference, {theme.LOGITS}"}, "range": list(span or logit_difference_span(summary)),
+        **theme.ZERO, "zerolinewidth": 1.5,
+    }  # fmt: skip
+    layout["yaxis"] = {
+        "tickvals": [0, 1, 2], "ticktext": [*MODELS, "gap"], "tickfont": {"size": 1.2 * type_.text},
+        "range": [2.5, -0.5], "showgrid": False, "zeroline": False,
+    }  # fmt: skip
     title = f"Logit difference {word(answer)} − {word(original)}"
-    fig = theme.frame(fig, title, 150 * type_.scale, size)
-    return fig.update_yaxes(tickfont={"size": 1.2 * type_.text})
+    return theme.frame([bars, gap], layout, title, 150 * type_.scale, size)
 
 
-def _gap(fig: go.Figure, values: list[float], type_: theme.Size) -> None:
-    """From BASE's end to INSTRUCT's, in a row of its own so that it covers neither bar."""
+def _gap(values: list[float], type_: theme.Size) -> tuple[Part, Part]:
+    """A line from BASE's end to INSTRUCT's, in a row of its own so that it covers neither bar, and what marks it."""
     base, instruct = values
-    for value, row in ((base, 0), (instruct, 1)):
-        fig.add_shape(
-            type="line", x0=value, x1=value, y0=row + 0.3, y1=2.2, line={"color": theme.LINE, "width": 1, "dash": "dot"}
-        )
-    fig.add_scatter(
-        x=[base, instruct], y=[2, 2], mode="lines+markers", hoverinfo="skip", showlegend=False,
-        line={"color": theme.MUTED, "width": 2},
-        marker={"symbol": "line-ns", "size": 12, "line": {"width": 2, "color": theme.MUTED}},
-    )  # fmt: skip
-    fig.add_annotation(
-        x=max(values), y=2, text=f"<b>{signed(instruct - base)}</b>", showarrow=False,
-        xanchor="left", xshift=8, font={"size": 1.5 * type_.title},
-    )  # fmt: skip
+    dotted = {"type": "line", "y1": 2.2, "line": {"color": theme.LINE, "width": 1, "dash": "dot"}}
+    shapes = [{**dotted, "x0": value, "x1": value, "y0": row + 0.3} for row, value in enumerate(values)]
+    line = {
+        "type": "scatter", "x": [base, instruct], "y": [2, 2], "mode": "lines+markers", "hoverinfo": "skip",
+        "showlegend": False, "line": {"color": theme.MUTED, "width": 2},
+        "marker": {"symbol": "line-ns", "size": 12, "line": {"width": 2, "color": theme.MUTED}},
+    }  # fmt: skip
+    how_far = {
+        "x": max(values), "y": 2, "text": f"<b>{signed(instruct - base)}</b>", "showarrow": False,
+        "xanchor": "left", "xshift": 8, "font": {"size": 1.5 * type_.title},
+    }  # fmt: skip
+    return line, {"shapes": shapes, "annotations": [how_far]}
 
 
 def top_tokens(summary: Summary, answer: str, original: str, size: theme.SizeName = "normal") -> go.Figure:
     """The most likely next tokens of both models, by probability; answer and original in colours of their own."""
     type_ = theme.SIZES[size]
-    fig = make_subplots(1, 2, horizontal_spacing=0.16)
     kinds = {answer: ("answer", theme.ANSWER), original: ("original", theme.ORIGINAL)}
-    for n, top in enumerate(summary.top, 1):
-        fig.add_trace(_bars(top, kinds, type_), 1, n)
-        labels = token_labels(top.strings, 18)
-        ticks = {"tickvals": list(range(len(labels))), "ticktext": labels}
-        fig.update_yaxes(**ticks, range=[len(labels) - 0.5, -0.5], row=1, col=n)
     longest = max(float(top.prob.max()) for top in summary.top)
     # Room for the number and the word behind the longest bar.
-    fig.update_xaxes(range=[0, min(1.45 * longest, 1.45)], title_text="probability", tickformat=".0%", nticks=6)
-    fig.update_xaxes(zeroline=True, zerolinecolor=theme.LINE)
-    fig.update_yaxes(showgrid=False, zeroline=False)
-    theme.headings(fig, list(MODELS), size)
+    x = {"range": [0, min(1.45 * longest, 1.45)], "title": {"text": "probability"}, "tickformat": ".0%", "nticks": 6}
+    x |= theme.ZERO
+    layout = side_by_side(len(MODELS), 0.16, x, {"showgrid": False, "zeroline": False})
+    for panel, top in enumerate(summary.top):
+        labels = token_labels(top.strings, 18)
+        ticks = {"tickvals": list(range(len(labels))), "ticktext": labels}
+        layout[axis("y", panel)] |= {**ticks, "range": [len(labels) - 0.5, -0.5]}
+    layout["annotations"] = theme.headings(MODELS, size)
+    traces = [{**_bars(top, kinds, type_), **on(panel)} for panel, top in enumerate(summary.top)]
     rows = max(len(top.strings) for top in summary.top)
-    return theme.frame(fig, "Most likely next tokens at END", 2 * type_.tick * rows, size, headings=True)
+    title = "Most likely next tokens at END"
+    return theme.frame(traces, layout, title, 2 * type_.tick * rows, size, headings=True)
 
 
-def _bars(top: TopTokens, kinds: dict[str, tuple[str, str]], type_: theme.Size) -> go.Bar:
+def _bars(top: TopTokens, kinds: dict[str, tuple[str, str]], type_: theme.Size) -> Part:
     found = [kinds.get(string, ("", theme.MUTED)) for string in top.strings]
     labels = [f"{escape(percent(p))} <b>{kind}</b>".removesuffix(" <b></b>") for p, (kind, _) in zip(top.prob, found)]
     hover = [
@@ -95,8 +96,9 @@ def _bars(top: TopTokens, kinds: dict[str, tuple[str, str]], type_: theme.Size) 
         f"logit {number(float(logit))}"
         for string, i, p, logit, (kind, _) in zip(top.strings, top.ids, top.prob, top.logit, found)
     ]
-    return go.Bar(
-        x=[float(p) for p in top.prob], y=list(range(len(labels))), orientation="h", width=0.72, text=labels,
-        textposition="outside", textfont={"size": type_.tick}, cliponaxis=False, hovertext=hover, showlegend=False,
-        marker={"color": [colour for _, colour in found]}, hovertemplate="%{hovertext}<extra></extra>",
-    )  # fmt: skip
+    return {
+        "type": "bar", "x": [float(p) for p in top.prob], "y": list(range(len(labels))), "orientation": "h",
+        "width": 0.72, "text": labels, "textposition": "outside", "textfont": {"size": type_.tick},
+        "cliponaxis": False, "hovertext": hover, "hovertemplate": "%{hovertext}<extra></extra>", "showlegend": False,
+        "marker": {"color": [colour for _, colour in found]},
+    }  # fmt: skip

@@ -5,7 +5,6 @@ import subprocess
 import sys
 
 import numpy as np
-import plotly.graph_objects as go
 import pytest
 
 from core.charts import theme
@@ -279,9 +278,9 @@ def test_estimate_and_exact_share_one_range_and_leave_out_what_has_not_run():
 
 
 def test_names_do_not_cover_each_other():
-    fig, type_ = go.Figure(), theme.SIZES["normal"]
-    name_points(fig, [(0.5, 0.5, f"L13H{h}") for h in range(20, 28)], (1.0, 1.0), 380, type_)
-    centres = [(a.ax, a.ay) for a in fig.layout.annotations]
+    type_ = theme.SIZES["normal"]
+    names = name_points([(0.5, 0.5, f"L13H{h}") for h in range(20, 28)], (1.0, 1.0), 380, type_)
+    centres = [(name["ax"], name["ay"]) for name in names]
     wide, tall = 6 * 0.5 * type_.tick, type_.tick
     for n, (x, y) in enumerate(centres):
         for other_x, other_y in centres[:n]:
@@ -289,13 +288,13 @@ def test_names_do_not_cover_each_other():
 
 
 def test_a_name_keeps_off_other_points_and_within_the_plot():
-    type_, fig = theme.SIZES["normal"], go.Figure()
+    type_ = theme.SIZES["normal"]
     # In the upper right corner, with another point where the name would stand first that still fits.
     points, near = [(0.99, 0.99, "L2H6")], [(0.93, 0.945)]
-    name_points(fig, points, (1.0, 1.0), 400, type_, width=400, marks=[(0.99, 0.99), *near], origin=(0.0, 0.0))
-    (name,) = fig.layout.annotations
+    marks = [(0.99, 0.99), *near]
+    (name,) = name_points(points, (1.0, 1.0), 400, type_, width=400, marks=marks, origin=(0.0, 0.0))
     wide, tall = width_em("L2H6") * type_.tick, 1.25 * type_.tick
-    x, y = 396 + name.ax, 396 - name.ay
+    x, y = 396 + name["ax"], 396 - name["ay"]
     assert x + wide / 2 <= 400 and y + tall / 2 <= 400
     assert abs(x - 372) >= wide / 2 + 4 or abs(y - 378) >= tall / 2 + 4
 
