@@ -60,10 +60,10 @@ def _used(entry: Entry, pair: LoadedPair, of: Experiment, max_tokens: int) -> Us
             # Another answer cannot mend what is wrong with anything else.
             if error.field != "answer":
                 raise
-            passed_over.append(str(error))
+            # Without its remedy, which is another answer.
+            passed_over.append(str(error).partition(";")[0])
         else:
             assert isinstance(prompt, AnsweredPrompt), "the experiment names an answer"
             note = f"{prompt.answer!r} is taken: {'; '.join(passed_over)}" if passed_over else ""
             return Used(entry, prompt, note)
-    reasons = "; ".join(passed_over)
-    raise InputError(reasons if len(passed_over) == 1 else f"no answer can be used: {reasons}", "answer")
+    raise InputError(f"no answer can be used: {'; '.join(passed_over)}", "answer")
