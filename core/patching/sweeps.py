@@ -23,7 +23,7 @@ import numpy as np
 from core.experiment import InputError
 from core.patching.begun import Begun
 from core.patching.budget import Budget, default_budget
-from core.patching.floor import jittered_rows, noise_floor
+from core.patching.floor import NoiseFloor, jittered_rows, noise_floor
 from core.patching.gap import Gap
 from core.patching.growing_pass import run_rows, shape_of
 from core.patching.measures import Measures
@@ -186,17 +186,21 @@ def run_plan(
     checkpoint: Callable[[], None] = no_checkpoint,
     begun: Begun | None = None,
     keep: Callable[[Begun], None] = no_keeping,
+    floor: NoiseFloor | None = None,
 ) -> Result:
-    """Any plan. `result(gap, logit_diff, measures)` makes of the rows' numbers, in their order, what is returned."""
+    """Any plan. `result(gap, logit_diff, measures)` makes of the rows' numbers, in their order, what is returned.
+
+    floor: measured beforehand for rows like these; by default it is measured beside them.
+    """
     recipient, donor = recipient_and_donor(recordings, direction)
     gap, candidates = gap_of(recordings, prompt, direction), (prompt.answer_id, prompt.original_id)
     layers, rows = recipient.bridge.cfg.n_layers, checked(rows, shape_of(recipient))
-    jittered = jittered_rows(rows, layers)
+    jittered = [] if floor else jittered_rows(rows, layers)
 
     def made(ran: Begun) -> Result:
-        floor = noise_floor(jittered, gap.effect(ran.logit_diff[len(rows) :]), layers)
+        found = floor or noise_floor(jittered, gap.effect(ran.logit_diff[len(rows) :]), layers)
         measures = ran.measures.arranged(lambda values: values[: len(rows)])
-        return result(replace(gap, no_op=ran.no_op, floor=floor), ran.logit_diff[: len(rows)], measures)
+        return result(replace(gap, no_op=ran.no_op, floor=found), ran.logit_diff[: len(rows)], measures)
 
     def report(ran: Begun) -> None:
         keep(ran)

@@ -1,0 +1,65 @@
+"""What a set of heads is compared with by chance: random sets of the same layers, and random orders of its members.
+
+Seeded: the same members give the same draws, on every machine.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from itertools import combinations, permutations, product
+from math import comb, prod
+
+import numpy as np
+
+from core.patching.members import Members
+
+SETS = 20
+ORDERS = 10
+FEW = 6  # members, of which every order is looked at: all of their 63 subsets take no more runs than a few orders
+
+
+def random_sets(members: Members, width: int, count: int = SETS, seed: int = 0) -> tuple[Members, ...]:
+    """Distinct sets with as many members in each layer, none of them of the set; fewer where there are no more.
+
+    In a layer of `crowded` others do not suffice: there all columns are drawn from, and only the set itself is out.
+    width: how many columns (heads or KV groups) a layer has.
+    """
+    wanted = Counter(layer for layer, _ in members)
+    full = crowded(members, width)
+    pools = {
+        layer: [column for column in range(width) if layer in full or (layer, column) not in members]
+        for layer in sorted(wanted)
+    }
+    draw = np.random.default_rng(seed)
+    if prod(comb(len(pool), wanted[layer]) for layer, pool in pools.items()) <= 4 * count:
+        each = [combinations([(layer, column) for column in pool], wanted[layer]) for layer, pool in pools.items()]
+        every = [tuple(member for part in parts for member in part) for parts in product(*each)]
+        others = [every[n] for n in draw.permutation(len(every)) if every[n] != members]
+        return tuple(others[:count])
+    found: dict[Members, None] = {}
+    while len(found) < count:
+        drawn = [
+            (layer, int(column))
+            for layer, pool in pools.items()
+            for column in draw.choice(pool, wanted[layer], replace=False)
+        ]
+        if (chosen := tuple(sorted(drawn))) != members:
+            found[chosen] = None
+    return tuple(found)
+
+
+def crowded(members: Members, width: int) -> tuple[int, ...]:
+    """The layers that have fewer other columns than the set has members there."""
+    wanted = Counter(layer for layer, _ in members)
+    return tuple(layer for layer, count in sorted(wanted.items()) if width - count < count)
+
+
+def orders(members: Members, count: int = ORDERS, seed: int = 0) -> tuple[Members, ...]:
+    """Every order of up to FEW members; of more, `count` random ones, all different."""
+    if len(members) <= FEW:
+        return tuple(permutations(members))
+    draw = np.random.default_rng(seed)
+    found: dict[Members, None] = {}
+    while len(found) < count:
+        found[tuple(members[n] for n in draw.permutation(len(members)))] = None
+    return tuple(found)
