@@ -1,4 +1,5 @@
-"""The analyses without a screen: `python -m core analyze …` writes the app's tables, `record …` a run's activations.
+"""The analyses without a screen: `python -m core analyze …` writes the app's tables, `card …` the circuit card of a set
+of heads, `record …` a run's activations.
 
 Exit status 0, or 2 with one line on stderr and nothing written.
 """
@@ -19,10 +20,21 @@ import pandas as pd
 from core.console import status
 from core.experiment import Experiment, InputError, check
 from core.export import csv_files, describe, to_csv, to_json, write_whole
-from core.flags import check_file, check_targets, experiment_of, pairs_file, parser, sites_of
+from core.flags import (
+    check_file,
+    check_positions,
+    check_site,
+    check_targets,
+    experiment_of,
+    pairs_file,
+    parser,
+    sites_of,
+)
 from core.models.dtype import is_below, reference_dtype
 from core.models.memory import GB
 from core.models.pairs import find_pair
+from core.patching.card_words import card_description, card_sentence, card_tables
+from core.patching.members import read_members
 from core.precision import StoredGap
 from core.results import MODELS, Check, checks_frame
 from core.settings import Settings, settings
@@ -108,6 +120,25 @@ def _record(args: argparse.Namespace) -> str:
     return f"{len(recording.activations)} activations of {args.model.upper()}; wrote {args.out}"
 
 
+def _card(args: argparse.Namespace) -> str:
+    environment, clock = _settings(), _Clock()
+    experiment = experiment_of(args, environment)
+    check(experiment)
+    check_site(args.site, args.positions)
+    check_positions(args.positions)
+    check_file(args.json, "json")
+    pair, runs = _run(args, experiment, environment, clock)
+    from core.patching.card import card
+    from core.patching.growing_pass import shape_of
+
+    members = read_members(args.heads, args.site, shape_of(runs.recordings[0]))
+    with clock.stage("card"):
+        found = card(runs.recordings, runs.prompt, members, args.site, args.positions)
+    description = describe(experiment, runs.prompt, pair.manifest, clock.seconds) | card_description(found)
+    write_whole({args.json: to_json(description, card_tables(found))})
+    return f"{card_sentence(found)} Wrote {args.json}"
+
+
 def _stored_gap(pair: LoadedPair, runs: Runs, tables: dict[str, pd.DataFrame], limit: int | None, clock: _Clock) -> str:
     """What a dtype below the stored weights' does to the gap: a row of the checks, and a part of the last line."""
     from core.logit_difference import summarize
@@ -186,7 +217,7 @@ def main(argv: list[str] | None = None) -> int:
 
     def run() -> str:
         args = parser().parse_args(argv)
-        return {"analyze": _analyze, "record": _record}[args.command](args)
+        return {"analyze": _analyze, "card": _card, "record": _record}[args.command](args)
 
     return status(run, (InputError, OSError))
 

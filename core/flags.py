@@ -40,6 +40,13 @@ def parser() -> argparse.ArgumentParser:
     analyze.add_argument(
         "--csv", metavar="DIR", type=Path, help="also write each table as DIR/<table>.csv, in place of an earlier run's"
     )
+    card = commands.add_parser("card", help="write the circuit card of a set of heads")
+    _add_experiment(card)
+    of_set = card.add_argument_group("the set")
+    of_set.add_argument("--heads", metavar="NAMES", required=True, help="for example L20H5,L16H7, or KV groups, L20KV1")
+    of_set.add_argument("--site", default="z", help="what of them is patched, for example z, v or w_head (default: z)")
+    of_set.add_argument("--positions", metavar="all|end|N", default="all")
+    card.add_argument("--json", metavar="FILE", type=Path, required=True)
     record = commands.add_parser("record", help="write one model's activations on the prompt, by their hook names")
     _add_experiment(record)
     record.add_argument("--model", choices=MODELS, required=True, help="whose run is written")
@@ -107,12 +114,21 @@ def sites_of(args: argparse.Namespace) -> list[str]:
     """The sites to sweep, each once."""
     sites = [site.strip() for site in args.sweeps.split(",") if site.strip()]
     for site in sites:
-        unit(site)
-        if site in WEIGHT_SITES and args.positions != "all":
-            raise InputError(f"{site} is a weight, which acts at all positions; leave --positions out", "positions")
-    if args.positions not in ("all", "end") and not args.positions.isdecimal():
-        raise InputError(f"the position {args.positions!r} is unknown; choose all, end or a number", "positions")
+        check_site(site, args.positions)
+    check_positions(args.positions)
     return list(dict.fromkeys(sites))
+
+
+def check_site(site: str, positions: str) -> None:
+    """Refuse a site that is unknown, or that these positions are not for."""
+    unit(site)
+    if site in WEIGHT_SITES and positions != "all":
+        raise InputError(f"{site} is a weight, which acts at all positions; leave --positions out", "positions")
+
+
+def check_positions(positions: str) -> None:
+    if positions not in ("all", "end") and not positions.isdecimal():
+        raise InputError(f"the position {positions!r} is unknown; choose all, end or a number", "positions")
 
 
 def pairs_file(environment: Settings) -> str:

@@ -24,7 +24,15 @@ from core.patching.measures import Measures
 from core.patching.members import Member, Members, checked_members
 from core.patching.plan import DIRECTIONS, Shape, positions_of, set_row
 from core.patching.results import Sets, Sweep
-from core.patching.sweeps import Recordings, gap_of, no_checkpoint, no_progress, patch_sets, recipient_and_donor, run_plan
+from core.patching.sweeps import (
+    Recordings,
+    gap_of,
+    no_checkpoint,
+    no_progress,
+    patch_sets,
+    recipient_and_donor,
+    run_plan,
+)
 from core.prompt import AnsweredPrompt
 
 THERE, BACK = DIRECTIONS
@@ -93,7 +101,7 @@ def _nothing_yet(given: _Given, members: Members, site: str, positions: str | in
         back=sets(site, positions, (members,), back),
         changed=sets(weights, "all", (members,), there) if weights else None,
         random=random, crowded=draws.crowded(members, width),
-        orders=() if len(members) <= draws.FEW else orders, greedy=(), seed=seed,
+        orders=orders, greedy=(), seed=seed,
     )  # fmt: skip
     rest = tuple(member for member in made.everything if member not in members)
     wanted = [members, made.everything, *([rest] if rest else []), *_subsets(members, orders), *random]
@@ -128,7 +136,7 @@ def _ahead(made: Card) -> int:
 def _there(given: _Given, before: Card, report: Callable[[Card], None]) -> Card:
     """The INSTRUCT → BASE runs that the card names and lacks, in one plan."""
     forth, changed, positions = before.forth, before.changed, positions_of(before.positions, given.shape)
-    left = np.flatnonzero(np.isnan(forth.logit_diff))
+    left = np.flatnonzero(np.isnan(forth.logit_diff)).tolist()
     rows = [set_row(forth.members[n], forth.site, positions, given.shape) for n in left]
     if changed is not None and not changed.complete:
         rows.append(set_row(before.members, changed.site, (), given.shape))
@@ -141,10 +149,10 @@ def _there(given: _Given, before: Card, report: Callable[[Card], None]) -> Card:
 
     # Later steps patch subsets of what was patched before: their floor is known.
     floor = forth.gap.floor if before.back.complete else None
-    how = {"budget": given.budget, "checkpoint": given.checkpoint, "floor": floor}
     return run_plan(
-        given.recordings, given.prompt, rows, THERE, made, progress=lambda done, total, card: report(card), **how
-    )
+        given.recordings, given.prompt, rows, THERE, made, given.budget,
+        progress=lambda done, total, so_far: report(so_far), checkpoint=given.checkpoint, floor=floor,
+    )  # fmt: skip
 
 
 def _filled(sets: Sets, rows: Sequence[int], gap: Gap, logit_diff: np.ndarray, measures: Measures) -> Sets:
@@ -161,9 +169,9 @@ def _filled(sets: Sets, rows: Sequence[int], gap: Gap, logit_diff: np.ndarray, m
 def _ordered(made: Card) -> Card:
     """The greedy order as far as the runs decide it: each next member brings the set nearest to the donor."""
     order: list[Member] = []
-    distance = lambda member: abs(made.gap.donor - made.gap.recipient - made.of([*order, member]).effect)  # noqa: E731
+    whole = made.gap.donor - made.gap.recipient
     while left := [member for member in made.members if member not in order]:
-        reached = [distance(member) for member in left]
+        reached = [abs(whole - made.of([*order, member]).effect) for member in left]
         if np.isnan(reached).any():
             break
         order.append(left[int(np.argmin(reached))])

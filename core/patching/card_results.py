@@ -9,8 +9,9 @@ positions. With S the set:
 - **minimality** of a member h: F(S) − F(S∖h);
 - **random sets** of the same size and layers: F of each, and their range;
 - **changed**: F of the donor's weights in the same heads; **carried** = F(S) − changed: `CHANGED` says which weights;
-- **recovery**: F of the first k members, in three orders: by single score, greedy (each next the one that brings the set
-  nearest to the donor), and random. **Area** = ∫ F dk / n over k from 0 to n, by trapezoids: (F₀/2 + F₁ + … + Fₙ/2) / n.
+- **recovery**: F of the first k members, in three orders: by single score, greedy (each next the one that brings the
+  set nearest to the donor), and random. **Area** = ∫ F dk / n, k from 0 to n, by trapezoids:
+  (F₀/2 + F₁ + … + Fₙ/2) / n.
 Of each the effect in logits, and the score where the gap is one to share out. The noise floor of a difference is that
 of its runs, in quadrature. NaN marks what has not run yet, or does not exist.
 """
@@ -207,9 +208,7 @@ class Card:
         rows += [("changed", "the set", self.weights)] if self.weights is not None else []
         rows += [("carried", "the set", self.carried)] if self.carried is not None else []
         rows += [("minimality", name_of(member, self.site), amount) for member, amount in self.minimality.items()]
-        rows += [
-            ("random_set", self._named(members), amount) for members, amount in zip(self.random, self.by_chance)
-        ]
+        rows += [("random_set", self._named(members), amount) for members, amount in zip(self.random, self.by_chance)]
         areas = [self.curves(in_logits).areas for in_logits in (True, False)]
         for curve in CURVES:
             score = areas[1][curve] if not self.gap.reason else float("nan")
@@ -250,7 +249,7 @@ ABSENT = Amount(float("nan"), float("nan"), float("nan"))
 
 
 def area(values: np.ndarray) -> float:
-    """Under a recovery curve with 0, 1, … n members, as a share of their number: 1 − 1/(2n) where the first does all."""
+    """Under a recovery curve of 0, 1, … n members, as a share of their number: 1 − 1/(2n) where the first does all."""
     return float(((values[1:] + values[:-1]) / 2).mean())
 
 

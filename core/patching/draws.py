@@ -6,7 +6,7 @@ Seeded: the same members give the same draws, on every machine.
 from __future__ import annotations
 
 from collections import Counter
-from itertools import combinations, permutations, product
+from itertools import combinations, product
 from math import comb, prod
 
 import numpy as np
@@ -55,9 +55,9 @@ def crowded(members: Members, width: int) -> tuple[int, ...]:
 
 
 def orders(members: Members, count: int = ORDERS, seed: int = 0) -> tuple[Members, ...]:
-    """Every order of up to FEW members; of more, `count` random ones, all different."""
+    """Random ones, all different; none of up to FEW members, of which every order is looked at."""
     if len(members) <= FEW:
-        return tuple(permutations(members))
+        return ()
     draw = np.random.default_rng(seed)
     found: dict[Members, None] = {}
     while len(found) < count:
