@@ -197,7 +197,7 @@ def _changed_or_carried(changed: Sweep, patched: Sweep, moving: list[tuple[int, 
     carry = sum(changed.towards_donor[place] < patched.towards_donor[place] / 3 for place in moving)
     if len(moving) == 1:
         return said
-    furthest = f"{carry} of the {len(moving)} heads that move {recipient} furthest"
+    furthest = f"{carry} of the {len(moving)} that move {recipient} furthest"
     return f"{said} {furthest} mostly carr{'ies' if carry == 1 else 'y'} what was changed elsewhere."
 
 
@@ -217,7 +217,8 @@ def _by_depth(depth: EarlyLate | None) -> str:
         return f" INSTRUCT's layers below {last} give BASE {share(float(depth.up_to[last]))} of the gap: it takes all."
     at = max(int(enough[0]), 1)
     early, late = (share(float(values[at])) for values in (depth.up_to, depth.onwards))
-    return f" INSTRUCT's {_layers(0, at - 1)} alone give BASE {early} of the gap, {_layers(at, last)} alone {late}."
+    give = "gives" if at == 1 else "give"
+    return f" INSTRUCT's {_layers(0, at - 1)} alone {give} {early} of the gap, {_layers(at, last)} {late}."
 
 
 def _layers(first: int, last: int) -> str:

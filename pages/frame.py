@@ -48,6 +48,7 @@ pages = [
 with busy():
     # Streamlit's own list of pages would drop the address's parameters, and Back would find an entry without them.
     page = st.navigation(pages, position="hidden")
+    stage.turn(pages, page)
     if stage.on():
         sidebar.on_stage(pages)
     else:
@@ -56,7 +57,7 @@ with busy():
     for complaint in st.session_state.complaints:
         st.warning(plain(complaint))
     slots = prompt_bar.bar()
-    shortcuts.listen([*stage.SHORTCUTS, *presets.shortcuts(), *prompt_bar.SHORTCUTS])
+    shortcuts.listen([*stage.SHORTCUTS, *stage.turning(), *presets.shortcuts(), *prompt_bar.SHORTCUTS])
     charts.listen()
 body, status = st.container(key="page"), st.container(key="status")
 st.session_state.lines, st.session_state.downloads = [], {}

@@ -135,6 +135,7 @@ def on_stage(overview: Answer, attention: Attention) -> None:
     """The head in one glance: what it looks at, and what it moves where that is known."""
     chosen = heads.chosen_in(attention)
     layer, head = chosen.place
+    heading(f"What does {chosen.name} do?")
     asked = ask("head", layer=layer, head=head, source=source(attention, chosen.place), ov_input=state.view("ov"))
     with figures(overview, asked, key="head"):
         if asked.result is not None:

@@ -1,7 +1,8 @@
 """Figures as a window has room for them, and of its theme: what neither Python nor Plotly knows of a browser.
 
 Plotly writes labels without looking whether they have room. In a narrow window a title that is too long becomes
-smaller, a label that sticks out moves in, and of tick labels that lie on each other some are left out.
+smaller, and so do panels' titles that lie on each other; a label that sticks out moves in; of tick labels that lie on
+each other some are left out.
 """
 
 from __future__ import annotations
@@ -14,10 +15,10 @@ _JS = """
 const EDGE = '.gtitle, .gtitle-subtitle, .annotation-text, .bartext, .legendtext';
 const boxOf = element => element.getBoundingClientRect();
 
-function axisEnd(plot, text) {
+function axisEnds(plot, text) {
   const panel = text.closest('.subplot')?.classList[1]?.match(/^x\\d*/)[0] ?? 'x';
-  const axis = plot._fullLayout[`xaxis${panel.slice(1)}`];
-  return Math.min(boxOf(plot).right, boxOf(plot).left + axis._offset + axis._length + 12);
+  const axis = plot._fullLayout[`xaxis${panel.slice(1)}`], { left, right } = boxOf(plot);
+  return [left + axis._offset, Math.min(right, left + axis._offset + axis._length + 12)];
 }
 
 function moveIn(plot) {
@@ -26,8 +27,9 @@ function moveIn(plot) {
     text.removeAttribute('dx');
     const wide = boxOf(text).width, size = parseFloat(getComputedStyle(text).fontSize);
     const bar = text.matches('.bartext') && boxOf(text.parentElement.firstElementChild);
-    // What stands behind a bar has room to its axis' end, before the next one's labels.
-    const room = bar && boxOf(text).left > bar.left ? axisEnd(plot, text) - bar.right - 4 : page.width;
+    // What stands beside a bar has room to its axis' end, before the next one's labels, or to its own.
+    const [begin, end] = bar ? axisEnds(plot, text) : [page.left, page.right];
+    const room = !bar ? page.width : boxOf(text).left > bar.left ? end - bar.right - 4 : bar.left - begin - 4;
     if (wide > room) text.style.setProperty('font-size', `${Math.max(8, 0.97 * size * room / wide)}px`, 'important');
     const { left, right } = boxOf(text);
     let move = 0;
@@ -36,6 +38,17 @@ function moveIn(plot) {
     if (bar && bar.left - right > 6) move = bar.left - 4 - right;
     move -= Math.max(0, right + move - page.right + 1) || Math.min(0, left + move - page.left - 1);
     if (move) text.setAttribute('dx', move);
+  }
+}
+
+// Titles of panels side by side, all of one size.
+function narrow(plot) {
+  const rows = Map.groupBy(plot.querySelectorAll('.annotation-text'), text => Math.round(boxOf(text).top));
+  for (const texts of rows.values()) {
+    const sorted = [...texts].sort((a, b) => boxOf(a).left - boxOf(b).left);
+    const crowded = () => sorted.some((text, n) => n && boxOf(text).left < boxOf(sorted[n - 1]).right + 2);
+    for (let size = parseFloat(getComputedStyle(sorted[0]).fontSize); size > 6 && crowded(); size -= 0.5)
+      for (const text of sorted) text.style.setProperty('font-size', `${size}px`, 'important');
   }
 }
 
@@ -66,7 +79,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
     for (const plot of document.querySelectorAll('.js-plotly-plot:not([data-fitted])')) {
       if (!plot._fullLayout || !plot.on) continue;
       plot.dataset.fitted = '';
-      const fit = () => { moveIn(plot); thinOut(plot); };
+      const fit = () => { moveIn(plot); narrow(plot); thinOut(plot); };
       plot.on('plotly_afterplot', fit);
       fit();
     }

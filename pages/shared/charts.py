@@ -15,7 +15,7 @@ from core.wording import word
 from pages.patching.plan import DIRECTIONS
 
 _CSS = """<style>
-.as-svg { all: unset; cursor: pointer; font-size: .875rem; line-height: 1.6; white-space: nowrap; }
+.as-svg { all: unset; display: block; cursor: pointer; font-size: .875rem; line-height: 1.6; white-space: nowrap; }
 .as-svg:hover { color: var(--st-primary-color, #2b5d9b); text-decoration: underline; }
 .as-svg:focus-visible { outline: 2px solid currentColor; outline-offset: 2px; border-radius: 4px; }
 /* Nobody would answer yet. */

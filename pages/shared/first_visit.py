@@ -1,5 +1,6 @@
-"""Three steps for who is here for the first time, in the empty strip beside the menu: they take no room, whenever they
-come or go. The browser remembers that they were dismissed; where it may not, they are gone for this tab.
+"""Three steps for who is here for the first time, in the empty strip beside the menu, in a narrow window above the line
+of state. They take no room, whenever they come or go, but for a narrow page's end, which is scrolled past them. The
+browser remembers that they were dismissed; where it may not, they are gone for this tab.
 """
 
 from __future__ import annotations
@@ -23,12 +24,17 @@ button { all: unset; cursor: pointer; font-weight: 600; padding: 0 .6rem; border
   color: var(--st-background-color); background: var(--st-primary-color); }
 button:focus-visible { outline: 2px solid var(--st-text-color); outline-offset: 1px; }
 @media (max-width: 1100px) {
-  .steps { inset: auto .6rem .6rem auto; border-radius: 12px; padding: .5rem .8rem; max-width: calc(100vw - 3rem);
+  .steps { inset: auto .6rem 6.2rem auto; border-radius: 12px; padding: .5rem .8rem; max-width: calc(100vw - 3rem);
     flex-direction: column; align-items: start; }
   ol { flex-direction: column; gap: .2rem; }
   li { white-space: normal; }
 }
 """
+
+_PLACE = """<style>
+.st-key-first_visit { position: absolute; width: 0; height: 0; }
+@media (max-width: 1100px) { .first-visit .st-key-page { padding-bottom: 9rem; } }
+</style>"""
 
 _JS = """
 const KEY = 'rephrase-steps-dismissed';
@@ -49,9 +55,10 @@ export default function ({ data, parentElement }) {
   const button = document.createElement('button');
   button.type = 'button';
   button.textContent = 'Got it';
-  button.onclick = () => { kept.set(); steps.remove(); };
+  button.onclick = () => { kept.set(); steps.remove(); document.body.classList.remove('first-visit'); };
   steps.append(list, button);
   parentElement.appendChild(steps);
+  document.body.classList.add('first-visit');
   // Above the page's own header.
   steps.popover = 'manual';
   steps.showPopover?.();
@@ -63,5 +70,5 @@ _steps = st.components.v2.component("rephrase_first_visit", css=_CSS, js=_JS)
 
 def steps() -> None:
     """Shown until somebody dismisses them in this browser."""
-    st.html("<style>.st-key-first_visit { position: absolute; width: 0; height: 0; }</style>")
+    st.html(_PLACE)
     _steps(data={"steps": list(STEPS)}, key="first_visit")

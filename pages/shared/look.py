@@ -1,7 +1,8 @@
 """How every page looks, beside what its parts say of themselves.
 
 Figures begin near the top of the screen; Streamlit leaves 6rem for a header that holds a menu alone. The line under a
-figure stays one line: its text wraps, its buttons do not. A finding, and a text that is being written, have room for
+figure stays one line, its text wrapped, where there is room for both text and buttons; what stands side by side stands
+in a column of its own, or below. A finding, and a text that is being written, have room for
 two lines, a head's sentence for three, so that nothing moves when they are longer than the one before. The line of
 state stays in sight at the bottom, wherever the page is scrolled to.
 """
@@ -13,7 +14,13 @@ import streamlit as st
 _CSS = """<style>
 .stMainBlockContainer { padding: 2.4rem 2rem; }
 .stAppHeader { height: 2.2rem; min-height: 2.2rem; }
-[class*=st-key-below_] { flex-wrap: nowrap; }
+[class*=st-key-below_] { flex-wrap: wrap; justify-content: flex-end; }
+[class*=st-key-below_] > :first-child { flex: 1 1 14rem; }
+@media (min-width: 641px) {
+  .stMain [data-testid=stColumn]:has([data-testid=stPlotlyChart], [data-testid=stDataFrame]) {
+    min-width: min(100%, 24rem); }
+  .stMain [data-testid=stColumn]:has(.st-key-chosen_head) { min-width: 15rem; }
+}
 .st-key-finding p { font-size: 1.15rem; line-height: 1.4; min-height: 2.8em; margin: 0; }
 .st-key-sentence p { line-height: 1.4; min-height: 4.2em; margin: 0; }
 .st-key-goes_on p { min-height: 3.2em; margin: 0; }
@@ -33,7 +40,6 @@ _CSS = """<style>
 .st-key-status { padding: 0.15rem 0; font-size: 0.9rem; }
 @media (max-width: 640px) {
   .stMainBlockContainer { padding-inline: 1rem; }
-  [class*=st-key-below_] { flex-wrap: wrap; }
   [class*=st-key-below_] > :first-child { flex-basis: 100%; }
   [data-testid=stButtonGroup], [data-testid=stButtonGroup] * { flex-wrap: wrap; }
   /* No room for both a figure's title and its buttons; they also come up at a touch. */

@@ -47,6 +47,10 @@ _CSS = """<style>
 .st-key-actions { min-height: 2.55rem; }
 /* What does not fit is on a line that is not seen: nothing moves when there are more of them. */
 .st-key-suggested { flex: none; height: 2.1rem; overflow: hidden; }
+@media (max-width: 899px) {
+  /* Original and answer beside each other, below. */
+  [class*=st-key-pick_original] { flex: 1 1 100%; }
+}
 @media (min-width: 900px) {
   .st-key-words, .st-key-actions { flex-wrap: nowrap; }
   /* As wide for every sentence: what stands beside it keeps its place. */

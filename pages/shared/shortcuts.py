@@ -1,8 +1,8 @@
 """Keys that do something on every page, and the list of them that `?` opens.
 
 A module that has something to do by key offers a `Shortcut`; the frame hands all of them to `listen`. A key never fires
-while somebody types, with Ctrl, Alt or Meta held, or while it is held down itself. The browser alone opens and closes
-the list: no run of the page can close it.
+while somebody types, unless it does nothing in a field of one line, with Ctrl, Alt or Meta held, or while it is held
+down itself; Esc leaves the field. The browser alone opens and closes the list: no run of the page can close it.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Shortcut:
 # What answers to no key of a page's own, but is worth knowing.
 ALWAYS = (
     Shortcut("enter", "take what was typed"),
-    Shortcut("esc", "close what is open"),
+    Shortcut("esc", "close what is open; leave the field"),
     Shortcut("?", "open and close this list"),
 )
 
@@ -64,13 +64,16 @@ export default function ({ data, setTriggerValue, parentElement }) {
   part('h2', 'Keyboard shortcuts', dialog);
   const list = part('dl', '', dialog);
   for (const { key, does } of data.listed) {
-    part('kbd', key.length === 1 ? key.toUpperCase() : key[0].toUpperCase() + key.slice(1), part('dt', '', list));
+    const named = key.replace(/^page/, 'page ').replace(/\\b./g, letter => letter.toUpperCase());
+    part('kbd', named, part('dt', '', list));
     part('dd', does, list);
   }
   const pressed = event => {
     const at = event.composedPath()[0], key = event.key.toLowerCase();
     if (event.ctrlKey || event.altKey || event.metaKey || event.repeat || event.isComposing) return;
-    if (at.closest?.(FIELD)) return;
+    const line = at.matches?.('input:not([role])');
+    if (line && key === 'escape') at.blur();
+    if (at.closest?.(FIELD) && !(line && key.startsWith('page'))) return;
     if (key !== '?' && (dialog.open || !data.keys.includes(key))) return;
     // Streamlit has keys of its own, R and C among them.
     event.preventDefault();

@@ -7,7 +7,11 @@ are edited, so that bars can be compared by eye: they grow with a value that wou
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import partial
+
 import streamlit as st
+from streamlit.navigation.page import StreamlitPage
 
 from core.charts import theme
 from pages.shared import state
@@ -16,8 +20,8 @@ from pages.shared.shortcuts import Shortcut
 # One column, without Streamlit's header and a page's question; what is told lies over the page and moves nothing.
 _CSS = """<style>
 .stApp {
-  /* A sidebar that was there stays, empty. */
-  .stAppHeader, .stSidebar { display: none; }
+  /* A sidebar that was there stays, empty. Nobody hovers. */
+  .stAppHeader, .stSidebar, .st-key-finding [data-testid=stTooltipIcon] { display: none; }
   .stHeading:has(h1) { position: absolute; clip-path: inset(50%); }
   .stMainBlockContainer { padding: .4rem 2rem 0; }
   .stMainBlockContainer [data-testid=stVerticalBlock] { gap: .35rem; }
@@ -46,6 +50,10 @@ _CSS = """<style>
   .st-key-finding p { font-size: 1.5rem; line-height: 1.35; min-height: 2.7em; }
   :has(> .st-key-status) { position: fixed; bottom: .2rem; left: auto; right: 2rem; width: max-content; }
   .st-key-status { width: max-content; }
+}
+@media (max-width: 900px) {
+  .st-key-prompt_bar :is(input, p), .st-key-finding p { font-size: 1.1rem !important; }
+  [class*=st-key-pick_original], .st-key-suggested { max-height: none; height: auto; }
 }
 </style>"""
 _SHOWN = "stage"  # the parameter of the view
@@ -87,6 +95,26 @@ def steady(name: str, span: theme.Span, settled: bool = True) -> theme.Span:
     if settled:
         spans[name] = wide
     return wide
+
+
+def turn(pages: Sequence[StreamlitPage], shown: StreamlitPage) -> None:
+    """Go to the page that was asked for by key, if one was; for the frame, once it knows which one is on."""
+    at = next(n for n, page in enumerate(pages) if page.url_path == shown.url_path)
+    asked = at + st.session_state.pop("turned", 0)
+    if asked != at and 0 <= asked < len(pages):
+        st.switch_page(pages[asked], query_params=state.address())
+
+
+def turning() -> tuple[Shortcut, ...]:
+    """The keys of a presenter's clicker: pages scroll by them off the stage."""
+    listed = ((1, "pagedown", "the next page"), (-1, "pageup", "the page before"))
+    return tuple(
+        Shortcut(key, f"on the stage: {does}", partial(_ask_for, step) if on() else None) for step, key, does in listed
+    )
+
+
+def _ask_for(step: int) -> None:
+    st.session_state.turned = step
 
 
 SHORTCUTS = (

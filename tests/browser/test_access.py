@@ -49,7 +49,7 @@ CROWDED = """() => {
   for (const plot of document.querySelectorAll('.js-plotly-plot')) {
     const box = plot.getBoundingClientRect();
     const boxes = [...plot.querySelectorAll(
-      '.gtitle, .gtitle-subtitle, .annotation-text, .bartext, .legendtext, [class$=tick] text'
+      '.gtitle, .gtitle-subtitle, .annotation-text, .bartext, .legendtext, .ytitle, .y2title, [class$=tick] text'
     )].filter(text => text.textContent.trim() && getComputedStyle(text).visibility !== 'hidden').map(
       text => [text, text.getBoundingClientRect()]);
     for (const [text, { left, right }] of boxes)
@@ -115,6 +115,48 @@ def test_a_page_is_named_said_in_words_readable_in_both_themes_and_fits_a_teleph
     with suppress(TimeoutError):
         page.wait_for_function(f"(({CROWDED})()).length === 0", timeout=15_000)
     assert page.evaluate(CROWDED) == []
+
+
+# Lines under figures that are too narrow to be read, and what is wider than the column that it stands in.
+SQUEEZED = """() => {
+  const found = [], box = element => element.getBoundingClientRect();
+  for (const line of document.querySelectorAll('[class*=st-key-below_] [data-testid=stCaptionContainer]'))
+    if (box(line).width < 200) found.push(`${box(line).width} px wide: ${line.textContent}`);
+  for (const link of document.querySelectorAll('.stMain [data-testid=stPageLink] p'))
+    if (link.scrollWidth > link.clientWidth) found.push(`cut off: ${link.textContent}`);
+  return found;
+}"""
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_a_page_at_150_percent_is_not_squeezed_and_its_steps_hide_nothing(viewer_of, path):
+    viewer = viewer_of(viewport={"width": 853, "height": 480}, device_scale_factor=1.5)
+    page = viewer.page
+    viewer.open(path)
+    drawn(viewer, PAGES[path][1])
+    with suppress(TimeoutError):
+        page.wait_for_function(f"(({CROWDED})()).concat(({SQUEEZED})()).length === 0", timeout=15_000)
+    assert page.evaluate(CROWDED) + page.evaluate(SQUEEZED) == []
+    steps = page.get_by_role("complementary", name="First steps")
+    expect(steps).to_be_visible()
+    page.evaluate("document.querySelector('.stMain').scrollTo(0, 1e6)")
+    lowest = page.locator(".st-key-page > *").last
+    page.wait_for_function(
+        "([low, high]) => low.getBoundingClientRect().bottom <= high.getBoundingClientRect().top",
+        arg=[lowest.element_handle(), steps.element_handle()],
+    )
+    state, told = viewer.status.bounding_box(), steps.bounding_box()
+    assert told["y"] + told["height"] <= state["y"]
+
+
+@pytest.mark.parametrize("path", ["", "attribution", "patching", "origin", "attention", "head"])
+def test_a_stage_on_a_telephone_is_not_overprinted(viewer_of, path):
+    viewer = viewer_of(viewport={"width": 390, "height": 844})
+    viewer.open(path, stage="1")
+    expect(viewer.page.locator(".js-plotly-plot .main-svg .gtitle")).to_have_count(1)
+    with suppress(TimeoutError):
+        viewer.page.wait_for_function(f"(({CROWDED})()).length === 0", timeout=15_000)
+    assert viewer.page.evaluate(CROWDED) == []
 
 
 def test_a_maps_cells_are_reached_said_and_chosen_by_keyboard_and_the_focus_stays(viewer):

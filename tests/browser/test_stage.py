@@ -86,6 +86,34 @@ def test_a_talk_by_keyboard(speaker):
     speaker.page.wait_for_function(FITS)
 
 
+def test_the_keys_of_a_clicker_turn_the_pages_of_the_stage_and_esc_leaves_a_field(speaker):
+    page = speaker.page
+    speaker.open("attribution", stage="1")
+    press(speaker, "PageDown")
+    expect(page).to_have_url(re.compile("patching[?].*stage=1"))
+    speaker.settle()
+    # In a field too, where the keys do nothing else; what is edited is of every page.
+    speaker.type("Sentence", "The big dog sleeps.")
+    expect(sentence(speaker)).to_be_focused()
+    page.keyboard.press("PageUp")
+    expect(page).to_have_url(re.compile("attribution[?].*sentence=The.big.*stage=1"))
+    speaker.settle()
+    sentence(speaker).focus()
+    page.keyboard.press("Escape")
+    expect(sentence(speaker)).not_to_be_focused()
+    page.keyboard.press("PageUp")
+    expect(page).to_have_url(re.compile(r"localhost:\d+/[?].*stage=1"))
+    speaker.settle()
+    # Before the first page there is none.
+    page.keyboard.press("PageUp")
+    page.keyboard.press("u")
+    expect(sentence(speaker)).to_have_value("The quick fox jumps over the dog.")
+    expect(page).to_have_url(re.compile(r"localhost:\d+/[?].*stage=1"))
+    speaker.settle()
+    page.go_back()
+    expect(page).to_have_url(re.compile("sentence=The.big"))
+
+
 def test_a_question_mark_lists_the_keys_and_closes_the_list(viewer):
     viewer.open()
     listed = viewer.page.get_by_role("dialog", name="Keyboard shortcuts")

@@ -148,11 +148,11 @@ def test_heads_whose_weights_do_nothing_are_said_to_carry():
     patched = sweep([[-1.0, -1.0, 0.6], [-1.0, -0.2, 1.0]])
     changed = sweep([[-0.9, -0.95, 0.5], [-0.9, -0.9, -1.1]], "w_head")
     assert findings.of_origin(changed, patched) == (
-        "L1H2 moves 50% of the gap by its output, −3% by its own changed weights. 2 of the 3 heads that move BASE "
+        "L1H2 moves 50% of the gap by its output, −3% by its own changed weights. 2 of the 3 that move BASE "
         "furthest mostly carry what was changed elsewhere."
     )
     back = [Sweep(each.site, "all", BACK, 2 - each.logit_diff) for each in (changed, patched)]
-    assert "2 of the 3 heads that move INSTRUCT furthest" in findings.of_origin(*back)
+    assert "2 of the 3 that move INSTRUCT furthest" in findings.of_origin(*back)
 
 
 def test_the_few_heads_that_were_changed_are_named():
@@ -176,8 +176,8 @@ def test_while_the_maps_fill_their_finding_is_so_far_and_without_a_gap_it_is_in_
 @pytest.mark.parametrize(
     "early, late, said",
     [
-        ([-1, 1, 2.8, 3], [3, 1, -0.8, -1], "layers 0–1 alone give BASE 95% of the gap, layers 2–3 alone 5%."),
-        ([-1, 1, 2, 2.9], [3, 1, 0, -1.4], "layers 0–2 alone give BASE 98% of the gap, layer 3 alone −10%."),
+        ([-1, 1, 2.8, 3], [3, 1, -0.8, -1], "layers 0–1 alone give 95% of the gap, layers 2–3 5%."),
+        ([-1, 1, 2, 2.9], [3, 1, 0, -1.4], "layers 0–2 alone give 98% of the gap, layer 3 −10%."),
         ([-1, 1, 2, 2.2], [3, 1, 0, -0.4], "layers below 3 give BASE 80% of the gap: it takes all."),
     ],
 )
