@@ -4,35 +4,26 @@ The frame is a script of its own in another folder: beside a folder `pages`, Str
 request in its legacy mode and answer a deep link with "Page not found".
 """
 
-import inspect
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, nullcontext
 
 import streamlit as st
-import streamlit.emojis  # noqa: F401 — where a run looks up the page's icon: imported before the first visitor waits
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-import pages.attention.patterns  # noqa: F401 — likewise
-import pages.attribution.parts  # noqa: F401
-import pages.explore.parts  # noqa: F401
-import pages.head.parts  # noqa: F401
-import pages.models.parts  # noqa: F401
-import pages.patching.sections  # noqa: F401
 from cache.courtesy import busy
 from core.models.pairs import default_pair
 from core.presets import of_file
 from core.settings import settings
-from pages.shared import addresses, circuitsvis
+from pages.shared import addresses, circuitsvis, first_run
 from pages.shared.service import service
 
 
 @asynccontextmanager
 async def warm(app: st.App) -> AsyncIterator[None]:
     """Let the worker import torch and load the default pair before the first visitor needs them."""
-    # Streamlit's first element asks for it, to see whether it runs in a console; the second time it is known.
-    inspect.stack()
+    first_run.prepare()
     service().warm()
     yield
 
