@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from typing import Any, get_type_hints
 
-from cache.questions import attention, neurons, overview, patching, precision, rewriting
+from cache.questions import attention, controls, neurons, overview, patching, precision, rewriting
 from core.experiment import Experiment
 
 # A viewer's first figures go before what follows them a second later (texts, one head's patches), and that before
@@ -67,10 +67,12 @@ QUESTIONS: dict[str, Question] = {
     "head": Question(NEXT, attention.head),
     "head_scores": Question(NEXT, attention.head_scores, frozenset(_DEFAULT) - _MODELS),
     "head_patches": Question(TEXT, attention.head_patches, ROLES),
+    "head_controls": Question(TEXT, controls.head_controls, ROLES),
     "continuation": _of_text(TEXT, overview.continuation),
     "neurons": Question(NEXT, neurons.neurons, ROLES),
     "neuron_patches": Question(TEXT, neurons.neuron_patches, ROLES),
     "estimate": Question(NEXT, patching.estimate, ROLES),
+    "direct": Question(NEXT, controls.direct, ROLES),
     "sweep": Question(SWEEP, patching.sweep, ROLES),
     "smallest_block": Question(SWEEP, patching.smallest_block, ROLES),
     "weight_norms": Question(NEXT, patching.weight_norms, frozenset(_DEFAULT) - _MODELS),

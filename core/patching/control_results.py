@@ -63,6 +63,15 @@ class Direct:
     frozen: np.ndarray
     recomputed: np.ndarray
 
+    @property
+    def effect(self) -> np.ndarray:
+        """The direct effect where one number stands for it: with frozen scales, which is additive."""
+        return self.frozen
+
+    @property
+    def score(self) -> np.ndarray:
+        return self.gap.score(self.frozen + self.gap.recipient)
+
 
 @dataclass(frozen=True)
 class Effects:

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from pages.head import parts
+from pages.head import controls, parts
 from pages.head.sources import source
 from pages.shared import definitions, heads, stage, state
 from pages.shared.asking import ask
@@ -26,6 +26,7 @@ else:
     asked = ask("head", layer=layer, head=head, source=source(attention, chosen.place), ov_input=state.view("ov"))
     scores, report = ask("head_scores"), asked.result
     patched = parts.patches(chosen.place)
+    controls.section(chosen.place)
     with above, figures(overview, asked, key="head"):
         if report is not None:
             parts.sentence(asked, parts.evidence(report, patched), scores)

@@ -9,6 +9,7 @@ from core.head.sentence import PatchEvidence, head_sentence
 from core.patching.plan import unit
 from core.patching.results import Sweep
 from core.wording import share, signed
+from pages.head import controls
 from pages.patching.plan import DIRECTIONS, Plan
 from pages.shared import heads
 from pages.shared.asking import Answer, follow
@@ -37,6 +38,7 @@ def panel(overview: Answer, plan: Plan, chosen: heads.Chosen | None) -> None:
             lines = [_moved(plan, swept.value, chosen.place)]
             lines += heads.measured(attention.value, chosen.place) if attention.value is not None else []
             st.markdown("  \n".join(f":small[{line}]" for line in lines))
+        controls.in_short(overview, plan, chosen.place)
         heads.reason(chosen)
 
 

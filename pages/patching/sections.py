@@ -14,7 +14,7 @@ from core.patching.plan import LAYER_SITES, unit
 from core.patching.results import agreement
 from core.results import head_name
 from core.wording import brief, signed
-from pages.patching import values
+from pages.patching import direct, values
 from pages.patching.plan import SITES, Plan
 from pages.patching.score_map import grey
 from pages.patching.table import MOST_IN_SET, as_set, numbers
@@ -30,6 +30,7 @@ TITLES = {
     "greedy": "Greedy circuit",
     "set": "A set of heads",
     "pairs": "Pairs",
+    "direct": "Direct against total",
     "scatter": "Value against output",
     "groups": "KV groups",
     "positions": "Layer × position",
@@ -46,7 +47,7 @@ def section(overview: Answer, plan: Plan, head: Place | None) -> None:
         options=list(TITLES), format_func=TITLES.get,
     )  # fmt: skip
     sections: dict[str, Callable[[Answer, Plan], None]] = {"greedy": _greedy, "set": _set, "pairs": _pairs}
-    sections |= {"scatter": partial(_scatter, head=head)}
+    sections |= {"scatter": partial(_scatter, head=head), "direct": partial(direct.section, head=head)}
     sections |= {"groups": _groups, "positions": _positions, "estimate": _agreement}
     if part:
         with st.container(key="section"):

@@ -101,6 +101,20 @@ over the recipient's values · **result**: the head's output through the *donor'
 **attention out**, **MLP out**, **residual before / between**: a whole layer.
 """
 
+CONTROLS = """
+Of the effect of a patch of z, in logits or as a share of the gap: **direct** = s·(c_donor − c_recipient)·d, what the
+changed output of the component alone adds at END (c = z W_O, the recipient's W_O), with s = 1/rms(x) of the recipient's
+final residual **frozen**; and the same with **s recomputed** from the residual as it then is. Where a model norms its
+attention output before adding it, that norm's scale is frozen or recomputed too. **Total** = the patch itself, at all
+positions unless others are chosen; **indirect** = total − direct: what later components make of it, at END and before,
+and the scales. **Self-repair** is named where more than half of a direct effect beyond the noise floor is taken back.
+
+**Norm-matched null.** The same patch with z_recipient + a random vector whose norm at each position is that of
+z_donor − z_recipient, in 8 seeded draws. A score within their range is not the content's: any change of that size does
+as much. Outside is no proof: of draws that are all alike, one in 4.5 lies outside the range of 8 others. The **noise
+floor** is what rounding alone moves, as on Patching.
+"""
+
 SCATTER = """
 Left, as in the post: the value patch of a KV group, drawn at each of its query heads, against the output patch of the
 single head. Where several query heads share a value vector this sets a patch of several heads against one of one head.

@@ -294,6 +294,7 @@ def test_the_circuit_and_the_selected_rows_become_the_set(viewer):
 def test_every_section_shows_its_figures_and_gives_their_data(viewer):
     viewer.open("patching", heads="L0H1,L2H6", head="L2H6")
     sections = {
+        "Direct against total": ("direct_total",),
         "Value against output": ("as_in_the_post", "like_with_like"),
         "KV groups": ("kv_groups",),
         "Pairs": ("pairs",),
