@@ -35,6 +35,12 @@ def fast_linears(model: nn.Module) -> AbstractContextManager[None]:
     return replaced({layer: _through_onednn(layer) for layer in layers})
 
 
+def times(x: Tensor, weight: Tensor) -> Tensor:
+    """x · weightᵀ without gradients, through oneDNN where plain linear layers would go through it."""
+    plain = x.dtype == weight.dtype == torch.float32 and x.device.type == weight.device.type == "cpu"
+    return _pointwise(x, weight, None) if plain and weight.is_contiguous() and _available() else x @ weight.T
+
+
 def frozen_linears(model: nn.Module) -> AbstractContextManager[None]:
     """Within it plain linear layers whose weights are not trained multiply through oneDNN, gradients of inputs too."""
     plain = [module for module in model.modules() if _is_plain(module)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor
@@ -13,6 +14,21 @@ from tests.random_models import POST_NORM, SIZES
 
 HEADS = SIZES["num_attention_heads"]
 _PARTS = {"w_q": "q", "w_k": "k", "w_v": "v", "w_o": "o", "w_qk": "qk", "w_ov": "vo", "w_head": "qkvo"}
+
+
+@contextmanager
+def replaced(family: str, model, donor, patches: Iterable[Patch]) -> Iterator[None]:
+    """Within it the patches' weights of the model itself are the donor's: of an untied one."""
+    with torch.no_grad():
+        both = [pair for patch in patches for pair in _weights(family, model, donor, patch)]
+        own = [mine.clone() for mine, _ in both]
+        for mine, theirs in both:
+            mine.copy_(theirs)
+        try:
+            yield
+        finally:
+            for (mine, _), weight in zip(both, own):
+                mine.copy_(weight)
 
 
 def transplanted(family: str, recipient, donor, patches: Iterable[Patch]):

@@ -14,7 +14,7 @@ machinery. Rows run in chunks within a budget: `core.patching.chunks`.
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 from functools import cache
 
@@ -34,7 +34,7 @@ from core.patching.growth import Growth, Read
 from core.patching.measures import Measures
 from core.patching.measuring import Reader, reader_of
 from core.patching.norms import norms_once
-from core.patching.plan import CARRIED, Row, Shape
+from core.patching.plan import CARRIED, WEIGHT_SITES, Row, Shape
 from core.patching.shortage import within_memory
 from core.patching.sources import Sources
 from core.recording import Recording
@@ -60,18 +60,19 @@ def run_rows(
     progress: Progress = lambda ran: None,
     checkpoint: Callable[[], None] = lambda: None,
     begun: Begun | None = None,
+    unmeasured: int = 0,
 ) -> Begun:
     """The logit_diff and measures of each row, in the rows' order, and the largest effect of a no-op, in logits.
 
     candidates: ids of answer and original. checkpoint is called before every chunk and at every layer; it may raise
     to cancel, which leaves no hook on the bridge. begun: what need not run again; the chunks are those that would run
-    without it, so that their numbers are too.
+    without it, so that their numbers are too. unmeasured: how many rows at the end have a logit_diff alone.
     """
     sources = Sources(recipient, donor)
     if any(patch.source == CARRIED for row in rows for patch in row):
         # It takes a run of its own, which no growing pass can hold.
         sources.carried  # noqa: B018
-    reader = reader_of(recipient, donor, candidates)
+    reader, measured = reader_of(recipient, donor, candidates), len(rows) - unmeasured
     plain = recipient.final_residual[-1]
     ran = begun or Begun.nothing(len(rows))
     if idle := [i for i, row in enumerate(rows) if ran.left[i] and not sources.weights.changes(row)]:
@@ -89,17 +90,23 @@ def run_rows(
 
     for chunk, final in within_memory(recipient, left, run):
         no_op = abs(float(reader.logit_diff(final[0]) - reader.logit_diff(plain)))
-        ran = ran.with_rows(chunk, *_read(reader, donor, final[1:], [rows[i] for i in chunk]), no_op)
+        ran = ran.with_rows(chunk, *_read(reader, donor, final[1:], chunk, rows, measured), no_op)
         progress(ran)
     return ran
 
 
-def _read(reader: Reader, donor: Recording, final: Tensor, rows: list[Row]) -> tuple[np.ndarray, Measures]:
-    """What rows say: those that take the donor's last norm and unembedding, through these."""
-    logit_diff, measures = reader.read(final)
-    if ends := [n for n, row in enumerate(rows) if any(patch.site == "w_final" for patch in row)]:
-        logit_diff[ends], found = replace(reader, bridge=donor.bridge).read(final[ends])
-        measures = measures.with_rows(ends, found)
+def _read(
+    reader: Reader, donor: Recording, final: Tensor, chunk: list[int], rows: list[Row], measured: int
+) -> tuple[np.ndarray, Measures]:
+    """What a chunk's rows say: those that take the donor's last norm and unembedding, through these."""
+    logit_diff, measures = np.empty(len(chunk)), Measures.nothing(len(chunk))
+    theirs = [any(patch.site == "w_final" for patch in rows[i]) for i in chunk]
+    for of, through in ((False, reader), (True, replace(reader, bridge=donor.bridge))):
+        mine = [n for n, taken in enumerate(theirs) if taken == of]
+        if mine:
+            logit_diff[mine] = through.logit_diff(final[mine])
+        if wanted := [n for n in mine if chunk[n] < measured]:
+            measures = measures.with_rows(wanted, through.measures(final[wanted]))
     return logit_diff, measures
 
 
@@ -113,7 +120,9 @@ def _grow(sources: Sources, rows: list[Row], checkpoint: Callable[[], None]) -> 
     take_turn(bridge)
     # Without use_cache=False the keys and values of every row in every layer would be kept to the end.
     how = {"past_key_values": Before(recipient.past, before)} if before else {"use_cache": False}
-    with fast_linears(bridge), fast_linears(others), replaced(_shortened(bridge, growth.first)), suppress(Read):
+    weights = any(patch.site in WEIGHT_SITES for row in rows for patch in row)
+    theirs = fast_linears(others) if weights else nullcontext()
+    with fast_linears(bridge), theirs, replaced(_shortened(bridge, growth.first)), suppress(Read):
         bridge.run_with_hooks(ids, return_type=None, fwd_hooks=list(growth.hooks()), **how)
     return growth.final[0]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -47,7 +48,7 @@ class Growth:
     def recipient(self) -> Recording:
         return self.sources.recipient
 
-    @property
+    @cached_property
     def first(self) -> int:
         return min(map(lowest, self.rows))
 

@@ -14,6 +14,7 @@ from jaxtyping import Float
 from torch import Tensor
 from transformer_lens.model_bridge import TransformerBridge
 
+from core.linear import times
 from core.patching.measures import Measures
 from core.readout import capped, readout
 from core.recording import Recording
@@ -36,9 +37,6 @@ class Reader:
     negentropy: Float[Tensor, "2"]
     plain: Float[Tensor, "2"]
 
-    def read(self, x: Float[Tensor, "row d_model"]) -> tuple[np.ndarray, Measures]:
-        return self.logit_diff(x), self.measures(x)
-
     def logit_diff(self, x: Float[Tensor, "row d_model"]) -> np.ndarray:
         return _numbers(readout(self.bridge).logit_diff(x, *self.candidates))
 
@@ -48,7 +46,7 @@ class Reader:
         vocab = len(self.references)
 
         def logits(tokens: slice | list[int]) -> Tensor:
-            found = y @ reader.W_U[:, tokens].to(reader.dtype)
+            found = times(y, reader.W_U.T[tokens].to(reader.dtype))
             return capped(found if reader.b_U is None else found + reader.b_U[tokens].to(reader.dtype), self.bridge)
 
         chosen = logits(list(self.candidates))
@@ -58,8 +56,10 @@ class Reader:
             part = logits(slice(start, min(start + _SLICE, vocab)))
             total = torch.logaddexp(total, part.logsumexp(-1))
             crossed += part @ self.references[start : start + _SLICE]
+            is_above = torch.empty_like(part)
             for n, token in enumerate(self.candidates):
-                above[:, n] += (part > chosen[:, n, None]).sum(-1)
+                # Into numbers, whose sum is many times as fast as that of booleans.
+                above[:, n] += torch.gt(part, chosen[:, n, None], out=is_above).sum(-1)
                 if start <= token < start + part.shape[1]:
                     # Its own logit, summed in another order, is not above itself.
                     above[:, n] -= (part[:, token - start] > chosen[:, n]).to(above)

@@ -213,7 +213,7 @@ def run_plan(
     else:
         begun = None
     budget = budget or default_budget(recipient.bridge)
-    return made(run_rows(recipient, donor, every, candidates, budget, report, checkpoint, begun))
+    return made(run_rows(recipient, donor, every, candidates, budget, report, checkpoint, begun, len(jittered)))
 
 
 def recipient_and_donor(recordings: Recordings, direction: Direction) -> tuple[Recording, Recording]:

@@ -8,7 +8,7 @@ from torch import nn
 from torch.profiler import ProfilerActivity, profile
 
 from core import linear
-from core.linear import fast_linears, frozen_linears
+from core.linear import fast_linears, frozen_linears, times
 from core.patching.sweeps import sweep
 from core.recording import record
 
@@ -42,6 +42,17 @@ def test_a_layer_gives_the_same_up_to_rounding(bias, shape):
             turned = layer(x.transpose(0, -2))
     torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-6)
     torch.testing.assert_close(turned.transpose(0, -2), expected, rtol=1e-5, atol=1e-6)
+
+
+@needs_both
+def test_a_product_with_a_matrix_of_rows_is_the_plain_one_up_to_rounding():
+    torch.manual_seed(0)
+    x, rows = torch.randn(5, 24), torch.randn(40, 24)
+    assert products(lambda: times(x, rows[8:])) == {"mkldnn::_linear_pointwise"}
+    for given in (rows, rows[8:], rows[:, ::2].repeat(1, 2), rows.T.contiguous().T):
+        torch.testing.assert_close(times(x, given), x @ given.T, rtol=1e-5, atol=1e-5)
+    for dtype in (torch.float64, torch.bfloat16):
+        torch.testing.assert_close(times(x.to(dtype), rows.to(dtype)), x.to(dtype) @ rows.to(dtype).T)
 
 
 @needs_both

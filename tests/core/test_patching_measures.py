@@ -106,3 +106,15 @@ def test_what_has_not_run_or_was_never_measured_is_absent(pair_of):
     assert bare.to_frame()[list(MEASURES)].isna().to_numpy().all()
     for partial in seen:
         assert (np.isfinite(partial.logit_diff) == np.isfinite(partial.measures.kl_donor)).all()
+
+
+def test_the_floors_rows_are_read_for_their_logit_difference_alone(pair_of, monkeypatch):
+    """What nobody looks at is not computed; rows that read the donor's unembedding are measured through it."""
+    pair, read = pair_of(), []
+    measures = measuring.Reader.measures
+    monkeypatch.setattr(measuring.Reader, "measures", lambda self, x: read.append(len(x)) or measures(self, x))
+    found = sweep(pair.recordings, pair.prompt)
+    assert sum(read) == found.total and found.gap.floor.measured
+    read.clear()
+    ends = sweep(pair.recordings, pair.prompt, "w_final")
+    assert sum(read) == 1 and np.isfinite(ends.measures.kl_donor).all()
