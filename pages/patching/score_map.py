@@ -151,8 +151,10 @@ def _layers(plan: Plan, title: str, exact: np.ndarray, values: np.ndarray, sweep
     span, faint = _steady(plan, sweep, layer_span(bars)), _faint(plan, sweep)[:, 0]
     rows = {f"patch of {plan.site}": bars}
     fig = layer_bars(rows, title, plan.map_unit, size=stage.size(), series=series, faint=faint, span=span)
-    # A layer has one of the two, so they may stand in one place.
-    return fig.update_layout(barmode="overlay") if plan.has_estimate else fig
+    if plan.has_estimate:
+        # A layer has one of the two, so they may stand in one place.
+        fig.layout.barmode = "overlay"
+    return fig
 
 
 def _steady(plan: Plan, sweep: Sweep, span: Span) -> Span:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
@@ -41,7 +43,9 @@ def choice(experiment: Experiment) -> None:
             return f"{experiment.base} → {experiment.instruct}"
         return _title(pairs[name], experiment) if name in pairs else f"{name} (unknown)"
 
-    show(st.selectbox, "Pair of models", "input_pair", current, choose, options=ids, format_func=title)
+    # Streamlit asks several times for each, and each looks at the disk.
+    once = lru_cache(title)
+    show(st.selectbox, "Pair of models", "input_pair", current, choose, options=ids, format_func=once)
     if current in pairs:
         st.caption(plain(_line(pairs[current])))
     _absent([spec for name, spec in pairs.items() if name != current])
