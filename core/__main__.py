@@ -1,5 +1,5 @@
 """The analyses without a screen: `python -m core analyze …` writes the app's tables, `card …` the circuit card of a set
-of heads, `record …` a run's activations.
+of heads, `prompts …` averages over a set of prompts, `record …` a run's activations.
 
 Exit status 0, or 2 with one line on stderr and nothing written.
 """
@@ -9,23 +9,22 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from core.console import status
+from core.console import Clock, status
 from core.experiment import Experiment, InputError, check
 from core.export import csv_files, describe, to_csv, to_json, write_whole
 from core.flags import (
     check_file,
+    check_folder,
     check_positions,
     check_site,
     check_targets,
     experiment_of,
+    models_of,
     pairs_file,
     parser,
     sites_of,
@@ -37,24 +36,12 @@ from core.patching.card_words import card_description, card_sentence, card_table
 from core.patching.members import read_members
 from core.precision import StoredGap
 from core.results import MODELS, Check, checks_frame
+from core.sets.reading import read_file, shipped_file
 from core.settings import Settings, settings
 
 if TYPE_CHECKING:
     from core.models.loading import LoadedPair
     from core.runs import Runs
-
-
-@dataclass
-class _Clock:
-    """Wall-clock seconds by stage."""
-
-    seconds: dict[str, float] = field(default_factory=dict)
-
-    @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        start = time.perf_counter()
-        yield
-        self.seconds[name] = time.perf_counter() - start
 
 
 def _settings() -> Settings:
@@ -65,17 +52,12 @@ def _settings() -> Settings:
 
 
 def _run(
-    args: argparse.Namespace, experiment: Experiment, environment: Settings, clock: _Clock
+    args: argparse.Namespace, experiment: Experiment, environment: Settings, clock: Clock
 ) -> tuple[LoadedPair, Runs]:
     """The pair and both models' runs, or an `InputError`."""
-    from core.models.loading import fit_threads, load_pair
     from core.runs import run
 
-    with clock.stage("load"):
-        spec = find_pair(experiment, pairs_file(environment))
-        dtype, device = experiment.dtype or environment.dtype or "", args.device or environment.device
-        pair = load_pair(spec, dtype, device, limit=_limit(environment), cache=environment.cache)
-        fit_threads(pair, environment.threads)
+    pair = _load(args, experiment, environment, clock)
     with clock.stage("record"):
         runs = run(experiment, pair, environment.max_tokens)
     if args.colon and not runs.prompt.colons:
@@ -83,12 +65,23 @@ def _run(
     return pair, runs
 
 
+def _load(args: argparse.Namespace, experiment: Experiment, environment: Settings, clock: Clock) -> LoadedPair:
+    from core.models.loading import fit_threads, load_pair
+
+    with clock.stage("load"):
+        spec = find_pair(experiment, pairs_file(environment))
+        dtype, device = experiment.dtype or environment.dtype or "", args.device or environment.device
+        pair = load_pair(spec, dtype, device, limit=_limit(environment), cache=environment.cache)
+        fit_threads(pair, environment.threads)
+    return pair
+
+
 def _limit(environment: Settings) -> int | None:
     return None if environment.memory_gb is None else int(environment.memory_gb * GB)
 
 
 def _analyze(args: argparse.Namespace) -> str:
-    environment, clock = _settings(), _Clock()
+    environment, clock = _settings(), Clock()
     experiment = experiment_of(args, environment)
     check(experiment)
     sites = sites_of(args)
@@ -107,7 +100,7 @@ def _analyze(args: argparse.Namespace) -> str:
 
 
 def _record(args: argparse.Namespace) -> str:
-    environment, clock = _settings(), _Clock()
+    environment, clock = _settings(), Clock()
     experiment = experiment_of(args, environment)
     check(experiment)
     check_file(args.out, "out")
@@ -121,7 +114,7 @@ def _record(args: argparse.Namespace) -> str:
 
 
 def _card(args: argparse.Namespace) -> str:
-    environment, clock = _settings(), _Clock()
+    environment, clock = _settings(), Clock()
     experiment = experiment_of(args, environment)
     check(experiment)
     check_site(args.site, args.positions)
@@ -139,7 +132,21 @@ def _card(args: argparse.Namespace) -> str:
     return f"{card_sentence(found)} Wrote {args.json}"
 
 
-def _stored_gap(pair: LoadedPair, runs: Runs, tables: dict[str, pd.DataFrame], limit: int | None, clock: _Clock) -> str:
+def _prompts(args: argparse.Namespace) -> str:
+    environment, clock = _settings(), Clock()
+    models = models_of(args, environment)
+    check(models)
+    sites = tuple(sites_of(args))
+    file = args.set or shipped_file(models.pair)
+    found = read_file(file)
+    check_folder(args.out, "out")
+    pair = _load(args, models, environment, clock)
+    from core.sets.command import run_and_write
+
+    return run_and_write(args, file, found, pair, models, sites, environment.max_tokens, clock)
+
+
+def _stored_gap(pair: LoadedPair, runs: Runs, tables: dict[str, pd.DataFrame], limit: int | None, clock: Clock) -> str:
     """What a dtype below the stored weights' does to the gap: a row of the checks, and a part of the last line."""
     from core.logit_difference import summarize
     from core.models.loading import load_pair
@@ -163,7 +170,7 @@ def _stored_gap(pair: LoadedPair, runs: Runs, tables: dict[str, pd.DataFrame], l
     return f"{measured.text}; "
 
 
-def _tables(runs: Runs, sites: list[str], args: argparse.Namespace, clock: _Clock) -> dict[str, pd.DataFrame]:
+def _tables(runs: Runs, sites: list[str], args: argparse.Namespace, clock: Clock) -> dict[str, pd.DataFrame]:
     """Every table of the export, in its order; `patching` only where a site is swept."""
     from core.attention import attend
     from core.attribution import attribute
@@ -217,9 +224,14 @@ def main(argv: list[str] | None = None) -> int:
 
     def run() -> str:
         args = parser().parse_args(argv)
-        return {"analyze": _analyze, "card": _card, "record": _record}[args.command](args)
+        commands = {"analyze": _analyze, "card": _card, "prompts": _prompts, "record": _record}
+        return commands[args.command](args)
 
-    return status(run, (InputError, OSError))
+    try:
+        return status(run, (InputError, OSError))
+    except KeyboardInterrupt:
+        print("stopped; a set of prompts goes on from here with the same command", file=sys.stderr)
+        return 130
 
 
 if __name__ == "__main__":

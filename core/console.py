@@ -1,9 +1,25 @@
-"""What every command line of the project ends with: its status, and the one line that bad input gets."""
+"""What every command line of the project ends with: its status, the one line that bad input gets, and its times."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+
+@dataclass
+class Clock:
+    """Wall-clock seconds by stage."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        start = time.perf_counter()
+        yield
+        self.seconds[name] = time.perf_counter() - start
 
 
 def status(run: Callable[[], str], refused: tuple[type[Exception], ...]) -> int:

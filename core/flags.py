@@ -6,13 +6,14 @@ Everything that can be refused before a model is looked for is refused here, as 
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
 
 from core.experiment import DEFAULT_INSTRUCTION, DTYPES, TEMPLATES, Experiment, InputError
 from core.export import csv_files
 from core.models.pairs import default_pair
-from core.patching.plan import WEIGHT_SITES, unit
+from core.patching.plan import DIRECTIONS, WEIGHT_SITES, unit
 from core.results import MODELS
 from core.settings import Settings
 
@@ -32,10 +33,7 @@ def parser() -> argparse.ArgumentParser:
         "analyze", help="run both models and write logit difference, attribution, attention and patching tables"
     )
     _add_experiment(analyze)
-    patching = analyze.add_argument_group("patching")
-    patching.add_argument("--sweeps", metavar="SITES", default="", help="sites to sweep, for example z,v,w_head")
-    patching.add_argument("--direction", choices=("instruct_to_base", "base_to_instruct"), default="instruct_to_base")
-    patching.add_argument("--positions", metavar="all|end|N", default="all")
+    _add_patching(analyze).add_argument("--positions", metavar="all|end|N", default="all")
     analyze.add_argument("--json", metavar="FILE", type=Path, required=True)
     analyze.add_argument(
         "--csv", metavar="DIR", type=Path, help="also write each table as DIR/<table>.csv, in place of an earlier run's"
@@ -47,6 +45,7 @@ def parser() -> argparse.ArgumentParser:
     of_set.add_argument("--site", default="z", help="what of them is patched, for example z, v or w_head (default: z)")
     of_set.add_argument("--positions", metavar="all|end|N", default="all")
     card.add_argument("--json", metavar="FILE", type=Path, required=True)
+    _add_prompts(commands.add_parser("prompts", help="run both models over a set of prompts and write averages"))
     record = commands.add_parser("record", help="write one model's activations on the prompt, by their hook names")
     _add_experiment(record)
     record.add_argument("--model", choices=MODELS, required=True, help="whose run is written")
@@ -54,11 +53,41 @@ def parser() -> argparse.ArgumentParser:
     return whole
 
 
-def _add_experiment(command: argparse.ArgumentParser) -> None:
+def _add_patching(command: argparse.ArgumentParser) -> argparse._ArgumentGroup:
+    patching = command.add_argument_group("patching")
+    patching.add_argument("--sweeps", metavar="SITES", default="", help="sites to sweep, for example z,v,w_head")
+    patching.add_argument("--direction", choices=DIRECTIONS, default=DIRECTIONS[0])
+    return patching
+
+
+def _add_prompts(command: argparse.ArgumentParser) -> None:
+    _add_models(command)
+    command.add_argument(
+        "--set",
+        metavar="FILE",
+        type=Path,
+        help="CSV of prompts (default: the set that comes with the app)",
+    )
+    _add_patching(command).add_argument("--positions", choices=("all", "end"), default="all")
+    command.add_argument("--out", metavar="DIR", type=Path, required=True, help="where tables go; a run goes on there")
+
+
+def _add_models(command: argparse.ArgumentParser) -> None:
     models = command.add_argument_group("models: a listed pair, or two models")
     models.add_argument("--pair", metavar="ID", help="id of a listed pair (default: REPHRASE_PAIR, else the app's)")
     models.add_argument("--base", metavar="PATH", help="hub name, folder or GGUF file of the BASE model")
     models.add_argument("--instruct", metavar="PATH", help="likewise INSTRUCT, or a LoRA adapter for BASE")
+    command.add_argument(
+        "--template", choices=TEMPLATES, default="raw", help="raw text (default), or INSTRUCT's chat template around it"
+    )
+    command.add_argument(
+        "--dtype", choices=DTYPES, default="", help="default: the pair's own, or on a CPU float32 where it fits"
+    )
+    command.add_argument("--device", default="", help="auto, cpu, cuda, cuda:N or mps (default: REPHRASE_DEVICE)")
+
+
+def _add_experiment(command: argparse.ArgumentParser) -> None:
+    _add_models(command)
     prompt = command.add_argument_group("prompt: instruction and sentence, or a free prompt with exact strings")
     prompt.add_argument("--instruction", metavar="TEXT", help=f"default: {DEFAULT_INSTRUCTION!r}")
     prompt.add_argument("--sentence", metavar="TEXT")
@@ -68,21 +97,27 @@ def _add_experiment(command: argparse.ArgumentParser) -> None:
     prompt.add_argument("--occurrence", metavar="N", type=int, default=0, help="which occurrence of WORD, from 1")
     prompt.add_argument("--colon", metavar="N", type=int, default=0, help="which colon has the role colon, from 0")
     prompt.add_argument("--token", metavar="N", type=int, help="position of a token to follow as the role picked")
-    prompt.add_argument(
-        "--template", choices=TEMPLATES, default="raw", help="raw text (default), or INSTRUCT's chat template around it"
-    )
-    command.add_argument(
-        "--dtype", choices=DTYPES, default="", help="default: the pair's own, or on a CPU float32 where it fits"
-    )
-    command.add_argument("--device", default="", help="auto, cpu, cuda, cuda:N or mps (default: REPHRASE_DEVICE)")
 
 
-def experiment_of(args: argparse.Namespace, environment: Settings) -> Experiment:
-    """The experiment that the flags of a command spell."""
+def models_of(args: argparse.Namespace, environment: Settings) -> Experiment:
+    """What the flags of every command spell: models, dtype, template. The prompt is the default one."""
     if empty := [name for name in ("pair", "base", "instruct") if getattr(args, name) == ""]:
         raise InputError(f"--{empty[0]} is empty; name a model, or leave it out", "pair")
     if args.pair and (args.base or args.instruct):
         raise InputError("give --pair, or --base and --instruct, not both", "pair")
+    own = args.base or args.instruct
+    return Experiment(
+        pair="" if own else args.pair or default_pair(environment.pair, pairs_file(environment)),
+        base=args.base or "",
+        instruct=args.instruct or "",
+        dtype=args.dtype,
+        template=args.template,
+    )
+
+
+def experiment_of(args: argparse.Namespace, environment: Settings) -> Experiment:
+    """The experiment that the flags of a command spell."""
+    models = models_of(args, environment)
     if args.prompt is not None:
         if args.sentence is not None or args.instruction is not None:
             raise InputError("give --prompt, or --instruction and --sentence, not both", "prompt")
@@ -92,11 +127,8 @@ def experiment_of(args: argparse.Namespace, environment: Settings) -> Experiment
         raise InputError("give --sentence TEXT (or a free --prompt TEXT)", "sentence")
     if args.answer is not None and not (args.answer if args.prompt is not None else args.answer.strip()):
         raise InputError("the answer is empty; leave --answer out to take INSTRUCT's suggestion", "answer")
-    own = args.base or args.instruct
-    return Experiment(
-        pair="" if own else args.pair or default_pair(environment.pair, pairs_file(environment)),
-        base=args.base or "",
-        instruct=args.instruct or "",
+    return replace(
+        models,
         instruction=DEFAULT_INSTRUCTION if args.instruction is None else args.instruction,
         sentence=args.sentence or "",
         original=args.original,
@@ -105,8 +137,6 @@ def experiment_of(args: argparse.Namespace, environment: Settings) -> Experiment
         prompt=args.prompt or "",
         colon=args.colon,
         picked=args.token,
-        dtype=args.dtype,
-        template=args.template,
     )
 
 
@@ -148,7 +178,13 @@ def check_targets(json: Path, csv: Path | None) -> None:
     if csv and json.resolve() in {csv.resolve(), *(path.resolve() for path in csv_files(csv))}:
         raise InputError(f"--json and --csv both name {str(json)!r}; give them different places", "json")
     check_file(json, "json")
-    if csv and not csv.parent.is_dir():
-        raise InputError(f"there is no folder {str(csv.parent)!r} to write to", "csv")
-    if csv and csv.exists() and not csv.is_dir():
-        raise InputError(f"{str(csv)!r} is a file; --csv takes a folder", "csv")
+    if csv:
+        check_folder(csv, "csv")
+
+
+def check_folder(path: Path, flag: str) -> None:
+    """Refuse a place where no folder is or can be made."""
+    if not path.parent.is_dir():
+        raise InputError(f"there is no folder {str(path.parent)!r} to write to", flag)
+    if path.exists() and not path.is_dir():
+        raise InputError(f"{str(path)!r} is a file; --{flag} takes a folder", flag)

@@ -9,13 +9,13 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Hashable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
 from core.experiment import TEMPLATES, Experiment, InputError, occurrences, prompt_text, shorten
 from core.export import FORMULA
 from core.models.pairs import EMBEDDED
+from core.sets.entries import Entry, PromptSet, Refused
 
 COLUMNS = ("instruction", "sentence", "original", "answers")
 OPTIONAL = ("structure", "template", "id")
@@ -27,61 +27,6 @@ MAX_LABEL = 100  # characters of a structure or an id
 _SAVE = "save it as “CSV UTF-8”, cells parted by commas"
 _FOLDER = Path(__file__).parent
 Key = TypeVar("Key", bound=Hashable)
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One prompt of a set, as typed. line: of the file, from 1. template: "" where the row leaves it open."""
-
-    line: int
-    id: str
-    instruction: str
-    sentence: str
-    original: str
-    answers: tuple[str, ...]
-    structure: str = ""
-    template: str = ""
-
-    def experiment(self, of: Experiment, answer: str) -> Experiment:
-        """The prompt with one of its answers; models, dtype and a template that is left open are those of `of`."""
-        return replace(
-            of,
-            instruction=self.instruction,
-            sentence=self.sentence,
-            original=self.original,
-            answer=answer,
-            occurrence=0,
-            prompt="",
-            colon=0,
-            picked=None,
-            template=self.template or of.template,
-        )
-
-
-@dataclass(frozen=True)
-class Refused:
-    """A row that cannot be used, and why. id: as in `Entry`, "" where the row has none that could be read."""
-
-    line: int
-    id: str
-    reason: str
-
-
-@dataclass(frozen=True)
-class PromptSet:
-    """The rows of a file in its order: the good ones, and those that were left out."""
-
-    entries: tuple[Entry, ...]
-    refused: tuple[Refused, ...]
-
-    @property
-    def structures(self) -> tuple[str, ...]:
-        """Each once, in their order."""
-        return tuple(dict.fromkeys(entry.structure for entry in self.entries if entry.structure))
-
-    @property
-    def instructions(self) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(entry.instruction for entry in self.entries))
 
 
 def shipped_file(pair: str) -> Path:

@@ -6,30 +6,12 @@ Of several accepted answers the first that is one token is taken, and said. What
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from core.experiment import Experiment, InputError
 from core.models.loading import LoadedPair
 from core.prompt import MAX_TOKENS, AnsweredPrompt
 from core.runs import read_prompt
-from core.sets.reading import Entry, PromptSet, Refused
-
-
-@dataclass(frozen=True)
-class Used:
-    """A row that is run. note: which answers were passed over for the one that is taken, else ""."""
-
-    entry: Entry
-    prompt: AnsweredPrompt
-    note: str
-
-
-@dataclass(frozen=True)
-class Usable:
-    """A set against a pair: the rows that run, and every row that does not, in the file's order."""
-
-    used: tuple[Used, ...]
-    refused: tuple[Refused, ...]
+from core.sets.entries import Entry, PromptSet, Refused, Usable, Used
 
 
 def usable(

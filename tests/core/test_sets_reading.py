@@ -11,7 +11,8 @@ import pytest
 from core.experiment import Experiment, InputError
 from core.models.loading import load_pair
 from core.models.pairs import registry
-from core.sets.reading import MAX_BYTES, MAX_ROWS, Entry, read_file, read_rows, read_set
+from core.sets.entries import Entry
+from core.sets.reading import MAX_BYTES, MAX_ROWS, read_file, read_rows, read_set
 from core.sets.usable import usable
 
 HEADER = "instruction,sentence,original,answers"

@@ -1,0 +1,276 @@
+"""Both models over a set: its averages are those of its prompts, and what is finished is never done again."""
+
+from __future__ import annotations
+
+import tracemalloc
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from core.attention import attend
+from core.attribution import attribute
+from core.experiment import Experiment, InputError
+from core.logit_difference import summarize
+from core.models.loading import load_pair
+from core.models.pairs import registry
+from core.patching.sweeps import sweep
+from core.runs import record_both
+from core.sets import running
+from core.sets.averages import SetAverages, averages_of, prompts_frame
+from core.sets.entries import Usable
+from core.sets.fields import Plan, common_roles
+from core.sets.kept import InMemory, OnDisk
+from core.sets.reading import read_file, read_set, shipped_file
+from core.sets.running import run_set
+from core.sets.statistics import average
+from core.sets.usable import usable
+
+COUNT = 6
+
+
+class Cancelled(BaseException):
+    """What a checkpoint raises."""
+
+
+@pytest.fixture(scope="module")
+def pair():
+    return load_pair(registry()["tiny"])
+
+
+@pytest.fixture(scope="module")
+def used(pair):
+    """Prompts of several structures and lengths."""
+    found = usable(read_file(shipped_file("tiny")), pair, Experiment())
+    return found.used[:: len(found.used) // COUNT][:COUNT]
+
+
+@pytest.fixture(scope="module")
+def plan(used):
+    return Plan(("z", "w_mlp"), "instruct_to_base", "all", common_roles(used))
+
+
+@pytest.fixture(scope="module")
+def alone(pair, used):
+    """Each prompt analysed on its own."""
+    recorded = [(record_both(row.prompt, pair), row.prompt) for row in used]
+    return [
+        (summarize(r, p), attribute(r, p), attend(r, p), {s: sweep(r, p, s) for s in ("z", "w_mlp")})
+        for r, p in recorded
+    ]
+
+
+@pytest.fixture(scope="module")
+def found(pair, used, plan) -> SetAverages:
+    kept = InMemory()
+    run_set(used, pair, plan, kept)
+    return averages_of(used, plan, kept)
+
+
+def same(a: SetAverages, b: SetAverages) -> bool:
+    tables = a.tables(), b.tables()
+    return list(tables[0]) == list(tables[1]) and all(
+        frame.to_csv(index=False) == tables[1][name].to_csv(index=False) for name, frame in tables[0].items()
+    )
+
+
+def test_every_average_is_that_of_the_prompts_analysed_alone(found, alone):
+    base, instruct = np.transpose([summary.logit_diff for summary, *_ in alone])
+    of_models = [base.mean(), instruct.mean(), (instruct - base).mean()]
+    assert np.allclose(found.summary["logit_diff"].mean, of_models, atol=1e-5)
+    heads = np.stack([attribution.head for _, attribution, *_ in alone])
+    assert np.allclose(found.attribution["head"].mean[:2], heads.mean(0), atol=1e-5)
+    assert np.allclose(found.attribution["head"].mean[2], (heads[:, 1] - heads[:, 0]).mean(0), atol=1e-5)
+    weights = np.stack([attention.at("original") for *_, attention, _ in alone])
+    assert np.allclose(found.attention["original"].mean[:2], weights.mean(0), atol=1e-6)
+    for patches in found.patching:
+        effects = np.stack([sweeps[patches.site].effect for *_, sweeps in alone])
+        assert np.allclose(patches.effect.mean, effects.mean(0), atol=1e-5)
+        assert np.allclose(patches.ratio.value, effects.mean(0) / (instruct - base).mean(), atol=1e-5)
+        assert np.allclose(patches.effect.se, average(effects).se, atol=1e-5)
+
+
+def test_an_equal_component_has_no_effect_and_p_1(found):
+    """Of the tiny pair's weights only those of queries, keys and values differ."""
+    (mlp,) = [patches for patches in found.patching if patches.site == "w_mlp"]
+    assert not mlp.effect.mean.any() and (mlp.p == 1).all() and (mlp.q == 1).all()
+
+
+def test_groups_are_the_averages_of_their_prompts(found, used, alone):
+    for (column, label), group in found.by_group.items():
+        mine = [n for n, row in enumerate(used) if getattr(row.entry, column) == label]
+        expected = np.mean([alone[n][0].logit_diff for n in mine], 0)
+        assert group.n == len(mine) and np.allclose(group.mean[:2], expected, atol=1e-5)
+    assert {column for column, _ in found.by_group} == {"structure", "instruction"}
+
+
+def test_scores_count_towards_the_donor_in_either_direction(pair, used, plan):
+    kept, mirror = InMemory(), replace(plan, sites=("resid_pre",), direction="base_to_instruct")
+    run_set(used, pair, mirror, kept)
+    (patches,) = averages_of(used, mirror, kept).patching
+    # The whole stream of the last layer before its attention carries most of the gap.
+    assert patches.effect.mean[-1, 0] < 0 < 0.5 < patches.ratio.value[-1, 0]
+    assert patches.ratio.ci_low[-1, 0] < patches.ratio.value[-1, 0] < patches.ratio.ci_high[-1, 0]
+
+
+def recorded(monkeypatch) -> list[object]:
+    """The prompts that both models run from now on."""
+    ran: list[object] = []
+
+    def counted(prompt, pair):
+        ran.append(prompt)
+        return record_both(prompt, pair)
+
+    monkeypatch.setattr(running, "record_both", counted)
+    return ran
+
+
+@pytest.mark.parametrize("at", ["between prompts", "within a prompt", "while it is written"])
+def test_a_run_that_breaks_off_goes_on_and_gives_identical_tables(at, pair, used, plan, found, tmp_path, monkeypatch):
+    ran, path = recorded(monkeypatch), tmp_path / "finished.sqlite"
+    calls = {"n": 0}
+
+    def cancel_at(number: int) -> None:
+        calls["n"] += 1
+        if calls["n"] == number:
+            raise Cancelled
+
+    with pytest.raises(Cancelled), OnDisk(path) as kept:
+        if at == "while it is written":
+            put = kept.keep
+
+            def keep(prompt, values):
+                # The first fields are written when the process ends.
+                if len(ran) == 3:
+                    broken = {name: (1 if name == "attention end" else array) for name, array in values.items()}
+                    with pytest.raises(AttributeError):
+                        put(prompt, broken)
+                    raise Cancelled
+                put(prompt, values)
+
+            monkeypatch.setattr(kept, "keep", keep)
+            run_set(used, pair, plan, kept)
+        elif at == "between prompts":
+            run_set(used, pair, plan, kept, progress=lambda so_far: cancel_at(4))
+        else:
+            run_set(used, pair, plan, kept, checkpoint=lambda: cancel_at(40))
+    before = len(ran)
+    assert 0 < before < COUNT
+    with OnDisk(path) as kept:
+        done = [row for row in used if row.key in kept]
+        assert len(done) == before - (at != "between prompts")
+        run_set(used, pair, plan, kept)
+        again = averages_of(used, plan, kept)
+    # The one that had begun is run again, no other.
+    assert len(ran) == COUNT + (at != "between prompts")
+    assert same(again, found)
+    with OnDisk(path) as kept:
+        run_set(used, pair, plan, kept)
+    assert len(ran) == COUNT + (at != "between prompts")
+
+
+def test_progress_counts_what_was_kept_and_says_the_means_so_far(pair, used, plan, alone):
+    kept, seen = InMemory(), []
+    run_set(used[:2], pair, replace(plan, sites=()), kept)
+    run_set(used[:4], pair, replace(plan, sites=()), kept, progress=seen.append)
+    assert [(so_far.done, so_far.total) for so_far in seen] == [(2, 4), (3, 4), (4, 4)]
+    for so_far in seen:
+        expected = np.mean([summary.logit_diff for summary, *_ in alone[: so_far.done]], 0)
+        assert np.allclose(so_far.logit_diff, expected, atol=1e-5)
+
+
+def test_averages_of_a_part_are_those_of_the_prompts_that_are_kept(pair, used, plan):
+    kept, short = InMemory(), replace(plan, sites=())
+    run_set(used[:3], pair, short, kept)
+    part = averages_of(used, short, kept)
+    assert part.n == 3 and same(part, averages_of(used[:3], short, kept)) and "patching" not in part.tables()
+
+
+def test_memory_does_not_grow_with_the_number_of_prompts(used, plan, tmp_path, monkeypatch):
+    """With values in place of runs: what the set itself holds, in bytes."""
+    fields = {"logit_diff": np.ones(2)} | {f"field {n}": np.ones((8, 64)) for n in range(20)}
+    monkeypatch.setattr(running, "record_both", lambda prompt, pair: None)
+    monkeypatch.setattr(running, "numbers", lambda *args: {name: array.copy() for name, array in fields.items()})
+    peaks = []
+    for count in (20, 200):
+        rows = [replace(used[0], prompt=replace(used[0].prompt, answer_id=n)) for n in range(count)]
+        with OnDisk(tmp_path / f"{count}.sqlite") as kept:
+            tracemalloc.start()
+            run_set(rows, None, plan, kept)
+            peaks.append(tracemalloc.get_traced_memory()[1])
+            tracemalloc.stop()
+    # A prompt's key is remembered with it.
+    assert peaks[1] < 1.2 * peaks[0] + 200 * 200, peaks
+
+
+def test_two_runs_do_not_write_to_one_file(tmp_path):
+    with OnDisk(tmp_path / "a.sqlite"), pytest.raises(InputError, match="another run writes to"):
+        OnDisk(tmp_path / "a.sqlite")
+    with OnDisk(tmp_path / "a.sqlite") as kept:
+        assert "x" not in kept
+
+
+def test_a_file_that_is_none_of_ours_is_named_and_left_alone(tmp_path):
+    path = tmp_path / "a.sqlite"
+    path.write_bytes(b"something else" * 100)
+    with pytest.raises(InputError, match="cannot be read .* delete it to begin anew"):
+        OnDisk(path)
+    assert path.read_bytes() == b"something else" * 100
+
+
+def test_a_kept_number_comes_back_in_its_shape_and_order(tmp_path):
+    values = {"scalar": np.float32(3.5), "map": np.arange(6.0).reshape(2, 3)}
+    with OnDisk(tmp_path / "a.sqlite") as kept:
+        kept.keep("a", values)
+        kept.keep("b", {name: array + 1 for name, array in values.items()})
+    with OnDisk(tmp_path / "a.sqlite") as kept:
+        assert np.array_equal(kept.column("map", ["b", "a"]), np.stack([values["map"] + 1, values["map"]]))
+        assert kept.column("scalar", ["a"]).tolist() == [3.5]
+
+
+def test_the_table_of_prompts_names_every_row_of_the_file_and_why_it_was_left_out(pair, plan):
+    rows = "\n".join(
+        [
+            "instruction,sentence,original,answers,id",
+            "Rephrase the adjectives of the sentence,The happy girl sees the old dog.,happy,gladdest;glad,a",
+            "Rephrase the adjectives of the sentence,The happy girl sees the old dog.,sad,glad,b",
+            "Rephrase the adjectives of the sentence,The happy girl sees the old dog.,old,agedly,c",
+        ]
+    )
+    against = usable(read_set(rows.encode()), pair, Experiment())
+    kept, short = InMemory(), replace(plan, sites=())
+    run_set(against.used, pair, short, kept)
+    frame = prompts_frame(against, kept)
+    assert list(frame["id"]) == ["a", "b", "c"] and list(frame["used"]) == [True, False, False]
+    reasons = list(frame["reason"])
+    assert reasons[0].startswith("' glad' is taken: the answer ' gladdest' is")
+    assert "does not stand in the sentence" in reasons[1] and "no answer can be used" in reasons[2]
+    numbers = frame[["base_logit_diff", "instruct_logit_diff"]]
+    assert np.isfinite(numbers.iloc[0]).all() and numbers.iloc[1:].isna().all(axis=None)
+
+
+def test_a_set_without_a_row_that_can_be_used_is_refused():
+    with pytest.raises(InputError, match="no row of the set can be used"):
+        common_roles(Usable((), ()).used)
+
+
+def test_the_key_is_all_that_numbers_depend_on_and_nothing_else(used):
+    row = used[0]
+    assert replace(row, entry=replace(row.entry, id="other", line=9, structure="x"), note="x").key == row.key
+    roles = {**row.prompt.roles, "colon": 1}
+    for changed in ({"ids": (1, 2)}, {"answer_id": 1}, {"original_id": 1}, {"roles": roles}):
+        assert replace(row, prompt=replace(row.prompt, **changed)).key != row.key
+
+
+def test_tables_have_the_columns_that_others_rely_on(found):
+    tables = found.tables()
+    statistics = ["n", "mean", "se", "ci_low", "ci_high", "same_sign"]
+    assert list(tables["summary"]) == ["model", "measure", "structure", "instruction", *statistics]
+    assert list(tables["attribution"]) == ["model", "component", "layer", "head", *statistics]
+    assert list(tables["attention"]) == ["model", "role", "layer", "head", *statistics]
+    expected = ["direction", "site", "layer", "head", *statistics, "ratio", "ratio_low", "ratio_high", "p", "q"]
+    assert list(tables["patching"])[: len(expected)] == expected
+    for name, frame in tables.items():
+        assert (frame["n"] <= COUNT).all() and not frame.filter(["n", "mean"]).isna().any(axis=None), name
+    assert pd.isna(tables["patching"].query("site == 'w_mlp'")["head"]).all()
