@@ -20,10 +20,12 @@ def of_effects(found: Effects) -> str:
     if moving.any():
         count, against = int(moving.sum()), int((found.reversed & moving).sum())
         some = f"the one {kind} that moves" if count == 1 else f"the {count:,} {kind}s that move"
-        said = (
-            f"Of {some} {recipient} by more than {LEAST} logits, {against:,} {'does' if against == 1 else 'do'} so "
-            "against the sign of what it writes directly."
+        do_so = (
+            "1 does so against the sign of what it writes"
+            if against == 1
+            else (f"{against:,} do so against the sign of what they write")
         )
+        said = f"Of {some} {recipient} by more than {LEAST} logits, {do_so} directly."
     writing = found.repaired & (np.abs(found.direct.frozen) > LEAST)
     so_far = "" if found.total.complete else f" (So far: {found.total.done:,} of {found.total.total:,} have run.)"
     return f"{said} {_repaired(found, writing)}{so_far}"
@@ -77,7 +79,7 @@ def doubt(found: HeadControls) -> str:
     if found.within_null:
         return (
             f"{found.name} moves {recipient} by {_amounts(found, found.total)}, within the range of {_draws(found)} "
-            f"({_span(found)}): that is not the content's."
+            f"({_span(found)}): it says nothing of the content."
         )
     return ""
 

@@ -20,9 +20,7 @@ import numpy as np
 import pandas as pd
 
 from core.patching.gap import Gap
-from core.patching.measures import Measures
 from core.patching.results import Sweep
-from core.patching.scored import Scored
 from core.results import head_name
 
 REPAIRED = 0.5  # of a direct effect, at least, that has to be taken back for self-repair to be named
@@ -117,11 +115,11 @@ class Effects:
 
 
 @dataclass(frozen=True)
-class Null(Scored):
+class Null:
     """Sets of heads patched by the donor, and K times by random vectors of the same norms.
 
-    members: per set, its (layer, head). patched: (set,) logit_diff with the donor's activations. logit_diff, and each
-    of measures: (set, draw) with random ones.
+    members: per set, its (layer, head). patched: (set,) logit_diff with the donor's activations. logit_diff:
+    (set, draw) with random ones.
     """
 
     positions: str | int
@@ -129,11 +127,20 @@ class Null(Scored):
     gap: Gap
     patched: np.ndarray
     logit_diff: np.ndarray
-    measures: Measures | None = None
 
     @property
-    def layer(self) -> np.ndarray:
-        return np.array([[min(layer for layer, _ in members)] for members in self.members], int)
+    def effect(self) -> np.ndarray:
+        """(set, draw) in logits."""
+        return self.gap.effect(self.logit_diff)
+
+    @property
+    def score(self) -> np.ndarray:
+        return self.gap.score(self.logit_diff)
+
+    @property
+    def noise_floor(self) -> np.ndarray:
+        """(set,) what rounding alone moves, in logits."""
+        return self.gap.floor.at(np.array([min(layer for layer, _ in members) for members in self.members], int))
 
     @property
     def patched_effect(self) -> np.ndarray:
@@ -172,6 +179,6 @@ class Null(Scored):
                 "logit_diff": every.ravel(),
                 "effect": self.gap.effect(every).ravel(),
                 "score": self.gap.score(every).ravel(),
-                "noise_floor": np.repeat(self.gap.floor.at(self.layer[:, 0]), draws + 1),
+                "noise_floor": np.repeat(self.noise_floor, draws + 1),
             }
         )

@@ -45,10 +45,7 @@ def null(
         rows += [row, *(tuple(replace(patch, source=at_random(n)) for patch in row) for n in range(draws))]
 
     def result(gap: Gap, logit_diff: np.ndarray, measures: Measures) -> Null:
-        def of_draws(values: np.ndarray) -> np.ndarray:
-            return values.reshape(-1, draws + 1)[:, 1:]
-
-        patched = logit_diff.reshape(-1, draws + 1)[:, 0]
-        return Null(positions, members, gap, patched, of_draws(logit_diff), measures.arranged(of_draws))
+        by_set = logit_diff.reshape(-1, draws + 1)
+        return Null(positions, members, gap, by_set[:, 0], by_set[:, 1:])
 
     return run_plan(recordings, prompt, rows, direction, result, budget, progress, checkpoint)

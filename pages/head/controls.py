@@ -61,11 +61,12 @@ def _shown(controls: Controls | None, head: heads.Place) -> None:
     if controls is None or (controls[0].layer, controls[0].head) != head:
         st.caption("No control of this head has run yet.")
         return
-    for found in controls:
-        st.markdown(plain(f"{ARROWS[found.direction]}: {of_head(found)} {of_null(found)}"))
-    for found in controls:
-        if said := doubt(found):
-            st.warning(plain(said))
+    doubts = [doubt(found) for found in controls]
+    for found, doubted in zip(controls, doubts):
+        said = of_head(found) if doubted else f"{of_head(found)} {of_null(found)}"
+        st.markdown(plain(f"{ARROWS[found.direction]}: {said}"))
+    if any(doubts):
+        st.warning(plain(" ".join(filter(None, doubts))))
     names = [ARROWS[found.direction] for found in controls]
     title = f"{head_name(*head)}: what its output patch does, and what it is held against"
     read = "A bar of the total that ends within the grey band does no more than any change of its size."

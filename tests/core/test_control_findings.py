@@ -57,7 +57,7 @@ def test_one_heads_sentence_names_self_repair_and_reversal_and_else_says_what_is
 def test_a_score_within_the_range_of_random_changes_is_doubted_and_one_beyond_is_not():
     assert doubt(controls(1.0, 0.9)) == (
         "L1H3 moves BASE by +22.5% of the gap, within the range of 3 random changes of the same size (−12.5% to +25.0% "
-        "of the gap): that is not the content's."
+        "of the gap): it says nothing of the content."
     )
     assert doubt(controls(1.0, 1.1)) == ""
     assert of_null(controls(1.0, 1.1)).endswith("its own +27.5% of the gap lies outside.")

@@ -84,6 +84,7 @@ def test_the_patch_beside_the_draws_is_the_donors_and_their_range_says_whether_i
     assert list(table["set"].unique()) == ["L0H1", "L0H3+L1H2"] and len(table) == 2 * (DRAWS + 1)
     of_draws = table[table["draw"].notna()].groupby("set", sort=False)["effect"]
     np.testing.assert_allclose(of_draws.mean(), found.mean)
+    np.testing.assert_array_equal(table[table["draw"].notna()]["score"], found.score.ravel())
     np.testing.assert_allclose(np.stack([of_draws.min(), of_draws.max()], -1), found.span)
     np.testing.assert_allclose(table[table["draw"].isna()]["effect"], found.patched_effect)
 
