@@ -5,13 +5,16 @@ from pathlib import Path
 import streamlit as st
 
 from cache.courtesy import busy
+from pages.compared.views import PAGES as COMPARED
 from pages.shared import (
     chart_fit,
     chart_keys,
     charts,
     choosing,
+    comparing,
     downloads,
     first_visit,
+    history,
     look,
     presets,
     prompt_bar,
@@ -57,19 +60,32 @@ with busy():
     for complaint in st.session_state.complaints:
         st.warning(plain(complaint))
     slots = prompt_bar.bar()
-    shortcuts.listen([*stage.SHORTCUTS, *stage.turning(), *presets.shortcuts(), *prompt_bar.SHORTCUTS])
+    spoken = [*stage.SHORTCUTS, *stage.turning(), *comparing.SHORTCUTS, *history.SHORTCUTS]
+    shortcuts.listen([*spoken, *presets.shortcuts(), *prompt_bar.SHORTCUTS])
+    # Of a page that compares, what it shows in place of itself.
+    beside = COMPARED.get(page.url_path or "explore") if state.compared() is not None else None
+    comparing.bar("" if beside or page.title == "Models" else page.title)
     charts.listen()
 body, status = st.container(key="page"), st.container(key="status")
 st.session_state.lines, st.session_state.downloads = [], {}
 st.session_state.asking = asking = Asking()
+if (a := state.compared()) is not None:
+    asking.beside(a)
+prompt_bar.begin(slots, asking)
 with remembering(), body:
-    page.run()
+    if beside is None:
+        page.run()
+    else:
+        beside(comparing.both(asking))
 choosing.begin(asking)
 prompt_bar.finish(slots, asking)
 with body:
     downloads.all_tables(asking.ask("overview"))
 # Once the page is drawn: before, it would be the title of the prompt before.
 st.set_page_config(page_title=tab_title(page.title, state.experiment(), asking.ask("overview")))
+history.note(asking)
+with slots["history"]:
+    history.menu()
 asking.close()
 state.write_address()
 with status:

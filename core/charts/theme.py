@@ -19,7 +19,7 @@ from core.charts.axes import Part, at
 from core.charts.labels import escape, width_em
 from core.prompt import role_names
 
-SizeName = Literal["normal", "large"]
+SizeName = Literal["normal", "large", "beside"]
 Span = tuple[float, float]  # where an axis of values begins and ends
 
 # Told apart in every common colour blindness, and at contrast 3 or more on white and on near-black.
@@ -80,7 +80,12 @@ class Size:
 
 
 STAGE_HEIGHT = 400  # of the one figure on a screen of 720
-SIZES: dict[str, Size] = {"normal": Size(16, 13, 12, 1.0), "large": Size(24, 19, 17, 1.45, STAGE_HEIGHT)}
+BESIDE_HEIGHT = 310  # where it is of two experiments, whose words stand above it
+SIZES: dict[str, Size] = {
+    "normal": Size(16, 13, 12, 1.0),
+    "large": Size(24, 19, 17, 1.45, STAGE_HEIGHT),
+    "beside": Size(20, 17, 15, 1.2, BESIDE_HEIGHT),
+}
 
 _TEMPLATE = {"layout": {"colorway": [BASE, INSTRUCT, *SERIES]}}
 

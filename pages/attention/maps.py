@@ -27,8 +27,8 @@ from pages.shared.tokens import attention_strip
 from pages.shared.widgets import choice, which_colon
 
 BESIDE = 16  # heads of a layer up to which two maps stand side by side
-_MEASURES = {"weight": "attention", "value_weighted": "value-weighted", "written": "written along the difference"}
-_UNITS = {"weight": theme.ATTENTION, "value_weighted": "A·‖v W_O‖", "written": theme.LOGITS}
+MEASURES = {"weight": "attention", "value_weighted": "value-weighted", "written": "written along the difference"}
+UNITS = {"weight": theme.ATTENTION, "value_weighted": "A·‖v W_O‖", "written": theme.LOGITS}
 
 
 def sources(attention: Attention, overview: Overview) -> None:
@@ -36,7 +36,7 @@ def sources(attention: Attention, overview: Overview) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom", key="attention_controls"):
         if len(overview.prompt.colons) > 1:
             which_colon("Which “:”", "which_colon")
-        choice(st.segmented_control, "A cell shows", "measure", _MEASURES, required=True)
+        choice(st.segmented_control, "A cell shows", "measure", MEASURES, required=True)
         if "picked" in attention.roles:
             st.button("Follow no other token", on_click=lambda: state.edit(picked=None), key="unpick")
 
@@ -73,14 +73,14 @@ def heatmaps(attention: Attention, head: tuple[int, int]) -> None:
     panels = {role: model_panels(values[..., attention.roles[role]]) for role in roles}
     limit = max(float(np.abs(panel.values).max()) for role in roles for panel in panels[role]) or 1.0
     _, limit = stage.steady(f"attention, {measure}", (-limit, limit))
-    for role, spot in zip(roles, _places(len(roles), attention.weight.shape[2])):
+    for role, spot in zip(roles, places(len(roles), attention.weight.shape[2])):
         build = partial(_heatmap, attention, role, measure, panels[role], limit)
         fig = once(f"attention_{role}", build, attention, measure, limit, stage.size())
         outline(fig, head, len(panels[role]))
         at = attention.roles[role]
         where = f"{role.capitalize()}: {plain(located(attention.tokens, at))}."
         read = f"{where} One scale for all maps; click a cell to choose its head."
-        table = partial(_map_table, attention, role, measure)
+        table = partial(map_table, attention, role, measure)
         with spot:
             figure(fig, f"attention_{role}", read, definitions.ATTENTION, table, heads="head")
 
@@ -95,22 +95,23 @@ def _heatmap(attention: Attention, role: str, measure: str, panels: tuple[Panel,
     name = heads.named(attention, role)
     return head_heatmaps(
         panels,
-        title=name if measure == "weight" else f"{name}, {_MEASURES[measure]}",
-        unit=_UNITS[measure],
+        title=name if measure == "weight" else f"{name}, {MEASURES[measure]}",
+        unit=UNITS[measure],
         limit=limit,
         subtitle=heads.in_words(attention, role),
         size=stage.size(),
     )
 
 
-def _places(count: int, columns: int) -> list[DeltaGenerator]:
+def places(count: int, columns: int) -> list[DeltaGenerator]:
     """Two maps in a row, so that both are in sight; of wide ones each has the page's width."""
     if columns > BESIDE or count == 1:
         return [st.container() for _ in range(count)]
     return [column for start in range(0, count, 2) for column in st.columns(2)]
 
 
-def _map_table(attention: Attention, role: str, measure: str) -> pd.DataFrame:
+def map_table(attention: Attention, role: str, measure: str) -> pd.DataFrame:
+    """A map's numbers, tidy."""
     frame = attention.to_frame(measure)
     return frame[frame["role"] == role]
 

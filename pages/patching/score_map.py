@@ -32,7 +32,7 @@ def progress(overview: Answer, plan: Plan) -> Callable[[], None]:
     preview, swept = _asked(overview, plan)
     with st.container(horizontal=True, vertical_alignment="center", key="sweep_progress"):
         with st.container(width="stretch"):
-            line(partial(_line, plan, swept, preview))
+            line(partial(state_of, plan, swept, preview))
         button = st.container(width="content")
 
     return partial(stop_button, button)
@@ -58,7 +58,8 @@ def found(overview: Answer, plan: Plan) -> Callable[[], str]:
     return text
 
 
-def _line(plan: Plan, swept: Answer, preview: Answer | None) -> str:
+def state_of(plan: Plan, swept: Answer, preview: Answer | None) -> str:
+    """What has run, in a line."""
     job, sweep = swept.job, so_far(swept.job) or plan.nothing_yet(plan.site)
     count = f"{sweep.done} of {sweep.total}"
     if job is None:
@@ -98,17 +99,13 @@ def on_stage(overview: Answer, plan: Plan) -> None:
 
 
 def _map(plan: Plan, sweep: Sweep, estimate: Estimate | None, chosen: Place | None) -> None:
-    exact = plan.mapped(sweep)
-    estimated = ~np.isfinite(exact) if estimate is not None else np.zeros(exact.shape, bool)
-    values = np.where(estimated, plan.values(estimate.as_sweep()), exact) if estimate is not None else exact
-    title = SITES[plan.site][0].upper() + SITES[plan.site][1:]
-    kind, table = unit(plan.site), sweep.to_frame()
-    read = _read(plan, kind) if plan.measured else f"{_read(plan, kind)} {grey(sweep)}"
+    panel = panel_of(plan, sweep, estimate, DIRECTIONS[plan.direction])
+    kind, table, title = unit(plan.site), sweep.to_frame(), title_of(plan)
+    read = reads(plan, kind) if plan.measured else f"{reads(plan, kind)} {grey(sweep)}"
     if kind == "layer":
-        fig = _layers(plan, title, exact[:, 0], values[:, 0], sweep)
+        fig = _layers(plan, title, plan.mapped(sweep)[:, 0], panel.values[:, 0], sweep)
         figure(fig, "patching", read, definitions.PATCHING + definitions.SITES, table, of=plan.options)
         return
-    panel = Panel(DIRECTIONS[plan.direction], values, faint=_faint(plan, sweep), estimated=estimated)
     if chosen and kind == "group":
         chosen = (chosen[0], chosen[1] // plan.group_size)
     columns: Columns = "KV group" if kind == "group" else "head"
@@ -122,12 +119,25 @@ def _map(plan: Plan, sweep: Sweep, estimate: Estimate | None, chosen: Place | No
     figure(fig, "patching", read, definitions.PATCHING + definitions.SITES, table, kind, plan.options)
 
 
+def panel_of(plan: Plan, sweep: Sweep, estimate: Estimate | None, title: str) -> Panel:
+    """What has run, and of the rest its estimate."""
+    exact = plan.mapped(sweep)
+    estimated = ~np.isfinite(exact) if estimate is not None else np.zeros(exact.shape, bool)
+    values = np.where(estimated, plan.values(estimate.as_sweep()), exact) if estimate is not None else exact
+    return Panel(title, values, faint=_faint(plan, sweep), estimated=estimated)
+
+
+def title_of(plan: Plan) -> str:
+    return SITES[plan.site][0].upper() + SITES[plan.site][1:]
+
+
 def _faint(plan: Plan, sweep: Sweep) -> np.ndarray:
     """The noise floor is one of the logit difference: it says nothing of other measures."""
     return sweep.within_noise & (not plan.measured)
 
 
-def _read(plan: Plan, kind: str) -> str:
+def reads(plan: Plan, kind: str) -> str:
+    """How to read the map."""
     if plan.measured:
         against = "" if plan.only_grows else " Above 0: more probable than unpatched."
         return f"{MEASURED[plan.show][0]} in each patched run.{against} Click a cell to choose its head everywhere."

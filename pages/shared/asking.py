@@ -12,7 +12,8 @@ shows, and the last overview; the worker keeps the others within its bound.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
+from copy import copy
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +24,7 @@ from cache.questions.catalogue import FIRST, QUESTIONS
 from cache.questions.overview import Overview
 from core.experiment import Experiment, InputError, check
 from pages.shared import state
-from pages.shared.service import owner, service
+from pages.shared.service import beside, owner, service
 
 PATIENCE = 0.25  # seconds that one run of a script waits for jobs, all together
 FIRST_PATIENCE = 0.6  # the same for the first figures: two forwards of a small real pair
@@ -98,9 +99,13 @@ class Asking:
     errors: field → what is wrong with it. answers: (asked, wanted) → the answer, given once a run; followed: those that
     fill. told: the jobs whose failure the page has said. waiting: those that had not ended when the page got their
     answers; drawn: of these, whose figures are drawn again when there is more → the version of what there was.
+    compared: the questions about the experiment that the current one is compared with, if it is.
     """
 
     def __init__(self) -> None:
+        self.owner: Hashable = owner()
+        self.of: Experiment | None = None
+        self.compared: Asking | None = None
         self.held: dict[Asked, Held] = st.session_state.setdefault("held", {})
         self.last: dict[str, Asked] = st.session_state.setdefault("last", {})
         self.began = time.monotonic()
@@ -111,12 +116,24 @@ class Asking:
         self.waiting: list[Job] = []
         self.drawn: dict[Job, int] = {}
 
+    def beside(self, experiment: Experiment) -> Asking:
+        """The questions about another experiment in the same run: what it waits for is one, what is wrong with the
+        experiment, and what was its last good answer, is its own."""
+        other = self.compared = copy(self)
+        other.of, other.owner, other.errors = experiment, beside(self.owner), {}
+        other.last = st.session_state.setdefault("last_beside", {})
+        return other
+
+    @property
+    def experiment(self) -> Experiment:
+        return self.of or state.experiment()
+
     def ask(self, question: str, wait: bool = True, **options) -> Answer:
-        """The whole answer to a question about the current experiment; meanwhile the last good one.
+        """The whole answer to a question about the experiment; meanwhile the last good one.
 
         wait: whether the run waits for it as long as it has patience.
         """
-        experiment = state.experiment()
+        experiment = self.experiment
         wanted = Asked.about(experiment, question, options)
         if (before := self.answers.get((wanted, wanted))) is not None:
             return before
@@ -142,7 +159,7 @@ class Asking:
         While the overview of a new experiment is only on its way nothing is asked, and what there was stays on screen.
         redraw: whether the page is to be drawn again when there is more, and not only when that is all.
         """
-        experiment = state.experiment()
+        experiment = self.experiment
         asked = Asked.about(overview.asked.experiment, question, options)
         wanted = Asked.about(experiment, question, options)
         if (before := self.answers.get((asked, wanted))) is not None:
@@ -161,7 +178,7 @@ class Asking:
 
     def begin(self, question: str, **options) -> None:
         """Have a question answered and wait for nothing: the page is drawn again when there is something of it."""
-        experiment = state.experiment()
+        experiment = self.experiment
         asked = Asked.about(experiment, question, options)
         held = self._obtain(asked, experiment)
         if held is not None:
@@ -171,9 +188,13 @@ class Asking:
     def close(self) -> None:
         """At a page's end: hold what it shows, and the overview."""
         questions = {wanted.question for _, wanted in self.answers} | {"overview"}
-        for question in self.last.keys() - questions:
-            del self.last[question]
-        shown = {asked for pair in self.answers for asked in pair} | set(self.last.values())
+        lasts = [self.last] if self.compared is None else [self.last, self.compared.last]
+        for last in lasts:
+            for question in last.keys() - questions:
+                del last[question]
+        if self.compared is None and st.session_state.pop("last_beside", None) is not None:
+            service().worker.release(beside(self.owner))
+        shown = {asked for pair in self.answers for asked in pair}.union(*(last.values() for last in lasts))
         for asked in self.held.keys() - shown:
             del self.held[asked]
 
@@ -209,9 +230,9 @@ class Asking:
             service().spec(experiment)
         except InputError as error:
             self.errors[error.field] = str(error)
-            service().worker.release(owner())
+            service().worker.release(self.owner)
             return None
-        return service().ask(asked.question, experiment, owner(), **dict(asked.options))
+        return service().ask(asked.question, experiment, self.owner, **dict(asked.options))
 
 
 def ask(question: str, wait: bool = True, **options) -> Answer:
@@ -255,7 +276,8 @@ def stop(answers: Iterable[Answer]) -> None:
     for answer in answers:
         held = st.session_state.held.get(answer.asked)
         if held and not held.job.finished:
-            service().worker.cancel(held.job.key, owner())
+            for each in (owner(), beside(owner())):
+                service().worker.cancel(held.job.key, each)
             held.stopped = True
 
 

@@ -115,6 +115,9 @@ def caption(labels: Mapping[str, object]) -> str:
     if labels.get("answer"):
         parts.append(" → ".join(word(str(labels[name]), 40) for name in ("original", "answer") if labels.get(name)))
     parts.append(f"pair {labels.get('pair', '')}")
+    if "compared_with" in labels:
+        parts[0] = f"B: {parts[0]}"
+        parts.append(f"A: {' '.join(str(labels['compared_with']).split())}")
     if "site" in labels:
         parts.append(f"site {labels['site']}")
     parts.append(DIRECTIONS.get(str(labels.get("direction", "")), ""))

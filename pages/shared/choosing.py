@@ -7,11 +7,13 @@ its place, unless the viewer has chosen one by then.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 import streamlit as st
 
+from core import comparison
 from core.choice import chosen_word, first_content_word, keep_choice, with_word
 from core.experiment import MAX_CHARACTERS, Experiment, choose_word
 from core.rewriting import Rewriting
@@ -51,12 +53,22 @@ def stand_in(experiment: Experiment) -> dict[str, Any]:
 
 
 def read() -> None:
-    """Once the address has been read: one that spells a sentence and no word leaves the word open."""
-    query, experiment = st.session_state.address, state.experiment()
-    is_open = bool(query) and "original" not in query and not experiment.is_free and chosen_word(experiment) is None
-    found = stand_in(experiment) if is_open else {}
+    """Once the address has been read: one that spells a sentence and no word leaves the word open.
+
+    Of two experiments that it compares, A has the stand-in.
+    """
+    query, experiment, a = st.session_state.address, state.experiment(), state.compared()
+    if a is not None and _open(query, "original", a):
+        st.session_state.compared = replace(a, **stand_in(a))
+    name = "original" if a is None or a == experiment else f"{comparison.PREFIX}original"
+    found = stand_in(experiment) if _open(query, name, experiment) else {}
     st.session_state.experiment = replace(experiment, **found)
     st.session_state.choosing = bool(found)
+
+
+def _open(query: Mapping[str, str], name: str, experiment: Experiment) -> bool:
+    """Whether an address that spells an experiment leaves its word open, which the parameter would name."""
+    return bool(query) and name not in query and not experiment.is_free and chosen_word(experiment) is None
 
 
 def move() -> None:
@@ -67,7 +79,11 @@ def move() -> None:
     known: Rewriting | None = service().known("rewriting", experiment)
     found = known or so_far(job)
     if found is not None and found.chosen != chosen_word(experiment):
-        st.session_state.experiment = replace(with_word(experiment, found.chosen), picked=None)
+        moved = replace(with_word(experiment, found.chosen), picked=None)
+        if state.compared() == experiment:
+            # Nobody has edited it since it was compared with itself.
+            st.session_state.compared = moved
+        st.session_state.experiment = moved
     st.session_state.choosing = known is None and not (job is not None and job.finished)
 
 

@@ -77,8 +77,11 @@ def chosen(shape: Place) -> Chosen | None:
 def chosen_in(attention: Attention) -> Chosen:
     """The same; until it is known, the head whose attention differs most between the models."""
     shape = attention.weight.shape[1:3]
-    if found := chosen((shape[0], shape[1])):
-        return found
+    return chosen((shape[0], shape[1])) or most_different(attention)
+
+
+def most_different(attention: Attention) -> Chosen:
+    """The head whose attention fine-tuning has changed most."""
     best = [(role, attention.top_heads(role, 1)[0]) for role in followed(attention)]
     place = max(best, key=lambda found: abs(attention.change(found[0])[found[1]]))[1]
     return Chosen(place, "its attention differs most between the models")

@@ -17,7 +17,8 @@ from core.cautions import cautions
 from core.choice import chosen_word
 from core.examples import INSTRUCTIONS, next_sentence, task_of
 from core.experiment import DEFAULT_INSTRUCTION, DEFAULT_SENTENCE, Experiment, choose_word, occurrences, words
-from pages.shared import choosing, pair, settings_menu, stage, state
+from core.wording import word
+from pages.shared import choosing, comparing, pair, settings_menu, stage, state
 from pages.shared.asking import Answer, Asking
 from pages.shared.link_button import link_button
 from pages.shared.service import service
@@ -26,6 +27,7 @@ from pages.shared.text import plain, quoted
 from pages.shared.widgets import show
 
 MOST_WORDS = 60
+_OWN = "INSTRUCT's own"  # what stands for an answer that nobody has typed
 SHORTCUTS = (Shortcut("u", "undo the last edit", state.undo),)
 Slots = dict[str, DeltaGenerator]
 
@@ -73,7 +75,10 @@ def bar() -> Slots:
                 _words(experiment)
             _original(experiment)
             st.markdown("→", width="content")
-            _answer(experiment)
+            if stage.on() and not experiment.is_free:
+                slots["answer_box"] = st.container(key="answer_box", width="content")
+            else:
+                _answer(experiment)
             slots["suggestions"] = st.container(key="suggested", width="content")
         if stage.on():
             return slots | _on_stage()
@@ -82,6 +87,8 @@ def bar() -> Slots:
             if not experiment.is_free:
                 _examples(experiment)
             _steps()
+            slots["history"] = st.container(key="history", width="content")
+            comparing.button()
             link_button()
             settings_menu.menu(experiment)
         # Below the menu, which may be closed.
@@ -91,9 +98,18 @@ def bar() -> Slots:
 
 def _on_stage() -> Slots:
     """Where all that is wrong is told, and what else is to be known: both over the page."""
-    told, below = st.container(key="told"), st.container(key="cautions")
+    told, below, history = (st.container(key=key) for key in ("told", "cautions", "history"))
     fields = ("instruction", "sentence", "prompt", "original", "answer")
-    return {**dict.fromkeys(fields, told), "words": below, "settings": below}
+    return {**dict.fromkeys(fields, told), "words": below, "settings": below, "history": history}
+
+
+def begin(slots: Slots, asking: Asking) -> None:
+    """Before the page: on the stage the answer's box, which shows INSTRUCT's own where nobody has typed one."""
+    if "answer_box" in slots:
+        overview = asking.ask("overview")
+        own = word(overview.result.prompt.answer) if overview.fresh and overview.result else _OWN
+        with slots["answer_box"]:
+            _answer(state.experiment(), own)
 
 
 def finish(slots: Slots, asking: Asking) -> None:
@@ -174,11 +190,11 @@ def _original(experiment: Experiment) -> None:
     _input(st.text_input, "Original word", "original", typed, **options)
 
 
-def _answer(experiment: Experiment) -> None:
+def _answer(experiment: Experiment, own: str = _OWN) -> None:
     if experiment.is_free:
         _input(st.text_input, "Answer (exact string)", "answer", _set("answer"), width=230)
     else:
-        options: dict[str, Any] = {"label_visibility": "collapsed", "width": _wide(), "placeholder": "INSTRUCT's own"}
+        options: dict[str, Any] = {"label_visibility": "collapsed", "width": _wide(), "placeholder": own}
         _input(st.text_input, "Answer: the replacement", "answer", _set("answer"), **options)
 
 

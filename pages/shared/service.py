@@ -19,11 +19,17 @@ def service() -> Service:
 
 
 def _is_active(owner: Hashable) -> bool:
-    return owner in Service.OWNERS or get_instance().is_active_session(str(owner))
+    session = owner[0] if isinstance(owner, tuple) else owner
+    return owner in Service.OWNERS or get_instance().is_active_session(str(session))
 
 
 def owner() -> str:
     return run_context().session_id
+
+
+def beside(owner: Hashable) -> Hashable:
+    """The same viewer, as who looks at another experiment at the same time: what one of both drops, the other keeps."""
+    return owner, "beside"
 
 
 def run_context() -> ScriptRunContext:

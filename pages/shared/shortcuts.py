@@ -17,12 +17,14 @@ import streamlit as st
 class Shortcut:
     """key: what the keyboard calls it, in lower case; does: what the list says of it; act: run as a callback is.
 
-    Without `act` it is only listed: something else answers to it.
+    event: told to the window in place of that, for what a page's own script does. With neither it is only listed:
+    something else answers to it.
     """
 
     key: str
     does: str
     act: Callable[[], None] | None = None
+    event: str = ""
 
 
 # What answers to no key of a page's own, but is worth knowing.
@@ -74,11 +76,14 @@ export default function ({ data, setTriggerValue, parentElement }) {
     const line = at.matches?.('input:not([role])');
     if (line && key === 'escape') at.blur();
     if (at.closest?.(FIELD) && !(line && key.startsWith('page'))) return;
-    if (key !== '?' && (dialog.open || !data.keys.includes(key))) return;
+    // Behind an open list nothing happens but that it is closed.
+    const own = data.events[key], inside = event.composedPath().some(part => part.localName === 'dialog');
+    if (key !== '?' && (dialog.open || !own && (inside || !data.keys.includes(key)))) return;
     // Streamlit has keys of its own, R and C among them.
     event.preventDefault();
     event.stopImmediatePropagation();
-    if (key !== '?') setTriggerValue('pressed', key);
+    if (own) window.dispatchEvent(new CustomEvent(own));
+    else if (key !== '?') setTriggerValue('pressed', key);
     else if (dialog.open) dialog.close();
     else dialog.showModal();
   };
@@ -104,4 +109,6 @@ def listen(shortcuts: Sequence[Shortcut]) -> None:
             act()
 
     st.html(f"<style>.st-key-{_KEY} {{ position: absolute; width: 0; height: 0; }}</style>")
-    _listener(data={"listed": listed, "keys": list(acts)}, key=_KEY, on_pressed_change=pressed)
+    events = {shortcut.key: shortcut.event for shortcut in shortcuts if shortcut.event}
+    data = {"listed": listed, "keys": list(acts), "events": events}
+    _listener(data=data, key=_KEY, on_pressed_change=pressed)

@@ -38,6 +38,7 @@ _CSS = """<style>
   .st-key-prompt_bar [class*=st-key-input_original] input, .st-key-prompt_bar [class*=st-key-input_answer] input {
     font-weight: 600; text-align: center; }
   .st-key-prompt_bar input::placeholder { font-weight: 400; }
+  .st-key-answer_box input::placeholder { color: inherit; opacity: 0.85; }
   .st-key-prompt_bar [data-testid^=stBaseButton-pills] { min-height: 2.3rem; }
   .st-key-prompt_bar [data-testid^=stBaseButton-pills] p { font-size: 1.2rem; }
   [class*=st-key-pick_original] { max-height: 2.1rem; }

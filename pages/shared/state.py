@@ -15,6 +15,7 @@ from typing import Any
 
 import streamlit as st
 
+from core import comparison
 from core.experiment import Experiment, from_query, shorten, to_query
 from core.patching.measures import MEASURES
 from core.patching.plan import GROUP_SITES, HEAD_SITES, LAYER_SITES
@@ -25,6 +26,7 @@ VIEW = {
     "head": ("", r"L\d{1,3}H\d{1,3}"),
     "listed": ("", r"L\d{1,3}H\d{1,3}(,L\d{1,3}H\d{1,3}){0,15}"),
     "measure": ("weight", r"weight|value_weighted|written"),
+    "of": ("change", r"change|base|instruct"),
     "source": ("original", r"original|colon|picked|most_base|most_instruct|first|bos|end"),
     "ov": ("recorded", r"recorded|embedding|effective"),
     "patterns": ("head", r"head|layer|listed"),
@@ -50,7 +52,7 @@ VIEW = {
 }
 
 
-NAMES = (*Experiment.__dataclass_fields__, *VIEW)
+NAMES = (*Experiment.__dataclass_fields__, *VIEW, *comparison.NAMES)
 MOST_STEPS = 50  # that can be undone
 # Who changes one of these has chosen the word, or taken the one that stands there.
 _CHOICE = {"original", "occurrence", "answer", "prompt"}
@@ -59,6 +61,16 @@ _TOKENS = {"pair", "base", "instruct", "instruction", "sentence", "original", "o
 
 def experiment() -> Experiment:
     return st.session_state.experiment
+
+
+def compared() -> Experiment | None:
+    """A, with which the experiment is compared; None while nothing is."""
+    return st.session_state.get("compared")
+
+
+def compare(a: Experiment | None) -> None:
+    """Compare the experiment with another one, or with none; for callbacks."""
+    st.session_state.compared, st.session_state.complaints = a, []
 
 
 def edit(**changes) -> None:
@@ -72,6 +84,11 @@ def edit(**changes) -> None:
     if replace(before, colon=0, picked=None) != replace(experiment(), colon=0, picked=None):
         st.session_state.past = [*past(), before][-MOST_STEPS:]
     st.session_state.complaints = []
+
+
+def take(other: Experiment) -> None:
+    """Go to another experiment; for callbacks."""
+    edit(**{field.name: getattr(other, field.name) for field in fields(Experiment)})
 
 
 def past() -> list[Experiment]:
@@ -128,7 +145,10 @@ def read_address() -> bool:
     if "experiment" in st.session_state and not run_context().is_history_navigation:
         return False
     query = _ours(st.query_params.to_dict())
-    st.session_state.experiment, complaints = from_query(query) if query else (service().start, [])
+    both = comparison.read(query)
+    st.session_state.compared, st.session_state.experiment, complaints = both or (
+        None, *(from_query(query) if query else (service().start, []))
+    )  # fmt: skip
     st.session_state.view = {}
     for name, text in query.items():
         if name in VIEW and re.fullmatch(VIEW[name][1], text):
@@ -156,12 +176,14 @@ def _ours(query: Mapping[str, str]) -> dict[str, str]:
 def address() -> dict[str, str]:
     """The parameters that spell the experiment and the view."""
     # The start stays bare: spelling it would put an entry into the browser's history that Back cannot leave.
-    return {} if not _shown() and experiment() == service().start else link()
+    bare = not _shown() and compared() is None and experiment() == service().start
+    return {} if bare else link()
 
 
 def link() -> dict[str, str]:
     """The parameters that spell them on any server, whose start may be another one."""
-    return {**to_query(experiment()), **_shown()}
+    a = compared()
+    return {**(to_query(experiment()) if a is None else comparison.spelled(a, experiment())), **_shown()}
 
 
 def _shown() -> dict[str, str]:

@@ -48,7 +48,8 @@ def watch(asking: Asking, on_screen: str) -> None:
     on_screen: what is said while nothing is computed and nothing is wrong.
     """
     failed = [answer for answer in asking.answers.values() if answer.failure is not None]
-    line(lambda: _state(asking, bool(failed), on_screen))
+    refused = asking.compared is not None and bool(asking.compared.errors)
+    line(lambda: _state(asking, bool(failed) or refused, on_screen))
     lines = list(st.session_state.lines)
 
     def ended() -> bool:
