@@ -29,8 +29,9 @@ _CSS = """<style>
 .st-key-compare_bar button { min-height: 1.7rem; }
 .st-key-compare_bar :is([data-testid=stMarkdownContainer], p) { margin: 0; }
 .st-key-compared_a, .st-key-compared_b, .st-key-compared_difference { padding-bottom: 1rem; }
+.st-key-compared_findings { margin-top: -.6rem; }
 .st-key-compared_findings p { line-height: 1.35; }
-.st-key-compared_a p, .st-key-compared_b p { min-height: 4.05em; }
+.st-key-compared_a p, .st-key-compared_b p { font-size: .95rem; min-height: 4.05em; }
 .st-key-compared_difference p { min-height: 2.7em; font-weight: 600; }
 @media (min-width: 900px) {
   .st-key-compare_bar { flex-wrap: nowrap; }
