@@ -41,6 +41,18 @@ def stacked(count: int, gap: float, x: Part, y: Part) -> Part:
     return layout
 
 
+def in_grid(rows: int, columns: int, gaps: tuple[float, float], x: Part, y: Part) -> Part:
+    """The axes of rows of panels, numbered row by row; ticks of x stand below the last row, of y left of the first
+    column alone: the caller has them agree. gaps: between rows and between columns, shares of height and width."""
+    layout: Part = {}
+    for row, up in enumerate(reversed(_domains(rows, gaps[0]))):
+        for column, across in enumerate(_domains(columns, gaps[1])):
+            shown = {"showticklabels": row == rows - 1}, {"showticklabels": column == 0}
+            own = {**x, **shown[0], "domain": across}, {**y, **shown[1], "domain": up}
+            layout |= _panel(row * columns + column, *own)
+    return layout
+
+
 def axis(letter: str, panel: int) -> str:
     """What the layout calls a panel's axis: xaxis2 is the second's."""
     return f"{letter}axis{panel + 1 if panel else ''}"

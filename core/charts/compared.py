@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import plotly.graph_objects as go
-from plotly.subplots import make_subplots
 
 from core.charts import theme
+from core.charts.axes import Part, axis, in_grid, on, side_by_side, stacked
 from core.charts.grid import Panel
 from core.charts.labels import escape, token_labels, with_unit
 from core.results import Summary
@@ -40,20 +40,22 @@ def gap_beside(
 ) -> go.Figure:
     """values: of `gap_values`; titles: of the panels. span: of the one axis that all have."""
     type_ = theme.SIZES[size]
-    fig = make_subplots(1, len(values), shared_yaxes=True, horizontal_spacing=0.03)
-    for n, (title, row) in enumerate(zip(titles, values), 1):
-        hover = [f"<b>{escape(title)}</b>, {name}: {with_unit(v, theme.LOGITS)}" for name, v in zip(ROWS, row)]
-        fig.add_bar(
-            x=row.tolist(), y=list(range(len(ROWS))), orientation="h", width=0.62, showlegend=False,
-            marker={"color": list(_COLOURS)}, text=[f"<b>{signed(v)}</b>" for v in row], textposition="outside",
-            textfont={"size": 1.15 * type_.title}, cliponaxis=False, hovertext=hover,
-            hovertemplate="%{hovertext}<extra></extra>", row=1, col=n,
-        )  # fmt: skip
-    theme.headings(fig, list(titles), size)
-    fig.update_xaxes(range=list(span or gap_span(values)), zeroline=True, zerolinewidth=1.5, zerolinecolor=theme.LINE)
-    fig.update_xaxes(title_text=theme.LOGITS, nticks=5)
-    fig.update_yaxes(tickvals=[0, 1, 2], ticktext=list(ROWS), range=[2.5, -0.5], showgrid=False, zeroline=False)
-    return theme.frame(fig, "Logit difference, answer − original", 150 * type_.scale, size, headings=True)
+    x = {"title": {"text": theme.LOGITS}, "range": list(span or gap_span(values)), "nticks": 5, "zerolinewidth": 1.5}
+    y = {"tickvals": [0, 1, 2], "ticktext": list(ROWS), "range": [2.5, -0.5], "showgrid": False, "zeroline": False}
+    layout = side_by_side(len(values), 0.03, {**x, **theme.ZERO}, y, shared=True)
+    layout["annotations"] = theme.headings(titles, size)
+    traces = [
+        {
+            "type": "bar", "x": row.tolist(), "y": list(range(len(ROWS))), "orientation": "h", "width": 0.62,
+            "showlegend": False, "marker": {"color": list(_COLOURS)}, "text": [f"<b>{signed(v)}</b>" for v in row],
+            "textposition": "outside", "textfont": {"size": 1.15 * type_.title}, "cliponaxis": False,
+            "hovertext": [f"<b>{escape(title)}</b>, {at}: {with_unit(v, theme.LOGITS)}" for at, v in zip(ROWS, row)],
+            "hovertemplate": "%{hovertext}<extra></extra>", **on(panel),
+        }
+        for panel, (title, row) in enumerate(zip(titles, values))
+    ]  # fmt: skip
+    title = "Logit difference, answer − original"
+    return theme.frame(traces, layout, title, 150 * type_.scale, size, headings=True)
 
 
 def layers_beside(
@@ -66,50 +68,45 @@ def layers_beside(
 ) -> go.Figure:
     """columns: title → row → (series, layer), NaN what has not run; every panel's axis of values spans `span`."""
     type_ = theme.SIZES[size]
-    rows = list(next(iter(columns.values())))
-    fig = make_subplots(len(rows), len(columns), shared_yaxes="all", vertical_spacing=0.08, horizontal_spacing=0.03)
-    colours = (theme.BASE, theme.INSTRUCT) if len(series) == 2 else theme.SERIES
-    for c, (column, values) in enumerate(columns.items(), 1):
-        for r, row in enumerate(rows, 1):
-            _layer_bars(fig, f"{column}, {row}", values[row], unit, series, colours, (r, c))
+    rows, count = list(next(iter(columns.values()))), len(columns)
+    y = {"range": list(span), **theme.ZERO, "zerolinewidth": 1.5}
+    layout = in_grid(len(rows), count, (0.08, 0.03), {"tick0": 0, "showgrid": False, "zeroline": False}, y)
+    layout |= {
+        "barmode": "group",
+        "bargap": 0.2,
+        "bargroupgap": 0.05,
+        "annotations": theme.headings(list(columns), size),
+    }
+    traces: list[Part] = []
+    for c, (column, values) in enumerate(columns.items()):
         layers = values[rows[0]].shape[1]
-        every = theme.step(layers, 850 / len(columns) / (2.4 * type_.tick))
-        fig.update_xaxes(range=[-0.5, layers - 0.5], tick0=0, dtick=every, showgrid=False, zeroline=False, col=c)
-        fig.update_xaxes(showticklabels=False, col=c)
-        fig.update_xaxes(showticklabels=True, title_text="layer", row=len(rows), col=c)
-    for r, row in enumerate(rows, 1):
-        fig.update_yaxes(title_text=escape(row), row=r, col=1)
-    fig.update_layout(barmode="group", bargap=0.2, bargroupgap=0.05)
-    fig.update_yaxes(range=list(span), zeroline=True, zerolinewidth=1.5, zerolinecolor=theme.LINE)
-    theme.headings(fig, list(columns), size)
+        across = {"range": [-0.5, layers - 0.5], "dtick": theme.step(layers, 850 / count / (2.4 * type_.tick))}
+        for r, row in enumerate(rows):
+            panel = r * count + c
+            layout[axis("x", panel)] |= across
+            traces += _layer_bars(f"{column}, {row}", values[row], unit, series, panel)
+        layout[axis("x", (len(rows) - 1) * count + c)]["title"] = {"text": "layer"}
+    for r, row in enumerate(rows):
+        layout[axis("y", r * count)]["title"] = {"text": escape(row)}
     height = 74 * max(len(rows), 1.8) * type_.scale
-    return theme.frame(fig, f"{title}, {unit}", height, size, legend=len(series) > 1, headings=True)
+    return theme.frame(traces, layout, f"{title}, {unit}", height, size, legend=len(series) > 1, headings=True)
 
 
-def _layer_bars(
-    fig: go.Figure,
-    where: str,
-    values: np.ndarray,
-    unit: str,
-    series: Sequence[str],
-    colours: Sequence[str],
-    place: tuple[int, int],
-) -> None:
-    layers = range(values.shape[1])
-    hover = [
-        "<br>".join(
-            [f"<b>{escape(where)}, layer {layer}</b>"]
-            + [f"{escape(name)}: {with_unit(float(v), unit)}" for name, v in zip(series, values[:, layer])]
-        )
-        for layer in layers
-    ]
-    for name, colour, bars in zip(series, colours, values):
-        fig.add_bar(
-            x=list(layers), y=[None if np.isnan(v) else float(v) for v in bars], name=escape(name), text=hover,
-            textposition="none", hovertemplate="%{text}<extra></extra>", customdata=[[layer] for layer in layers],
-            marker={"color": colour, "line": {"width": 0}}, legendgroup=escape(name), showlegend=place == (1, 1),
-            row=place[0], col=place[1],
-        )  # fmt: skip
+def _layer_bars(where: str, values: np.ndarray, unit: str, series: Sequence[str], panel: int) -> list[Part]:
+    """The bars of one panel, a trace a series."""
+    layers = list(range(values.shape[1]))
+    colours = (theme.BASE, theme.INSTRUCT) if len(series) == 2 else theme.SERIES
+    said = [[f"{escape(name)}: {with_unit(float(v), unit)}" for name, v in zip(series, of)] for of in values.T]
+    hover = ["<br>".join([f"<b>{escape(where)}, layer {n}</b>", *lines]) for n, lines in zip(layers, said)]
+    return [
+        {
+            "type": "bar", "x": layers, "y": [None if np.isnan(v) else float(v) for v in bars], "name": escape(name),
+            "text": hover, "textposition": "none", "hovertemplate": "%{text}<extra></extra>",
+            "customdata": [[layer] for layer in layers], "marker": {"color": colour, "line": {"width": 0}},
+            "legendgroup": escape(name), "showlegend": panel == 0, **on(panel),
+        }
+        for name, colour, bars in zip(series, colours, values)
+    ]  # fmt: skip
 
 
 def map_panels(a: np.ndarray, b: np.ndarray, titles: Sequence[str] = TITLES) -> tuple[Panel, ...]:
@@ -144,30 +141,32 @@ def tokens_below(
     labels = [token_labels(row.tokens, LONGEST) for row in rows]
     if shared:
         labels = [_merged(labels)] * len(rows)
-    gap = 0.06 if shared else 0.3
-    fig = make_subplots(len(rows), 1, shared_xaxes=shared, vertical_spacing=gap)
+    y = {"range": list(span or token_span(rows)), **theme.ZERO, "nticks": 4}
+    layout = stacked(len(rows), 0.06 if shared else 0.3, {"showgrid": False, "zeroline": False}, y)
+    layout |= {"barmode": "group", "bargap": 0.25, "bargroupgap": 0.05}
+    traces: list[Part] = []
     bottom = 0.0
-    for n, (row, names) in enumerate(zip(rows, labels), 1):
-        count = row.values.shape[1]
-        hover = [_token_hover(row, i, name) for i, name in enumerate(names)]
-        for model, colour, values in zip(("BASE", "INSTRUCT"), (theme.BASE, theme.INSTRUCT), row.values):
-            fig.add_bar(
-                x=list(range(count)), y=values.tolist(), name=model, text=hover, textposition="none",
-                hovertemplate="%{text}<extra></extra>", marker={"color": colour, "line": {"width": 0}},
-                legendgroup=model, showlegend=n == 1, row=n, col=1,
-            )  # fmt: skip
-        every = theme.step(count, 850 / (1.1 * type_.tick))
-        ticks = list(range(0, count, every))
-        fig.update_xaxes(
-            tickvals=ticks, ticktext=[names[i] for i in ticks], tickangle=-90, range=[-0.6, count - 0.4],
-            showgrid=False, zeroline=False, row=n, col=1,
-        )  # fmt: skip
-        fig.update_yaxes(title_text=escape(row.title), row=n, col=1)
-        bottom = max(bottom, theme.tick_row([names[i] for i in ticks], size, title=False))
-    fig.update_layout(barmode="group", bargap=0.25, bargroupgap=0.05)
-    fig.update_yaxes(range=list(span or token_span(rows)), zeroline=True, zerolinecolor=theme.LINE, nticks=4)
+    for panel, (row, names) in enumerate(zip(rows, labels)):
+        ticks, shown = theme.token_axis(names, {}, size)
+        alone = {} if shared else {"matches": None, "showticklabels": True}
+        layout[axis("x", panel)] |= {**ticks, **alone, "range": [-0.6, len(names) - 0.4]}
+        layout[axis("y", panel)]["title"] = {"text": escape(row.title)}
+        traces += _token_bars(row, names, panel)
+        bottom = max(bottom, theme.tick_row(shown, size, title=False))
     height = (56 if shared else 120) * len(rows) * type_.scale
-    return theme.frame(fig, title, height, size, legend=True, bottom=bottom)
+    return theme.frame(traces, layout, title, height, size, legend=True, bottom=bottom)
+
+
+def _token_bars(row: TokenRow, labels: Sequence[str], panel: int) -> list[Part]:
+    hover = [_token_hover(row, i, label) for i, label in enumerate(labels)]
+    return [
+        {
+            "type": "bar", "x": list(range(len(values))), "y": values.tolist(), "name": model, "text": hover,
+            "textposition": "none", "hovertemplate": "%{text}<extra></extra>", "legendgroup": model,
+            "marker": {"color": colour, "line": {"width": 0}}, "showlegend": panel == 0, **on(panel),
+        }
+        for model, colour, values in zip(("BASE", "INSTRUCT"), (theme.BASE, theme.INSTRUCT), row.values)
+    ]  # fmt: skip
 
 
 def _merged(labels: Sequence[Sequence[str]]) -> list[str]:
