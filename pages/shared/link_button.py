@@ -31,16 +31,18 @@ export default function ({ data, parentElement }) {
     box.appendChild(button);
     parentElement.appendChild(box);
   }
-  const button = box.querySelector('button'), link = location.origin + location.pathname + '?' + data.query;
-  if (box.dataset.link === link) return;
-  box.dataset.link = link;
+  const button = box.querySelector('button');
+  if (box.dataset.query === data.query) return;
+  box.dataset.query = data.query;
+  // Another page may have come meanwhile, with the same experiment.
+  const link = () => location.origin + location.pathname + '?' + data.query;
   button.textContent = 'Copy link';
   box.querySelector('input')?.remove();
   const show = () => {
     if (box.querySelector('input')) return;
     const shown = document.createElement('input');
     shown.readOnly = true;
-    shown.value = link;
+    shown.value = link();
     shown.setAttribute('aria-label', 'link to this view');
     shown.onblur = () => shown.remove();
     shown.onkeydown = event => { if (event.key === 'Escape') button.focus(); };
@@ -50,7 +52,7 @@ export default function ({ data, parentElement }) {
   };
   button.onclick = async () => {
     try {
-      await navigator.clipboard.writeText(link);
+      await navigator.clipboard.writeText(link());
       button.textContent = 'Copied';
       setTimeout(() => { button.textContent = 'Copy link'; }, 2000);
     } catch { show(); }

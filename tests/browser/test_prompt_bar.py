@@ -83,6 +83,10 @@ def test_the_link_is_copied_or_where_that_is_refused_shown(viewer_of, allowed):
     if not allowed:
         viewer.page.add_init_script("navigator.clipboard.writeText = () => Promise.reject(new Error('not allowed'));")
     viewer.open(sentence="The tired bear sleeps.", original="tired")
+    # Of the page on screen, although nothing else has changed since the first one.
+    viewer.page.locator(".st-key-pages").get_by_role("link", name="Attention").click()
+    expect(viewer.page).to_have_url(re.compile("/attention"))
+    viewer.settle()
     viewer.page.get_by_role("button", name="Copy link").click()
     if allowed:
         expect(viewer.page.get_by_role("button", name="Copied")).to_be_visible()
@@ -92,7 +96,7 @@ def test_the_link_is_copied_or_where_that_is_refused_shown(viewer_of, allowed):
         expect(shown).to_be_focused()
         link = shown.input_value()
     asked = parse_qs(urlparse(link).query)
-    assert link.startswith(viewer.url) and asked["original"] == ["tired"] and asked["pair"] == ["tiny"]
+    assert link.startswith(f"{viewer.url}attention?") and asked["original"] == ["tired"] and asked["pair"] == ["tiny"]
 
 
 def test_a_refused_answer_is_marked_and_told_in_the_bar(viewer):
