@@ -71,7 +71,8 @@ def _export(args: argparse.Namespace, environment: Settings) -> str:
         raise InputError(f"there is no folder {str(args.file.parent)!r} to write to", "file")
     wanted = [_preset(name) for name in args.preset or ()]
     if not environment.store_file.is_file():
-        raise InputError(f"there are no answers in {environment.store_file}; ask for some in the app first", "environment")
+        where = environment.store_file
+        raise InputError(f"there are no answers in {where}: the app keeps them, once it is asked", "environment")
     with _store(environment) as store:
         labels = {key: read_label(text) for key, text in store.labels().items()}
         if args.list:
