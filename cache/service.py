@@ -121,7 +121,9 @@ class Service:
                 begun=partial(self.answers.begun, running),
                 keep=partial(self.answers.keep, running),
             )
-            answer = QUESTIONS[question].answer(replace(work, earlier=earlier), **options)
+            cost = QUESTIONS[question].cost
+            costs = partial(cost, **options) if cost else None
+            answer = QUESTIONS[question].answer(replace(work, earlier=earlier, cost=costs), **options)
             self.answers.keep(running, answer)
             return answer
 

@@ -20,6 +20,7 @@ from cache.downloads import Downloads
 from cache.identity import files_here, weights_here
 from cache.kept import Kept, nbytes
 from cache.models import Residents, memory_budget
+from cache.pace import Pace
 from cache.questions.work import Earlier, Work
 from cache.traces import fitted_threads
 from core.experiment import Experiment
@@ -47,13 +48,14 @@ class Stage:
     """A resident pair with what was read and recorded on it: recordings hold its models, and so must go with it.
 
     weights: what names its models, None where nothing does. prompts: experiment → its prompt, answered. recordings: a
-    prompt's ids → both models' runs.
+    prompt's ids → both models' runs. pace: how fast patches have run on it.
     """
 
     pair: LoadedPair
     weights: Both | None = None
     prompts: Kept = field(default_factory=lambda: Kept(PROMPTS_BYTES))
     recordings: OrderedDict[tuple[int, ...], Recordings] = field(default_factory=OrderedDict)
+    pace: Pace = field(default_factory=Pace)
 
     def bound(self, limit: float) -> None:
         """Drop the oldest recordings past `limit` bytes; the newest always stays."""
@@ -81,7 +83,9 @@ class Stages:
             beside = lambda dtype: self._beside(spec, dtype, ctx, work.runs.prompt, stage)  # noqa: E731
             most = self._settings.max_tokens
             read = partial(self._texts, experiment, stage, ctx, seconds)
-            work: Work = Work(run, stage.pair, ctx, seconds, Earlier(), beside, experiment, most, stage.weights, read)
+            work: Work = Work(
+                run, stage.pair, ctx, seconds, Earlier(), beside, experiment, most, stage.weights, read, stage.pace
+            )
             yield work
 
     def _runs(self, experiment: Experiment, stage: Stage, ctx: Context, seconds: dict[str, float]) -> Runs:

@@ -8,10 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
+from functools import partial
 from typing import Any, get_type_hints
 
 from cache.questions import attention, controls, neurons, overview, patching, precision, rewriting
 from core.experiment import Experiment
+from core.patching import cost
+from core.patching.cost import Cost
+from core.patching.plan import CANDIDATES
 
 # A viewer's first figures go before what follows them a second later (texts, one head's patches), and that before
 # anybody's sweep.
@@ -29,7 +33,8 @@ class Question:
     """priority: of its job. ignores: the fields of an experiment that its answer does not depend on.
 
     ignores_free: those that it ignores in a free prompt besides: in a sentence the original decides where END is.
-    lasts: whether an answer holds on another machine and another day.
+    lasts: whether an answer holds on another machine and another day. cost: of a plan of patches, by the models' shape
+    and its options.
     """
 
     priority: int
@@ -37,6 +42,7 @@ class Question:
     ignores: frozenset[str] = frozenset()
     ignores_free: frozenset[str] = frozenset()
     lasts: Callable[[Any], bool] = lambda answer: True
+    cost: Callable[..., Cost] | None = None
 
     @property
     def kind(self) -> Any:
@@ -73,13 +79,13 @@ QUESTIONS: dict[str, Question] = {
     "neuron_patches": Question(TEXT, neurons.neuron_patches, ROLES),
     "estimate": Question(NEXT, patching.estimate, ROLES),
     "direct": Question(NEXT, controls.direct, ROLES),
-    "sweep": Question(SWEEP, patching.sweep, ROLES),
-    "smallest_block": Question(SWEEP, patching.smallest_block, ROLES),
+    "sweep": Question(SWEEP, patching.sweep, ROLES, cost=cost.of_sweep),
+    "smallest_block": Question(SWEEP, patching.smallest_block, ROLES, cost=cost.of_blocks),
     "weight_norms": Question(NEXT, patching.weight_norms, frozenset(_DEFAULT) - _MODELS),
-    "position_map": Question(SWEEP, patching.position_map, ROLES),
-    "pairs": Question(SWEEP, patching.pairs, ROLES),
+    "position_map": Question(SWEEP, patching.position_map, ROLES, cost=cost.of_position_map),
+    "pairs": Question(SWEEP, patching.pairs, ROLES, cost=cost.of_pairs),
     "head_set": Question(SWEEP, patching.head_set, ROLES),
-    "greedy": Question(SWEEP, patching.greedy, ROLES),
+    "greedy": Question(SWEEP, patching.greedy, ROLES, cost=partial(cost.of_greedy, candidates=CANDIDATES)),
     "stored_gap": Question(TEXT, precision.stored_gap, ROLES, lasts=lambda gap: not gap.reason),
     "recomputed": Question(SWEEP, precision.recomputed, ROLES),
 }

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
+from cache.pace import Ahead
 from cache.questions.work import Work
 from core.patching.origin_results import Block, WeightNorms
 from core.patching.plan import DONOR, Direction
@@ -35,7 +38,7 @@ def smallest_block(work: Work, direction: Direction) -> Block:
     """Of layers whose weights give most of the gap."""
     from core.patching.origin import smallest_block
 
-    watched = _watched(work, f"weights of blocks of layers {NAMES[direction]}")
+    watched = _watched(work, f"weights of blocks of layers {NAMES[direction]}") | _resumed(work)
     return smallest_block(work.runs.recordings, work.runs.prompt, direction, **watched)
 
 
@@ -88,16 +91,36 @@ def greedy(work: Work, steps: int, site: str, direction: Direction, positions: P
 
 
 def _watched(work: Work, message: str, publish: bool = True) -> dict[str, Any]:
-    """What ties a plan's chunks to the job: progress, partial results, giving way between them, stopping within."""
+    """What ties a plan's chunks to the job: progress, partial results, giving way between them, stopping within.
+
+    publish: False for a plan that only precedes the question's own.
+    """
+    ahead = _ahead(work) if publish else None
 
     def progress(done: int, total: int, partial: object) -> None:
-        work.ctx.progress(done, total, message)
+        if ahead:
+            ahead.ended(done)
+        work.ctx.progress(done, total, message + (ahead.said(done) if ahead else ""))
         if publish:
             work.ctx.publish(partial)
         work.ctx.checkpoint()
+        if ahead:
+            ahead.goes_on()
 
-    work.ctx.progress(0, 0, message)
+    work.ctx.progress(0, 0, message + (ahead.said(0) if ahead else ""))
     return {"progress": progress, "checkpoint": work.ctx.stop_if_unwanted}
+
+
+def _ahead(work: Work) -> Ahead | None:
+    """How long the question's plan takes, where its cost is known."""
+    if work.cost is None:
+        return None
+    from core.patching.growing_pass import shape_of
+
+    cost, begun = work.cost(shape_of(work.runs.recordings[0])), work.earlier.begun()
+    # Of what is no beginning of this plan nothing is told, and of one whose parts are no rows not how many.
+    rows = begun.logit_diff[: len(cost.parts)] if begun is not None and cost.exact else np.zeros(0)
+    return Ahead(work.pace, cost, int(np.isfinite(rows).sum()))
 
 
 def _resumed(work: Work) -> dict[str, Any]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from cache.context import Context
+from cache.pace import Pace
 from core.experiment import Experiment, InputError
 from core.patching.begun import Begun
 from core.prompt import MAX_TOKENS
@@ -16,6 +17,8 @@ from core.prompt import MAX_TOKENS
 if TYPE_CHECKING:
     from cache.identity import Both
     from core.models.loading import LoadedPair
+    from core.patching.cost import Cost
+    from core.patching.plan import Shape
     from core.reading import TextRuns
     from core.runs import Runs
 
@@ -51,6 +54,7 @@ class Work:
     beside: dtype → a context with the same prompt's runs in that dtype, beside these; raises TooLarge at entry.
     experiment: what is asked about; max_tokens: of its prompt, at most.
     weights: what names the pair's models as they were loaded, None where nothing does.
+    pace: how fast patches run on the pair; cost: of the question, where it is a plan of patches.
     """
 
     run: Callable[[], Runs]
@@ -63,6 +67,8 @@ class Work:
     max_tokens: int = MAX_TOKENS
     weights: Both | None = None
     read: Callable[[], TextRuns] = _unread
+    pace: Pace = field(default_factory=Pace)
+    cost: Callable[[Shape], Cost] | None = None
 
     @cached_property
     def runs(self) -> Runs:

@@ -32,6 +32,10 @@ class Begun:
         values[rows] = logit_diff
         return Begun(values, float(np.fmax(self.no_op, no_op)), self.measures.with_rows(rows, measures))
 
+    def of_rows(self, rows: list[int]) -> Begun:
+        """A plan that is part of this one, as far as it has run."""
+        return Begun(self.logit_diff[rows], self.no_op, self.measures.of_rows(rows))
+
     @property
     def left(self) -> np.ndarray:
         """(row,) whether it has still to run."""

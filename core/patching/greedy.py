@@ -17,12 +17,10 @@ from core.experiment import InputError
 from core.patching.budget import Budget, default_budget
 from core.patching.gap import Gap
 from core.patching.measures import Measures
-from core.patching.plan import Direction
+from core.patching.plan import CANDIDATES, Direction
 from core.patching.results import Greedy, Sets, Sweep
 from core.patching.sweeps import Member, Recordings, no_checkpoint, no_progress, patch_sets, recipient_and_donor, sweep
 from core.prompt import AnsweredPrompt
-
-CANDIDATES = 256  # every head of a small model; of a large one, few of the others do anything
 
 
 def greedy(

@@ -7,12 +7,23 @@ from collections.abc import Callable
 import numpy as np
 
 from core.experiment import InputError
+from core.patching.begun import Begun
 from core.patching.budget import Budget
+from core.patching.floor import NoiseFloor
 from core.patching.growing_pass import shape_of
 from core.patching.origin_results import PATCHED, SHARE, Block, EarlyLate, Origin
 from core.patching.plan import CARRIED, DIRECTIONS, DONOR, Direction
 from core.patching.results import Sets
-from core.patching.sweeps import Recordings, gap_of, no_checkpoint, no_progress, patch_sets, recipient_and_donor, sweep
+from core.patching.sweeps import (
+    Recordings,
+    gap_of,
+    no_checkpoint,
+    no_keeping,
+    no_progress,
+    patch_sets,
+    recipient_and_donor,
+    sweep,
+)
 from core.prompt import AnsweredPrompt
 
 
@@ -42,9 +53,9 @@ def early_late(
     budget: Budget | None = None,
     checkpoint: Callable[[], None] = no_checkpoint,
 ) -> EarlyLate:
-    """Two sweeps of resid_pre: a row a layer each."""
+    """Two sweeps of resid_pre: a row a layer each, and none for a noise floor, which nothing here is held against."""
     there, back = (
-        sweep(recordings, prompt, "resid_pre", direction, budget=budget, checkpoint=checkpoint)
+        sweep(recordings, prompt, "resid_pre", direction, budget=budget, checkpoint=checkpoint, floor=NoiseFloor())
         for direction in DIRECTIONS
     )
     return EarlyLate(there, back)
@@ -59,27 +70,43 @@ def smallest_block(
     budget: Budget | None = None,
     progress: Callable[[int, int, Block], None] = no_progress,
     checkpoint: Callable[[], None] = no_checkpoint,
+    begun: Begun | None = None,
+    keep: Callable[[Begun], None] = no_keeping,
 ) -> Block:
     """Sizes are halved, and every block of a size is run: that a longer one does no less is assumed of sizes between.
 
-    progress: counts sizes. Of several blocks of the smallest size the one nearest to the whole gap.
+    progress: counts sizes. begun, keep: of all blocks of every size, of which most never run. Of several blocks of the
+    smallest size the one nearest to the whole gap.
     """
     layers = shape_of(recipient_and_donor(recordings, direction)[0]).layers
     gap = gap_of(recordings, prompt, direction)
     best = Block(gap, share, None, float("nan"), float("nan"))
     if gap.reason is not None:
         return best
+    every = _blocks(layers)
+    ran = begun if begun is not None and begun.fits(len(every)) else Begun.nothing(len(every))
 
-    def of_size(size: int) -> tuple[Sets, np.ndarray]:
-        blocks = [[(layer, 0) for layer in range(first, first + size)] for first in range(layers - size + 1)]
-        found = patch_sets(recordings, prompt, blocks, "w_layer", direction, budget=budget, checkpoint=checkpoint)
+    def of_size(size: int, before: int) -> tuple[Sets, np.ndarray]:
+        rows = [row for row, (first, last) in enumerate(every) if last - first + 1 == size]
+
+        def kept(part: Begun) -> None:
+            nonlocal ran
+            ran = ran.with_rows(rows, part.logit_diff, part.measures, part.no_op)
+            keep(ran)
+
+        sets = [[(layer, 0) for layer in range(every[row][0], every[row][1] + 1)] for row in rows]
+        found = patch_sets(
+            recordings, prompt, sets, "w_layer", direction, budget=budget, checkpoint=checkpoint,
+            progress=lambda *of_sets: progress(before, total, best), begun=ran.of_rows(rows), keep=kept,
+            floor=NoiseFloor(),
+        )  # fmt: skip
         return found, np.where(found.score >= share, np.abs(1 - found.score), np.inf)
 
     low, high, total = 0, layers + 1, int(np.ceil(np.log2(layers + 1)))
     shorter = float("nan")
     for done in range(1, total + 1):
         size = (low + high) // 2
-        found, distance = of_size(size)
+        found, distance = of_size(size, done - 1)
         if np.isfinite(distance).any():
             first, high = int(distance.argmin()), size
             best = Block(gap, share, (first, first + size - 1), float(found.logit_diff[first]), shorter)
@@ -90,3 +117,8 @@ def smallest_block(
         if high - low <= 1:
             break
     return best
+
+
+def _blocks(layers: int) -> list[tuple[int, int]]:
+    """(first, last) of every block of neighbouring layers, by size."""
+    return [(first, first + size - 1) for size in range(1, layers + 1) for first in range(layers - size + 1)]

@@ -55,6 +55,8 @@ LAYER_WEIGHTS = ("w_attn", "w_mlp", "w_layer")
 MODEL_WEIGHTS = ("w_embed", "w_final")
 WEIGHT_SITES = (*HEAD_WEIGHTS, *GROUP_WEIGHTS, *LAYER_WEIGHTS, *MODEL_WEIGHTS)
 DONOR, OWN, CARRIED, RANDOM = "donor", "own", "carried", "random"
+# Of a greedy circuit: every head of a small model; of a large one, few of the others do anything.
+CANDIDATES = 256
 # The activations that a weight decides: what is jittered in its place, since a weight has no rounding of its own.
 _DECIDES: dict[str, tuple[str, ...]]
 _DECIDES = {

@@ -75,6 +75,7 @@ def sweep(
     checkpoint: Callable[[], None] = no_checkpoint,
     begun: Begun | None = None,
     keep: Callable[[Begun], None] = no_keeping,
+    floor: NoiseFloor | None = None,
 ) -> Sweep:
     """One site at every head, KV group or layer, each in a run of its own.
 
@@ -90,7 +91,7 @@ def sweep(
 
         return Sweep(site, positions, gap, grid(logit_diff), measures.arranged(grid), source)
 
-    return run_plan(recordings, prompt, rows, direction, result, budget, progress, checkpoint, begun, keep)
+    return run_plan(recordings, prompt, rows, direction, result, budget, progress, checkpoint, begun, keep, floor)
 
 
 def position_map(
@@ -130,6 +131,9 @@ def patch_sets(
     budget: Budget | None = None,
     progress: Callable[[int, int, Sets], None] = no_progress,
     checkpoint: Callable[[], None] = no_checkpoint,
+    begun: Begun | None = None,
+    keep: Callable[[Begun], None] = no_keeping,
+    floor: NoiseFloor | None = None,
 ) -> Sets:
     """Any sets of (layer, head) members, each set patched at once; (layer, group) for sites of KV groups."""
     recipient, _ = recipient_and_donor(recordings, direction)
@@ -140,7 +144,7 @@ def patch_sets(
     def result(gap: Gap, logit_diff: np.ndarray, measures: Measures) -> Sets:
         return Sets(site, positions, members, gap, logit_diff, measures)
 
-    return run_plan(recordings, prompt, rows, direction, result, budget, progress, checkpoint)
+    return run_plan(recordings, prompt, rows, direction, result, budget, progress, checkpoint, begun, keep, floor)
 
 
 def patch_pairs(

@@ -1,13 +1,17 @@
 """Questions of patching: what they publish, when they give way, and that a cancelled one leaves no trace."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
 
 from cache.job import Cancelled
+from cache.pace import Pace
 from cache.questions import patching as patching_questions
 from cache.questions.work import Earlier, Work
 from core.patching.budget import Budget
+from core.patching.cost import of_sweep
 from core.patching.sweeps import sweep
 from core.recording import record
 from core.runs import Runs
@@ -122,3 +126,14 @@ def test_a_greedy_circuit_takes_the_sweep_that_is_known_and_runs_none(pair_of, w
     assert asked == [("sweep", PLAN)]
     assert result.members == alone.members
     np.testing.assert_array_equal(result.logit_diff, alone.logit_diff)
+
+
+def test_a_question_of_minutes_says_so_before_its_first_row_and_while_it_runs(pair_of):
+    pair, line, said = pair_of(), Line(), []
+    line.progress = lambda done, total, message="": said.append((done, message))
+    hour = Pace(3600.0)  # a token in a layer
+    work = Work(lambda: Runs(pair.prompt, pair.recordings), None, line, {}, pace=hour, cost=partial(of_sweep, **PLAN))
+    patching_questions.sweep(work, **PLAN)
+    assert said[0][0] == 0 and said[0][1].endswith(" min left") and " · about " in said[0][1]
+    # Its own rows have told better by then.
+    assert "min left" not in said[-1][1] and hour.seconds < 60

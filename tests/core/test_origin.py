@@ -10,6 +10,9 @@ import pytest
 import torch
 
 from core.experiment import InputError
+from core.patching import growing_pass
+from core.patching.begun import Begun
+from core.patching.budget import Budget
 from core.patching.growing_pass import shape_of
 from core.patching.origin import early_late, origin, smallest_block
 from core.patching.origin_results import PATCHED, Block, EarlyLate
@@ -175,6 +178,38 @@ def test_the_smallest_block_reaches_the_share_and_no_shorter_one_does(deep, dire
     assert found.shorter == pytest.approx(shorter.score.max(), abs=1e-4)
     own = patch_sets(*deep, [[(layer, 0) for layer in range(first, last + 1)]], "w_layer", direction)
     assert found.logit_diff == pytest.approx(own.logit_diff[0], abs=1e-4)
+
+
+def test_a_search_that_was_broken_off_runs_only_the_blocks_that_are_missing(deep, monkeypatch):
+    sizes, kept, grow = [], [], growing_pass._grow
+    monkeypatch.setattr(growing_pass, "_grow", lambda *given: sizes.append(len(given[1])) or grow(*given))
+    small = Budget(10**9, 4 * len(deep[1].ids))
+
+    def keep(ran) -> None:
+        kept.append((len(sizes), ran))
+
+    whole, of_whole = smallest_block(*deep, budget=small, keep=keep), list(sizes)
+    for stop in (1, len(kept) // 2, len(kept) - 1):
+        ran, begun = kept[stop]
+        sizes.clear()
+        assert smallest_block(*deep, budget=small, begun=begun) == whole
+        assert sizes == of_whole[ran:] and len(sizes) < len(of_whole)
+    assert len(of_whole) > 4
+    other = smallest_block(*deep, begun=Begun.nothing(3))
+    assert other.layers == whole.layers
+
+
+def test_between_two_chunks_a_search_says_what_it_has_and_can_be_left(deep):
+    seen = []
+
+    def leave(done, total, best) -> None:
+        seen.append((done, total, best))
+        if len(seen) == 3:
+            raise RuntimeError("left")
+
+    with pytest.raises(RuntimeError, match="left"):
+        smallest_block(*deep, budget=Budget(10**9, 4 * len(deep[1].ids)), progress=leave)
+    assert [done for done, _, _ in seen] == [0, 0, 0] and isinstance(seen[0][2], Block)
 
 
 def test_a_pair_without_a_gap_has_no_block(pair_of):
