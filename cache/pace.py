@@ -53,11 +53,11 @@ class Ahead:
                 self._pace.learn(self._ran, cost)
 
     def said(self, done: int) -> str:
-        """For the end of a line: " · about 2 min left", where it is a minute at least and the pace is known."""
+        """To follow what is being done: " (about 2 min left)", where that is a minute at least and known."""
         pace = self._pace.seconds if math.isnan(self._own) else self._own
         seconds = (self._sums[-1] - self._upto(done)) * pace
         most = "about" if self._cost.exact else "at most"
-        return f" · {most} {seconds / MINUTE:.0f} min left" if seconds >= MINUTE else ""
+        return f" ({most} {seconds / MINUTE:.0f} min left)" if seconds >= MINUTE else ""
 
     def _upto(self, done: int) -> float:
         return float(self._sums[min(done, len(self._sums) - 1)])

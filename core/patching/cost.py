@@ -13,6 +13,7 @@ import numpy as np
 
 from core.patching.chunks import beginning, lowest
 from core.patching.plan import (
+    WEIGHT_SITES,
     Direction,
     Row,
     Shape,
@@ -41,7 +42,9 @@ def of_rows(rows: Iterable[Row], shape: Shape) -> Cost:
 
 
 def of_sweep(shape: Shape, site: str, positions: str | int, **others: object) -> Cost:
-    return of_rows(sweep_rows(site, positions_of(positions, shape), shape), shape)
+    """Of weights no more than that: equal ones are left alone."""
+    parts = of_rows(sweep_rows(site, positions_of(positions, shape), shape), shape).parts
+    return Cost(parts, exact=site not in WEIGHT_SITES)
 
 
 def of_position_map(shape: Shape, site: str, **others: object) -> Cost:

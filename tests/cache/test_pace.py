@@ -28,8 +28,8 @@ def test_nothing_is_said_before_anything_ran_and_of_less_than_a_minute(clock):
 
 
 def test_a_plan_says_before_it_starts_how_long_it_takes_at_the_pace_of_others(clock):
-    assert Ahead(Pace(0.12), Cost(np.full(10, 100.0))).said(0) == " · about 2 min left"
-    assert Ahead(Pace(0.12), Cost(np.full(10, 100.0), exact=False)).said(0) == " · at most 2 min left"
+    assert Ahead(Pace(0.12), Cost(np.full(10, 100.0))).said(0) == " (about 2 min left)"
+    assert Ahead(Pace(0.12), Cost(np.full(10, 100.0), exact=False)).said(0) == " (at most 2 min left)"
 
 
 def test_its_own_chunks_teach_it_and_the_next_plan_better(clock):
@@ -38,8 +38,8 @@ def test_its_own_chunks_teach_it_and_the_next_plan_better(clock):
     clock(60)
     ahead.ended(2)  # the two that cost least
     assert known.seconds == pytest.approx(60 / 300)
-    assert ahead.said(2) == " · about 2 min left" and ahead.said(4) == ""
-    assert Ahead(known, Cost(np.array([600.0]))).said(0) == " · about 2 min left"
+    assert ahead.said(2) == " (about 2 min left)" and ahead.said(4) == ""
+    assert Ahead(known, Cost(np.array([600.0]))).said(0) == " (about 2 min left)"
 
 
 def test_time_given_to_others_between_two_chunks_does_not_count(clock):

@@ -134,6 +134,6 @@ def test_a_question_of_minutes_says_so_before_its_first_row_and_while_it_runs(pa
     hour = Pace(3600.0)  # a token in a layer
     work = Work(lambda: Runs(pair.prompt, pair.recordings), None, line, {}, pace=hour, cost=partial(of_sweep, **PLAN))
     patching_questions.sweep(work, **PLAN)
-    assert said[0][0] == 0 and said[0][1].endswith(" min left") and " · about " in said[0][1]
+    assert said[0][0] == 0 and said[0][1].endswith(" min left)") and " (about " in said[0][1]
     # Its own rows have told better by then.
     assert "min left" not in said[-1][1] and hour.seconds < 60

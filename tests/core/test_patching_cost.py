@@ -89,6 +89,7 @@ def test_the_search_for_a_block_takes_no_more_than_its_steps_and_token_layers(to
 
 
 def test_at_end_a_plan_costs_a_token_a_layer_and_a_map_half_of_all_tokens():
+    assert not cost.of_sweep(SHAPE, site="w_head", positions="all").exact
     of_all, at_end = (cost.of_sweep(SHAPE, site="z", positions=positions) for positions in ("all", "end"))
     np.testing.assert_array_equal(of_all.parts, 125 * at_end.parts)
     assert at_end.parts.sum() == 9 * 30 * 31 / 2
