@@ -23,6 +23,7 @@ from core.patching.gap import Gap
 from core.patching.results import Sweep
 from core.results import head_name
 
+WRITTEN = ("z", "result", "attn_out", "mlp_out")  # sites whose patch changes what is added to the residual stream
 REPAIRED = 0.5  # of a direct effect, at least, that has to be taken back for self-repair to be named
 DRAWS = 8
 

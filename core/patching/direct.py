@@ -21,15 +21,13 @@ from core.attention import scaled_projection
 from core.attribution import through_post_norm
 from core.experiment import InputError
 from core.models.quantized import head_weights
-from core.patching.control_results import Direct
+from core.patching.control_results import WRITTEN, Direct
 from core.patching.growing_pass import shape_of
 from core.patching.plan import Direction, positions_of, unit
 from core.patching.sweeps import Recordings, gap_of, recipient_and_donor
 from core.prompt import AnsweredPrompt
 from core.readout import readout
 from core.recording import Recording
-
-SITES = ("z", "result", "attn_out", "mlp_out")
 
 
 def direct_effects(
@@ -40,8 +38,8 @@ def direct_effects(
     positions: str | int = "all",
 ) -> Direct:
     """Of every patch of a sweep of the site; zero everywhere where the positions do not hold END."""
-    if site not in SITES:
-        raise InputError(f"{site!r} is not written into the residual stream; choose {', '.join(SITES)}", "site")
+    if site not in WRITTEN:
+        raise InputError(f"{site!r} is not written into the residual stream; choose {', '.join(WRITTEN)}", "site")
     recipient, _ = recipient_and_donor(recordings, direction)
     shape = shape_of(recipient)
     at = positions_of(positions, shape)

@@ -10,7 +10,7 @@ from core.charts import theme
 from core.charts.controls import SHARE
 from core.charts.origin import origin_scatter
 from core.control_findings import of_effects
-from core.patching.control_results import Effects
+from core.patching.control_results import WRITTEN, Effects
 from core.patching.plan import unit
 from pages.patching.plan import Plan
 from pages.patching.score_map import grey
@@ -22,13 +22,12 @@ from pages.shared.heads import Place
 from pages.shared.tables import choosable, worded
 from pages.shared.text import plain
 
-_WRITTEN = ("z", "result", "attn_out", "mlp_out")
 ROWS = 8
 
 
 def section(overview: Answer, plan: Plan, head: Place | None) -> None:
     """Of the site on screen where that is written into the residual stream, else of output patches."""
-    site = plan.site if plan.site in _WRITTEN else "z"
+    site = plan.site if plan.site in WRITTEN else "z"
     options, kind = plan.at(site), unit(site)
 
     def draw(direct, sweep) -> None:

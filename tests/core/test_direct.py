@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from core.experiment import InputError
-from core.patching.control_results import Effects
-from core.patching.direct import SITES, direct_effects
+from core.patching.control_results import WRITTEN, Effects
+from core.patching.direct import direct_effects
 from core.patching.growing_pass import shape_of
 from core.patching.plan import DIRECTIONS
 from core.patching.sweeps import sweep
@@ -113,7 +113,7 @@ def test_without_a_scale_that_depends_on_the_residual_frozen_is_recomputed(pair_
         with torch.no_grad():
             norm.weight.mul_(1e6)
         recordings.append(record(bridge, prompt.ids))
-    for site in SITES:
+    for site in WRITTEN:
         found = direct_effects(recordings, prompt, site)
         np.testing.assert_allclose(found.frozen, found.recomputed, rtol=0, atol=1e-8)
         assert np.abs(found.frozen).max() > 1e-3
@@ -154,7 +154,7 @@ def test_where_end_is_not_patched_nothing_is_direct(pair_of):
 
 def test_a_run_put_into_itself_has_no_direct_effect(pair_of):
     base, _ = pair_of("gemma2", 2, torch.float64).recordings
-    for site in SITES:
+    for site in WRITTEN:
         found = direct_effects((base, base), pair_of("gemma2", 2, torch.float64).prompt, site)
         assert not found.frozen.any() and np.abs(found.recomputed).max() < 1e-6
 
