@@ -9,10 +9,9 @@ import plotly.graph_objects as go
 
 from core.charts import theme
 from core.charts.axes import Part, at, on, side_by_side
-from core.charts.grid import FAINT_TEXT
 from core.charts.labels import escape, with_unit
 from core.head.control_results import HeadControls
-from core.wording import brief, signed
+from core.wording import signed
 
 PARTS = {
     "direct": "direct",
@@ -49,7 +48,7 @@ def control_bars(
         ends += parts + draws
     low, high = min(ends), max(ends)
     room = 0.14 * (high - low) or 1.0
-    x = {"tickvals": list(range(len(PARTS))), "ticktext": list(PARTS.values()), "tickangle": 0}
+    x = {"tickvals": list(range(len(PARTS))), "ticktext": list(PARTS.values())}
     x |= {"range": [-0.6, len(PARTS) - 0.4], "showgrid": False, "zeroline": False}
     y = {"range": [low - room, high + room], **theme.ZERO, "zerolinewidth": 1.5}
     layout = side_by_side(len(controls), 0.04, x, y, shared=True)
@@ -109,10 +108,9 @@ def _floor(panel: int, floor: float) -> list[Part]:
 
 
 def _legend(controls: Sequence[HeadControls]) -> list[Part]:
-    """What is drawn behind the bars; a floor that is too narrow to be seen is known by its number."""
+    """What is drawn behind the bars, in words that fit a narrow page."""
     draws = controls[0].null.logit_diff.shape[1]
-    floors = " and ".join(dict.fromkeys(f"±{brief(found.noise_floor)}" for found in controls))
-    named = {f"range of {draws} random changes of the same size": _BAND, f"{FAINT_TEXT} ({floors} logits)": theme.FAINT}
+    named = {f"{draws} random changes": _BAND, "noise floor": theme.FAINT}
     return [
         {"type": "bar", "x": [None], "y": [None], "name": name, "marker": {"color": colour}, **on(0)}
         for name, colour in named.items()

@@ -10,6 +10,7 @@ from core.control_findings import doubt, of_head, of_null
 from core.head.control_results import HeadControls
 from core.patching.plan import DIRECTIONS
 from core.results import head_name
+from core.wording import brief
 from pages.patching.plan import DIRECTIONS as ARROWS
 from pages.patching.plan import Plan
 from pages.shared import definitions, heads, state
@@ -69,7 +70,9 @@ def _shown(controls: Controls | None, head: heads.Place) -> None:
         st.warning(plain(" ".join(filter(None, doubts))))
     names = [ARROWS[found.direction] for found in controls]
     title = f"{head_name(*head)}: what its output patch does, and what it is held against"
-    read = "A bar of the total that ends within the grey band does no more than any change of its size."
+    floors = " and ".join(dict.fromkeys(f"±{brief(found.noise_floor)}" for found in controls))
+    read = "A total that ends within the grey band does no more than random changes of its size do. "
+    read += f"Noise floor: {floors} logits, around 0."
     figure(
         once("head_controls", lambda: control_bars(controls, names, title), controls),
         "head_controls",

@@ -21,7 +21,7 @@ def test_what_is_asked_for_beside_the_map_stands_open_on_the_page_of_the_head(vi
     expect(viewer.page.locator(".st-key-fold_controls details[open]")).to_be_visible()
     chart = viewer.page.locator(".st-key-head_controls .js-plotly-plot")
     expect(chart).to_be_visible()
-    expect(chart).to_contain_text("range of 8 random changes of the same size")
+    expect(chart).to_contain_text("8 random changes")
     viewer.settle()
     with viewer.page.expect_download() as download:
         viewer.page.locator(".st-key-csv_head_controls button").click()
