@@ -91,6 +91,7 @@ def _analyze(args: argparse.Namespace) -> str:
     tables = _tables(runs, sites, args, clock)
     stored = _stored_gap(pair, runs, tables, _limit(environment), clock)
     patching = {"sites": sites, "direction": args.direction, "positions": args.positions}
+    patching["frozen_patterns"] = args.frozen_patterns
     _write(args, describe(experiment, runs.prompt, pair.manifest, clock.seconds, patching=patching), tables)
     base, instruct = tables["summary"]["logit_diff"]
     return (
@@ -186,7 +187,8 @@ def _tables(runs: Runs, sites: list[str], args: argparse.Namespace, clock: Clock
     sweeps, floors = [], []
     for site in sites:
         with clock.stage(site):
-            result = sweep(runs.recordings, runs.prompt, site, args.direction, args.positions)
+            how = {"frozen_patterns": args.frozen_patterns}
+            result = sweep(runs.recordings, runs.prompt, site, args.direction, args.positions, **how)
         sweeps.append(result.to_frame())
         floors.append(Check(f"{site}: effect of the no-op patch", result.gap.no_op, float("inf")))
         floors += [

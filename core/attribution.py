@@ -62,7 +62,9 @@ def head_outputs(recording: Recording, layer: int, position: int = -1) -> Float[
 
 
 @torch.no_grad()
-def through_post_norm(recording: Recording, layer: int, position: int, x: Float[Tensor, "... d_model"]) -> Tensor:
+def through_post_norm(
+    recording: Recording, layer: int, position: int | slice, x: Float[Tensor, "... d_model"]
+) -> Tensor:
     """Carry a share of the attention output through the block's own norm, where it has one: linear, scale recorded."""
     block = recording.bridge.blocks[layer]
     scale = recording.activations.get(f"blocks.{layer}.ln1_post.hook_scale")

@@ -33,7 +33,11 @@ def parser() -> argparse.ArgumentParser:
         "analyze", help="run both models and write logit difference, attribution, attention and patching tables"
     )
     _add_experiment(analyze)
-    _add_patching(analyze).add_argument("--positions", metavar="all|end|N", default="all")
+    patching = _add_patching(analyze)
+    patching.add_argument("--positions", metavar="all|end|N", default="all")
+    patching.add_argument(
+        "--frozen-patterns", action="store_true", help="hold every later attention pattern at the recipient's"
+    )
     analyze.add_argument("--json", metavar="FILE", type=Path, required=True)
     analyze.add_argument(
         "--csv", metavar="DIR", type=Path, help="also write each table as DIR/<table>.csv, in place of an earlier run's"

@@ -27,7 +27,8 @@ def file_name(key: str, labels: Mapping[str, object], text: str = "", suffix: st
     """
     prompt = str(labels.get("prompt", ""))
     parts = [key, labels.get("pair", ""), _prompt(text or prompt, prompt) if prompt else "", labels.get("answer", "")]
-    return "_".join([*_slugs(parts), *_slugs([labels.get("site", "")]), *_slugs([_head(labels)])]) + suffix
+    held = "frozen-patterns" if labels.get("frozen_patterns") else ""
+    return "_".join(_slugs([*parts, labels.get("site", ""), held, _head(labels)])) + suffix
 
 
 def _head(labels: Mapping[str, object]) -> str:

@@ -13,6 +13,7 @@ import numpy as np
 from cache.pace import Ahead
 from cache.questions.work import Work
 from core.patching.origin_results import Block, WeightNorms
+from core.patching.path_results import Paths
 from core.patching.plan import DONOR, Direction
 from core.patching.results import Estimate, Greedy, Pairs, PositionMap, Sets, Sweep
 
@@ -26,12 +27,24 @@ def estimate(work: Work, site: str, direction: Direction) -> Estimate:
     return estimate(work.runs.recordings, work.runs.prompt, (site,), direction)[site]
 
 
-def sweep(work: Work, site: str, direction: Direction, positions: Positions, source: str = DONOR) -> Sweep:
-    """source: DONOR, or CARRIED for what the own weights make of the donor's streams."""
+def sweep(
+    work: Work,
+    site: str,
+    direction: Direction,
+    positions: Positions,
+    source: str = DONOR,
+    frozen_patterns: bool = False,
+) -> Sweep:
+    """source: DONOR, or CARRIED for what the own weights make of the donor's streams.
+
+    frozen_patterns, here and below: an option that is left out where it is off, so that answers kept before it was
+    there are found.
+    """
     from core.patching.sweeps import sweep
 
-    watched = _watched(work, f"{site} patches {NAMES[direction]}") | _resumed(work)
-    return sweep(work.runs.recordings, work.runs.prompt, site, direction, positions, source, **watched)
+    given = work.runs.recordings, work.runs.prompt
+    watched = _watched(work, f"{site} patches {NAMES[direction]}", frozen_patterns) | _resumed(work)
+    return sweep(*given, site, direction, positions, source, **watched)
 
 
 def smallest_block(work: Work, direction: Direction) -> Block:
@@ -50,51 +63,81 @@ def weight_norms(work: Work) -> WeightNorms:
     return weight_norms(work.pair.base, work.pair.instruct)
 
 
-def position_map(work: Work, site: str, direction: Direction) -> PositionMap:
+def position_map(work: Work, site: str, direction: Direction, frozen_patterns: bool = False) -> PositionMap:
     from core.patching.sweeps import position_map
 
-    watched = _watched(work, f"{site} patches {NAMES[direction]}, one position at a time") | _resumed(work)
+    message = f"{site} patches {NAMES[direction]}, one position at a time"
+    watched = _watched(work, message, frozen_patterns) | _resumed(work)
     return position_map(work.runs.recordings, work.runs.prompt, site, direction, **watched)
 
 
 def pairs(
-    work: Work, members: tuple[tuple[int, int], ...], site: str, direction: Direction, positions: Positions
+    work: Work,
+    members: tuple[tuple[int, int], ...],
+    site: str,
+    direction: Direction,
+    positions: Positions,
+    frozen_patterns: bool = False,
 ) -> Pairs:
     from core.patching.sweeps import patch_pairs
 
-    watched = _watched(work, f"{site} patches {NAMES[direction]}, one and two at a time") | _resumed(work)
+    message = f"{site} patches {NAMES[direction]}, one and two at a time"
+    watched = _watched(work, message, frozen_patterns) | _resumed(work)
     return patch_pairs(work.runs.recordings, work.runs.prompt, members, site, direction, positions, **watched)
 
 
 def head_set(
-    work: Work, members: tuple[tuple[int, int], ...], site: str, direction: Direction, positions: Positions
+    work: Work,
+    members: tuple[tuple[int, int], ...],
+    site: str,
+    direction: Direction,
+    positions: Positions,
+    frozen_patterns: bool = False,
 ) -> Sets:
     """All members patched at once."""
     from core.patching.sweeps import patch_sets
 
-    watched = _watched(work, f"{site} patches {NAMES[direction]}, a set at once")
+    watched = _watched(work, f"{site} patches {NAMES[direction]}, a set at once", frozen_patterns)
     return patch_sets(work.runs.recordings, work.runs.prompt, [members], site, direction, positions, **watched)
 
 
-def greedy(work: Work, steps: int, site: str, direction: Direction, positions: Positions) -> Greedy:
+def greedy(
+    work: Work, steps: int, site: str, direction: Direction, positions: Positions, frozen_patterns: bool = False
+) -> Greedy:
     """The sweep that ranks the heads is taken from the kept answers where it is there."""
     from core.patching.greedy import greedy
     from core.patching.sweeps import sweep
 
     given = work.runs.recordings, work.runs.prompt
-    singles = work.earlier.known("sweep", site=site, direction=direction, positions=positions)
+    plan = {"site": site, "direction": direction, "positions": positions} | frozen(frozen_patterns)
+    singles = work.earlier.known("sweep", **plan)
     if singles is None:
-        ranking = _watched(work, f"{site} patches {NAMES[direction]}, to rank the heads", publish=False)
+        message = f"{site} patches {NAMES[direction]}, to rank the heads"
+        ranking = _watched(work, message, frozen_patterns, publish=False)
         singles = sweep(*given, site, direction, positions, **ranking)
-    watched = _watched(work, f"{site} patches {NAMES[direction]}, sets that grow")
+    watched = _watched(work, f"{site} patches {NAMES[direction]}, sets that grow", frozen_patterns)
     return greedy(*given, steps, site, direction, positions, singles=singles, **watched)
 
 
-def _watched(work: Work, message: str, publish: bool = True) -> dict[str, Any]:
+def paths(work: Work, layer: int, head: int, direction: Direction, alone: bool) -> Paths:
+    """What reaches a head's q, k and v from every sender below it; alone: its k and v without its group's others."""
+    from core.patching.paths import paths
+
+    watched = _watched(work, f"paths into L{layer}H{head} {NAMES[direction]}") | _resumed(work)
+    return paths(work.runs.recordings, work.runs.prompt, layer, head, direction, alone, **watched)
+
+
+def frozen(frozen_patterns: bool) -> dict[str, bool]:
+    """The option of a plan with frozen patterns, of any other none."""
+    return {"frozen_patterns": True} if frozen_patterns else {}
+
+
+def _watched(work: Work, message: str, frozen_patterns: bool = False, publish: bool = True) -> dict[str, Any]:
     """What ties a plan's chunks to the job: progress, partial results, giving way between them, stopping within.
 
     publish: False for a plan that only precedes the question's own.
     """
+    message += ", patterns frozen" if frozen_patterns else ""
     ahead = _ahead(work) if publish else None
 
     def progress(done: int, total: int, partial: object) -> None:
@@ -108,7 +151,7 @@ def _watched(work: Work, message: str, publish: bool = True) -> dict[str, Any]:
             ahead.goes_on()
 
     work.ctx.progress(0, 0, message + (ahead.said(0) if ahead else ""))
-    return {"progress": progress, "checkpoint": work.ctx.stop_if_unwanted}
+    return {"progress": progress, "checkpoint": work.ctx.stop_if_unwanted} | frozen(frozen_patterns)
 
 
 def _ahead(work: Work) -> Ahead | None:

@@ -47,7 +47,12 @@ def _read(runs: Runs) -> tuple[tuple[Recording, Recording], AnsweredPrompt]:
 
 
 def recomputed(
-    work: Work, members: tuple[tuple[int, int], ...], site: str, direction: Direction, positions: str | int
+    work: Work,
+    members: tuple[tuple[int, int], ...],
+    site: str,
+    direction: Direction,
+    positions: str | int,
+    frozen_patterns: bool = False,
 ) -> Sets:
     """Cells of a sweep once more in float32, each in a run of its own; a ValueError where that does not fit beside."""
     from core.patching.sweeps import patch_sets
@@ -55,5 +60,5 @@ def recomputed(
     work.ctx.progress(0, 0, f"{site} patches in {FINE}")
     with work.beside(FINE) as runs:
         singles = [[member] for member in members]
-        stop = work.ctx.stop_if_unwanted
-        return patch_sets(runs.recordings, runs.prompt, singles, site, direction, positions, checkpoint=stop)
+        given, stop = (runs.recordings, runs.prompt, singles, site, direction, positions), work.ctx.stop_if_unwanted
+        return patch_sets(*given, frozen_patterns=frozen_patterns, checkpoint=stop)

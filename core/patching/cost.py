@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from core.patching.chunks import beginning, lowest
+from core.patching.path_results import PARTS
 from core.patching.plan import (
     WEIGHT_SITES,
     Direction,
@@ -23,6 +24,7 @@ from core.patching.plan import (
     positions_of,
     sweep_rows,
 )
+from core.patching.senders import senders
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,12 @@ def of_greedy(shape: Shape, steps: int, site: str, positions: str | int, candida
     lowest_patch = cell(site, 0, 0, positions_of(positions, shape), shape)
     sets = sum(pool - step for step in range(1, min(steps, pool)))
     return Cost(of_rows([(lowest_patch,)] * sets, shape).parts, exact=False)
+
+
+def of_paths(shape: Shape, layer: int, **others: object) -> Cost:
+    """Into one head: each row runs from the receiver's layer on."""
+    rows = len(PARTS) * len(senders(layer, shape))
+    return Cost(np.full(rows, float((shape.layers - layer) * shape.positions)))
 
 
 def of_blocks(shape: Shape, direction: Direction) -> Cost:

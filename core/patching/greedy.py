@@ -31,6 +31,7 @@ def greedy(
     direction: Direction = "instruct_to_base",
     positions: str | int = "all",
     *,
+    frozen_patterns: bool = False,
     candidates: int | None = CANDIDATES,
     singles: Sweep | None = None,
     budget: Budget | None = None,
@@ -46,7 +47,10 @@ def greedy(
         raise InputError(f"a circuit of {steps} heads cannot be built; choose 1 or more", "steps")
     budget = budget or default_budget(recipient_and_donor(recordings, direction)[0].bridge)
     if singles is None:
-        singles = sweep(recordings, prompt, site, direction, positions, budget=budget, checkpoint=checkpoint)
+        singles = sweep(
+            recordings, prompt, site, direction, positions,
+            frozen_patterns=frozen_patterns, budget=budget, checkpoint=checkpoint,
+        )  # fmt: skip
     _check_singles(singles, site, direction, positions)
     pool = singles.top(candidates)
     steps = min(steps, len(pool))
@@ -75,7 +79,8 @@ def greedy(
         left = [member for member in pool if member not in chosen]
         tried = patch_sets(
             recordings, prompt, [[*chosen, m] for m in left], site, direction, positions,
-            budget=budget, progress=_forward(progress, done, total, result()), checkpoint=checkpoint,
+            frozen_patterns=frozen_patterns, budget=budget, checkpoint=checkpoint,
+            progress=_forward(progress, done, total, result()),
         )  # fmt: skip
         done += len(left)
         gap = _joined(gap, tried.gap)

@@ -61,12 +61,14 @@ def run_rows(
     checkpoint: Callable[[], None] = lambda: None,
     begun: Begun | None = None,
     unmeasured: int = 0,
+    frozen_patterns: bool = False,
 ) -> Begun:
     """The logit_diff and measures of each row, in the rows' order, and the largest effect of a no-op, in logits.
 
     candidates: ids of answer and original. checkpoint is called before every chunk and at every layer; it may raise
     to cancel, which leaves no hook on the bridge. begun: what need not run again; the chunks are those that would run
     without it, so that their numbers are too. unmeasured: how many rows at the end have a logit_diff alone.
+    frozen_patterns: as `core.patching.frozen` says.
     """
     sources = Sources(recipient, donor)
     if any(patch.source == CARRIED for row in rows for patch in row):
@@ -86,7 +88,7 @@ def run_rows(
 
     def run(chunk: list[int]) -> Float[Tensor, "row d_model"]:
         checkpoint()
-        return _grow(sources, [rows[i] for i in chunk], checkpoint)
+        return _grow(sources, [rows[i] for i in chunk], checkpoint, frozen_patterns)
 
     for chunk, final in within_memory(recipient, left, run):
         no_op = abs(float(reader.logit_diff(final[0]) - reader.logit_diff(plain)))
@@ -110,11 +112,14 @@ def _read(
     return logit_diff, measures
 
 
-def _grow(sources: Sources, rows: list[Row], checkpoint: Callable[[], None]) -> Float[Tensor, "row d_model"]:
+def _grow(
+    sources: Sources, rows: list[Row], checkpoint: Callable[[], None], frozen_patterns: bool
+) -> Float[Tensor, "row d_model"]:
     """Residual at END after the last layer; the first row is the no-op, then `rows`, which stand as they join."""
     recipient = sources.recipient
     before = min(map(beginning, rows)) if recipient.past else 0
-    growth = Growth(sources, shape_of(recipient), [_from(row, before) for row in rows], checkpoint, before)
+    late = [_from(row, before) for row in rows]
+    growth = Growth(sources, shape_of(recipient), late, checkpoint, before, frozen_patterns)
     bridge, others = recipient.bridge, sources.donor.bridge
     ids = torch.tensor([recipient.ids[before:]], device=bridge.cfg.device)
     take_turn(bridge)

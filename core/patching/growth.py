@@ -14,6 +14,7 @@ from transformer_lens.hook_points import HookPoint
 from core.models.quantized import head_weights
 from core.patching import cells as at
 from core.patching.chunks import lowest
+from core.patching.frozen import Decided, decided
 from core.patching.layer_weights import LayerWeights, by_layer
 from core.patching.plan import NEURON, OWN, Patch, Row, Shape
 from core.patching.sources import Sources
@@ -34,6 +35,7 @@ class Read(Exception):
 class Growth:
     """The hooks of one growing pass. before: how many positions do not run, and from which on those of rows count.
 
+    frozen_patterns: as `core.patching.frozen` says.
     final: its one result, filled by the last of the hooks.
     """
 
@@ -42,6 +44,7 @@ class Growth:
     rows: list[Row]
     checkpoint: Callable[[], None]
     before: int = 0
+    frozen_patterns: bool = False
     final: list[Tensor] = field(default_factory=list)
 
     @property
@@ -68,13 +71,19 @@ class Growth:
         yield from self._values_in_attentions_dtype()
         no_op = tuple(replace(patch, source=OWN) for patch in self.rows[0])
         numbered = list(enumerate([no_op, *self.rows]))
+        weights = {
+            layer: LayerWeights(self.sources.weights, layer, patches, self.shape)
+            for layer, patches in by_layer(numbered).items()
+        }
+        if self.frozen_patterns:
+            yield from self._freezes(decided(numbered, self.sources.weights, self.shape), weights)
         taken = at.by_place(numbered)
         for layer, site in sorted(taken, key=lambda place: _ORDER.index(place[1])):
             for source, patches in at.by_source(taken[layer, site]).items():
                 yield from self._writes(layer, site, patches, self.sources.of(source))
         yield from self._end_only()
-        for layer, patches in by_layer(numbered).items():
-            yield from LayerWeights(self.sources.weights, layer, patches, self.shape).hooks()
+        for patched in weights.values():
+            yield from patched.hooks()
 
     def _taken(self, source: Recording, layer: int, site: str, like: Tensor) -> Tensor:
         """A source's activation at the positions that run: of a pattern, at those that attend."""
@@ -99,6 +108,26 @@ class Growth:
             dtype = self.recipient.layer(layer, "attn.hook_pattern").dtype
             if dtype != self.recipient.layer(layer, "attn.hook_v").dtype:
                 yield f"blocks.{layer}.attn.hook_v", _lifted(dtype)
+
+    def _freezes(self, decided: Decided, weights: dict[int, LayerWeights]) -> Iterator[Hook]:
+        """The recipient's own patterns, but for what a row decides; its shadows decide what it does."""
+        for layer in range(self.first, self.last + 1):
+            cells = decided.get(layer, [])
+            shadows = weights[layer].shadows if layer in weights else []
+            cells = cells + [
+                (n - len(shadows), head) for n, (_, row, *_) in enumerate(shadows) for of, head in cells if of == row
+            ]
+            yield f"blocks.{layer}.attn.hook_pattern", self._freeze(layer, [list(column) for column in zip(*cells)])
+
+    def _freeze(self, layer: int, kept: list[list[int]]) -> Callable[[Tensor, HookPoint], Tensor]:
+        def freeze(x: Tensor, hook: HookPoint) -> Tensor:
+            running = x[tuple(kept)] if kept else None
+            x[:] = self._taken(self.recipient, layer, "pattern", x)
+            if running is not None:
+                x[tuple(kept)] = running
+            return x
+
+        return freeze
 
     def _writes(self, layer: int, site: str, patches: list[tuple[int, Patch]], source: Recording) -> Iterator[Hook]:
         """The hooks that write the patches of one site in one layer, all from one source."""

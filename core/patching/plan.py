@@ -20,9 +20,9 @@ Weights, each with its bias where it has one, at all positions (`core.patching.w
 - whole layer: `w_attn`, `w_mlp` with their norms, `w_layer` (both);
 - once a model: `w_embed`; `w_final` (last norm and unembedding).
 
-Sources: the donor; the recipient itself, as it is (own), with rounding of its own (`core.patching.floor`) or with a
-random change of the donor's size (`core.patching.null`); and what the recipient's own weights make of the donor's
-streams (carried).
+Sources: the donor; the recipient itself, as it is (own), with rounding of its own (`core.patching.floor`), with a
+random change of the donor's size (`core.patching.null`) or with one sender's change in the input of its q, k, v
+(`core.patching.senders`); and what the recipient's own weights make of the donor's streams (carried).
 """
 
 from __future__ import annotations
@@ -132,9 +132,14 @@ def at_random(draw: int) -> str:
 
 
 def as_activations(row: Row, source: str) -> Row:
-    """The same places taken from a source of activations: of weights, the activations that they decide."""
-    sites = ((patch, site) for patch in row for site in _DECIDES.get(patch.site, (patch.site,)))
-    return tuple(sorted({replace(patch, site=site, source=source) for patch, site in sites}))
+    """The same places taken from a source of activations: of weights, the activations that they decide.
+
+    What a row holds at the recipient's own beside what it patches stays as it is.
+    """
+    patched = [patch for patch in row if patch.source != OWN] or row
+    sites = ((patch, site) for patch in patched for site in _DECIDES.get(patch.site, (patch.site,)))
+    held = set(row) - set(patched)
+    return tuple(sorted(held | {replace(patch, site=site, source=source) for patch, site in sites}))
 
 
 def unit(site: str) -> Literal["head", "group", "neuron", "layer", "model"]:

@@ -8,6 +8,8 @@ from functools import cached_property
 from core.patching.jitter import jittered
 from core.patching.matched import matched
 from core.patching.plan import CARRIED, DONOR, OWN, RANDOM
+from core.patching.senders import sender_of
+from core.patching.sent import Sent
 from core.patching.weights import Weights
 from core.recording import Recording, record
 
@@ -25,6 +27,9 @@ class Sources:
             return self.donor if name == DONOR else self.recipient
         if name.startswith(RANDOM):
             return matched(self.recipient, self.donor, name)
+        if (sender := sender_of(name)) is not None:
+            own = self.recipient
+            return Sent(own.bridge, own.ids, own.activations, donor=self.donor, sender=sender)
         return self.carried if name == CARRIED else jittered(self.recipient, name)
 
     @cached_property

@@ -8,7 +8,8 @@ of both models, nothing folded, nothing centred. Every plan measures its noise f
 Every function takes the recordings of (BASE, INSTRUCT) and their prompt. `progress(done, total,
 partial)` is called after every chunk with a result that has NaN where nothing has run yet; `checkpoint()` may raise to
 cancel. `keep` gets after every chunk what a later call may be given as `begun`, to run only what is missing: the same
-chunks in the same order, so the same numbers. Not done: no ablation by means or noise, no patching along single paths.
+chunks in the same order, so the same numbers. `frozen_patterns` holds attention patterns at the recipient's, as
+`core.patching.frozen` says. Not done: no ablation by means or noise; single paths are `core.patching.paths`'.
 """
 
 from __future__ import annotations
@@ -70,6 +71,7 @@ def sweep(
     positions: str | int = "all",
     source: str = DONOR,
     *,
+    frozen_patterns: bool = False,
     budget: Budget | None = None,
     progress: Callable[[int, int, Sweep], None] = no_progress,
     checkpoint: Callable[[], None] = no_checkpoint,
@@ -91,7 +93,9 @@ def sweep(
 
         return Sweep(site, positions, gap, grid(logit_diff), measures.arranged(grid), source)
 
-    return run_plan(recordings, prompt, rows, direction, result, budget, progress, checkpoint, begun, keep, floor)
+    return run_plan(
+        recordings, prompt, rows, direction, result, budget, progress, checkpoint, begun, keep, floor, frozen_patterns
+    )
 
 
 def position_map(
@@ -100,6 +104,7 @@ def position_map(
     site: str = "resid_pre",
     direction: Direction = "instruct_to_base",
     *,
+    frozen_patterns: bool = False,
     budget: Budget | None = None,
     progress: Callable[[int, int, PositionMap], None] = no_progress,
     checkpoint: Callable[[], None] = no_checkpoint,
@@ -117,7 +122,10 @@ def position_map(
         return PositionMap(site, gap, grid(logit_diff), measures.arranged(grid))
 
     rows = position_rows(site, shape)
-    return run_plan(recordings, prompt, rows, direction, result, budget, progress, checkpoint, begun, keep)
+    return run_plan(
+        recordings, prompt, rows, direction, result, budget, progress, checkpoint, begun, keep,
+        frozen_patterns=frozen_patterns,
+    )  # fmt: skip
 
 
 def patch_sets(
@@ -128,6 +136,7 @@ def patch_sets(
     direction: Direction = "instruct_to_base",
     positions: str | int = "all",
     *,
+    frozen_patterns: bool = False,
     budget: Budget | None = None,
     progress: Callable[[int, int, Sets], None] = no_progress,
     checkpoint: Callable[[], None] = no_checkpoint,
@@ -144,7 +153,9 @@ def patch_sets(
     def result(gap: Gap, logit_diff: np.ndarray, measures: Measures) -> Sets:
         return Sets(site, positions, members, gap, logit_diff, measures)
 
-    return run_plan(recordings, prompt, rows, direction, result, budget, progress, checkpoint, begun, keep, floor)
+    return run_plan(
+        recordings, prompt, rows, direction, result, budget, progress, checkpoint, begun, keep, floor, frozen_patterns
+    )
 
 
 def patch_pairs(
@@ -155,6 +166,7 @@ def patch_pairs(
     direction: Direction = "instruct_to_base",
     positions: str | int = "all",
     *,
+    frozen_patterns: bool = False,
     budget: Budget | None = None,
     progress: Callable[[int, int, Pairs], None] = no_progress,
     checkpoint: Callable[[], None] = no_checkpoint,
@@ -176,7 +188,10 @@ def patch_pairs(
     def result(gap: Gap, logit_diff: np.ndarray, measures: Measures) -> Pairs:
         return Pairs(site, positions, tuple(chosen), gap, matrix(logit_diff), measures.arranged(matrix))
 
-    return run_plan(recordings, prompt, rows, direction, result, budget, progress, checkpoint, begun, keep)
+    return run_plan(
+        recordings, prompt, rows, direction, result, budget, progress, checkpoint, begun, keep,
+        frozen_patterns=frozen_patterns,
+    )  # fmt: skip
 
 
 def run_plan(
@@ -191,6 +206,7 @@ def run_plan(
     begun: Begun | None = None,
     keep: Callable[[Begun], None] = no_keeping,
     floor: NoiseFloor | None = None,
+    frozen_patterns: bool = False,
 ) -> Result:
     """Any plan. `result(gap, logit_diff, measures)` makes of the rows' numbers, in their order, what is returned.
 
@@ -217,7 +233,8 @@ def run_plan(
     else:
         begun = None
     budget = budget or default_budget(recipient.bridge)
-    return made(run_rows(recipient, donor, every, candidates, budget, report, checkpoint, begun, len(jittered)))
+    how = (budget, report, checkpoint, begun, len(jittered), frozen_patterns)
+    return made(run_rows(recipient, donor, every, candidates, *how))
 
 
 def recipient_and_donor(recordings: Recordings, direction: Direction) -> tuple[Recording, Recording]:

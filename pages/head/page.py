@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from pages.head import controls, parts
+from pages.head import controls, parts, paths
 from pages.head.sources import source
 from pages.shared import definitions, heads, stage, state
 from pages.shared.asking import ask
@@ -27,6 +27,7 @@ else:
     scores, report = ask("head_scores"), asked.result
     patched = parts.patches(chosen.place)
     controls.section(chosen.place)
+    paths.section(overview, chosen.place)
     with above, figures(overview, asked, key="head"):
         if report is not None:
             parts.sentence(asked, parts.evidence(report, patched), scores)

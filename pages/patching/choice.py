@@ -8,7 +8,7 @@ from cache.questions.overview import Overview
 from core.patching.plan import unit
 from core.wording import signed
 from pages.patching.plan import ADVANCED, COMMON, DIRECTIONS, MEASURED, Plan
-from pages.shared import state
+from pages.shared import definitions, state
 from pages.shared.text import plain, quoted
 from pages.shared.tokens import token_strip
 from pages.shared.widgets import choice, show
@@ -27,12 +27,13 @@ def controls(overview: Overview) -> Plan | None:
         choice(st.selectbox, "Patched activation", "site", listed, width=290)
         with st.popover("More", key="more_patching"):
             positions = choice(st.segmented_control, "Positions", "positions", PLACES, required=True)
+            held = _frozen()
             shown = choice(st.pills, "Show", "show", SHOWN, required=True)
             _advanced(site)
     # In a place of its own, so that what stands below is moved, not made anew.
     with st.container(key="patched_position"):
         place = _picked(overview) if positions == "picked" else positions
-    return None if place is None else Plan(site, chosen, place, shown, overview)
+    return None if place is None else Plan(site, chosen, place, shown, overview, held)
 
 
 def direction() -> str:
@@ -46,7 +47,16 @@ def viewed(overview: Overview) -> Plan:
     places = state.view("positions")
     if places == "picked":
         places = "all" if picked is None else str(picked)
-    return Plan(state.view("site"), state.view("direction"), places, state.view("show"), overview)
+    held = state.view("frozen") == "1"
+    return Plan(state.view("site"), state.view("direction"), places, state.view("show"), overview, held)
+
+
+def _frozen() -> bool:
+    """Whether attention patterns behind a patch are held."""
+    value = state.view("frozen") == "1"
+    change = lambda held: state.set_view("frozen", "1" if held else "")  # noqa: E731
+    show(st.toggle, "Frozen patterns", "input_frozen", value, change, help=definitions.FROZEN)
+    return value
 
 
 def _advanced(site: str) -> None:
@@ -75,11 +85,13 @@ def reading(plan: Plan) -> None:
     where = {"all": "", "end": " at END"}.get(plan.positions)
     if where is None:
         where = f" at {quoted(plan.overview.prompt.tokens[int(plan.positions)])}"
+    held = f", every attention pattern behind it held at {recipient}'s" if plan.frozen_patterns else ""
     with st.container(key="reading"):
+        what = "bar" if unit(plan.site) == "layer" else "cell"
         st.caption(
-            f"Each {'bar' if unit(plan.site) == 'layer' else 'cell'} is one run of {recipient} with one activation "
-            f"taken from {donor}{where}. Unpatched, {recipient} has a logit difference of {signed(gap.recipient)}, "
-            f"{donor} of {signed(gap.donor)}" + ("." if gap.reason else "; a score of 1 moves all of the gap.")
+            f"Each {what} is one run of {recipient} with one activation taken from {donor}{where}{held}. Unpatched, "
+            f"{recipient} has a logit difference of {signed(gap.recipient)}, {donor} of {signed(gap.donor)}"
+            + ("." if gap.reason else "; a score of 1 moves all of the gap.")
         )
         if gap.reason:
             st.warning(plain(gap.reason[0].upper() + gap.reason[1:] + "."))

@@ -51,7 +51,9 @@ def section(overview: Answer, plan: Plan, head: Place | None) -> None:
         if kind == "head":
             _furthest_apart(found)
 
-    filled(overview, [("direct", options), ("sweep", options)], draw)
+    # What is written directly passes no pattern.
+    written = {name: value for name, value in options.items() if name not in plan.held}
+    filled(overview, [("direct", written), ("sweep", options)], draw)
 
 
 def _furthest_apart(found: Effects) -> None:

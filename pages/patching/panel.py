@@ -48,7 +48,7 @@ def _said(plan: Plan, report: HeadReport | None, sweep: Sweep | None, chosen: he
         st.caption("Its sentence is on its way.")
         return
     evidence, forth = None, plan.direction == "instruct_to_base"
-    if sweep is not None and plan.site == "z" and sweep.ran(chosen.place):
+    if sweep is not None and plan.site == "z" and not plan.frozen_patterns and sweep.ran(chosen.place):
         effect, score, noise = (float(a[chosen.place]) for a in (sweep.effect, sweep.score, sweep.noise_floor))
         evidence = PatchEvidence(effect, score, noise, instruct_to_base=forth)
     st.markdown(f":small[{plain(head_sentence(report, report.ov.position, evidence))}]")
@@ -64,4 +64,4 @@ def _moved(plan: Plan, sweep: Sweep | None, head: heads.Place) -> str:
     moved = f"{DIRECTIONS[plan.direction]} {signed(effect)} logits"
     if not plan.gap.reason:
         moved = f"moves {share(float(sweep.score[place]))} of the gap, {moved}"
-    return plain(f"{name}{moved}" + (", within the noise floor" if sweep.within_noise[place] else ""))
+    return plain(f"{name}{moved}{plan.named}" + (", within the noise floor" if sweep.within_noise[place] else ""))

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from cache.questions.overview import Overview
+from cache.questions.patching import frozen
 from core.charts import theme
 from core.patching.gap import Gap
 from core.patching.plan import unit
@@ -45,7 +46,7 @@ DIRECTIONS = {"instruct_to_base": "INSTRUCT → BASE", "base_to_instruct": "BASE
 
 @dataclass(frozen=True)
 class Plan:
-    """site, direction, positions: of `core.patching`; overview: of the prompt on screen.
+    """site, direction, positions, frozen_patterns: of `core.patching`; overview: of the prompt on screen.
 
     show: "score", "effect" or one of MEASURED.
     """
@@ -55,6 +56,7 @@ class Plan:
     positions: str
     show: str
     overview: Overview
+    frozen_patterns: bool = False
 
     @property
     def options(self) -> dict[str, Any]:
@@ -63,12 +65,22 @@ class Plan:
 
     def at(self, site: str) -> dict[str, Any]:
         """The same plan at another site."""
-        return {"site": site, "direction": self.direction, "positions": self.positions}
+        return {"site": site, "direction": self.direction, "positions": self.positions} | self.held
+
+    @property
+    def held(self) -> dict[str, bool]:
+        """What a question is asked with besides where patterns are frozen."""
+        return frozen(self.frozen_patterns)
+
+    @property
+    def named(self) -> str:
+        """What a title says of it behind the site."""
+        return ", patterns frozen" if self.frozen_patterns else ""
 
     @property
     def has_estimate(self) -> bool:
-        """Estimates are of the logit difference, over all positions."""
-        return self.site in ESTIMATED and self.positions == "all" and not self.measured
+        """Estimates are of the logit difference, over all positions, with patterns that run."""
+        return self.site in ESTIMATED and self.positions == "all" and not self.measured and not self.frozen_patterns
 
     @property
     def measured(self) -> bool:

@@ -53,7 +53,8 @@ def found(overview: Answer, plan: Plan) -> Callable[[], str]:
     def text() -> str:
         sweep = so_far(swept.job) or plan.nothing_yet(plan.site)
         estimate = so_far(preview.job) if preview is not None else None
-        return of_patching(sweep, attention.value, estimate.as_sweep() if estimate is not None else None)
+        said = of_patching(sweep, attention.value, estimate.as_sweep() if estimate is not None else None)
+        return f"With attention patterns frozen: {said}" if plan.frozen_patterns else said
 
     return text
 
@@ -128,7 +129,7 @@ def panel_of(plan: Plan, sweep: Sweep, estimate: Estimate | None, title: str) ->
 
 
 def title_of(plan: Plan) -> str:
-    return SITES[plan.site][0].upper() + SITES[plan.site][1:]
+    return SITES[plan.site][0].upper() + SITES[plan.site][1:] + plan.named
 
 
 def _faint(plan: Plan, sweep: Sweep) -> np.ndarray:
@@ -169,7 +170,7 @@ def _layers(plan: Plan, title: str, exact: np.ndarray, values: np.ndarray, sweep
 
 def _steady(plan: Plan, sweep: Sweep, span: Span) -> Span:
     """What is still filled, or only estimated, decides about no other prompt's scale."""
-    return stage.steady(f"{plan.site}, {plan.map_unit}", span, settled=sweep.complete)
+    return stage.steady(f"{plan.site}, {plan.map_unit}{plan.named}", span, settled=sweep.complete)
 
 
 def _notes(plan: Plan, kind: str) -> list[list[str]]:

@@ -182,26 +182,25 @@ def _set(overview: Answer, plan: Plan) -> None:
 def _positions(overview: Answer, plan: Plan) -> None:
     sites = {site: SITES[site] for site in ("resid_pre", *(s for s in LAYER_SITES if s != "resid_pre"))}
     site = choice(st.segmented_control, "Patched at one position at a time", "map", sites, required=True)
-    prompt = plan.overview.prompt
+    prompt, options = plan.overview.prompt, {"site": site, "direction": plan.direction} | plan.held
 
     def draw(found) -> None:
         shown = np.full((plan.overview.n_layers, len(prompt.ids)), np.nan) if found is None else plan.values(found)
-        title = f"{SITES[site][0].upper()}{SITES[site][1:]}, one position at a time"
+        title = f"{SITES[site][0].upper()}{SITES[site][1:]}, one position at a time{plan.named}"
         faint = None if found is None else found.within_noise
         fig = layer_position_map(shown, prompt.tokens, title, plan.unit, prompt.roles, faint=faint)
         read = "One patched run a cell: a whole layer's activation taken from the donor at a single token."
         read += "" if found is None else f" {grey(found)}"
         table = pd.DataFrame() if found is None else found.to_frame()
-        figure(
-            fig, "position_map", read, definitions.POSITION_MAP, table, of={"site": site, "direction": plan.direction}
-        )
+        figure(fig, "position_map", read, definitions.POSITION_MAP, table, of=options)
 
-    filled(overview, [("position_map", {"site": site, "direction": plan.direction})], draw)
+    filled(overview, [("position_map", options)], draw)
 
 
 def _agreement(overview: Answer, plan: Plan) -> None:
     if not plan.has_estimate:
-        st.info("Estimates exist for output patches (z), value patches (v) and MLPs, at all positions.")
+        exist = "Estimates exist for output patches (z), value patches (v) and MLPs, at all positions"
+        st.info(f"{exist}, where patterns are not frozen.")
         return
 
     def draw(estimate, sweep) -> None:

@@ -120,6 +120,8 @@ def caption(labels: Mapping[str, object]) -> str:
         parts.append(f"A: {' '.join(str(labels['compared_with']).split())}")
     if "site" in labels:
         parts.append(f"site {labels['site']}")
+    if labels.get("frozen_patterns"):
+        parts.append("patterns frozen")
     parts.append(DIRECTIONS.get(str(labels.get("direction", "")), ""))
     if {"layer", "head"} <= labels.keys():
         parts.append(head_name(*(int(str(labels[name])) for name in ("layer", "head"))))

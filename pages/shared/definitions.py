@@ -115,6 +115,13 @@ as much. Outside is no proof: of draws that are all alike, one in 4.5 lies outsi
 floor** is what rounding alone moves, as on Patching.
 """
 
+FROZEN = """
+**Frozen patterns.** In the patched run every attention pattern behind the patch is held at what the recipient's own run
+has, in every head of every later layer. What is then left of an effect is carried by values alone; what is gone went by
+heads that look elsewhere because of the patch. A pattern that the patch itself decides (q, k, pattern, and in a set any
+of these) runs. The no-op and the noise floor are measured in the same way.
+"""
+
 SCATTER = """
 Left, as in the post: the value patch of a KV group, drawn at each of its query heads, against the output patch of the
 single head. Where several query heads share a value vector this sets a patch of several heads against one of one head.
@@ -221,6 +228,22 @@ the context gathered there), or one made of the token alone: its embedding, or i
 
 **Rank** 1 = the most promoted of the whole vocabulary. A token within the first 1% counts as copied, within the last 1%
 as suppressed.
+"""
+
+PATHS = """
+**Path patching**, sender → receiver's queries, keys or values. The sender's change, donor − recipient, enters this one
+input of the receiving head and nothing else; everything between the two is held at the recipient's, so the input is
+W·norm(x + Δ), with x the recipient's stream before the layer. What comes behind the receiver runs. Effect, score and
+noise floor as on Patching; all positions.
+
+Δ of a **head**: its z in the donor − that in the recipient, written out by the *recipient's* W_O, as in an output patch
+(where attention's output passes a norm, through its recorded scale). Δ of an **MLP**, of a layer's **attention** as a
+whole (in the table) and of the **embedding**: what it adds to the stream in the donor − in the recipient, by whichever
+weights. Embedding, attentions and MLPs together are the whole difference of the two streams; their effects need not add
+up, since a norm and a softmax stand between.
+
+Keys and values are shared by a KV group: **this head alone** leaves the group's other heads as they are, **its KV
+group** moves them all. Queries are always the head's own.
 """
 
 WEIGHTS = """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import plotly.graph_objects as go
@@ -70,13 +71,16 @@ def figure(
     table: Table,
     heads: str | Heads = "",
     of: Mapping[str, object] = NOTHING,
+    chooses: Callable[[Sequence[int]], None] | None = None,
 ) -> None:
     """Show a figure. heads: what makes a click choose a head everywhere in the app; "head" or "group" where it is on
-    (layer, head) or (layer, KV group). of: see `below`. Who cannot see it has its words, and its table below."""
-    on_select = _choose_head(key, heads) if heads else "ignore"
-    options: dict[str, Any] = {"selection_mode": "points", "on_select": on_select} if heads else {}
-    alt = in_words(fig)
+    (layer, head) or (layer, KV group). chooses: what a click does in place of that, given what it carries. of: see
+    `below`. Who cannot see it has its words, and its table below."""
     if heads:
+        chooses = partial(_choose_head, heads)
+    options: dict[str, Any] = {"selection_mode": "points", "on_select": _clicked(key, chooses)} if chooses else {}
+    alt = in_words(fig)
+    if chooses:
         reachable(fig, alt.partition(".")[0])
     st.plotly_chart(on_page(fig, dark()), key=key, config=CONFIG, width="stretch", alt=alt, **options)
     below(key, read, definition, table, of, chart=True)
@@ -122,15 +126,18 @@ def below(
         )
 
 
-def _choose_head(key: str, heads: str | Heads) -> Callable[[], None]:
-    def choose() -> None:
+def _clicked(key: str, chooses: Callable[[Sequence[int]], None]) -> Callable[[], None]:
+    def clicked() -> None:
         points = st.session_state[key].selection.points
         # A second click on the same cell, or new data, empties the selection: the choice stays.
         if points and points[-1].get("customdata"):
-            layer, head = _head(points[-1]["customdata"], heads)
-            state.set_view("head", head_name(layer, head))
+            chooses(points[-1]["customdata"])
 
-    return choose
+    return clicked
+
+
+def _choose_head(heads: str | Heads, carried: Sequence[int]) -> None:
+    state.set_view("head", head_name(*_head(carried, heads)))
 
 
 def _head(carried: Sequence[int], heads: str | Heads) -> tuple[int, int]:

@@ -26,5 +26,6 @@ OPTIONS: dict[str, dict] = {name: {} for name in QUESTIONS} | {
     "pairs": {"members": HEADS} | PLAN,
     "head_set": {"members": HEADS} | PLAN,
     "greedy": {"steps": 2} | PLAN,
+    "paths": {"layer": 1, "head": 2, "direction": "base_to_instruct", "alone": True},
     "recomputed": {"members": HEADS} | PLAN,
 }

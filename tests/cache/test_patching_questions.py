@@ -12,11 +12,13 @@ from cache.questions import patching as patching_questions
 from cache.questions.work import Earlier, Work
 from core.patching.budget import Budget
 from core.patching.cost import of_sweep
+from core.patching.paths import paths
 from core.patching.sweeps import sweep
 from core.recording import record
 from core.runs import Runs
 
 PLAN = {"site": "z", "direction": "instruct_to_base", "positions": "all"}
+FROZEN = {"frozen_patterns": True}
 
 
 class Line:
@@ -26,10 +28,12 @@ class Line:
         self.at_checkpoint = at_checkpoint
         self.published: list = []
         self.counts: list[tuple[int, int]] = []
+        self.messages: list[str] = []
         self.wanted = True
 
     def progress(self, done: int, total: int, message: str = "") -> None:
         self.counts.append((done, total))
+        self.messages.append(message)
 
     def publish(self, partial) -> None:
         self.published.append(partial)
@@ -98,6 +102,29 @@ def test_a_sweep_nobody_waits_for_stops_within_its_chunk_and_leaves_no_hook(work
     assert unchanged(pair_of())
 
 
+@pytest.mark.parametrize("question", ["sweep", "position_map", "pairs", "head_set", "greedy"])
+def test_every_plan_takes_frozen_patterns_and_says_so(work_of, question):
+    members = {"members": ((0, 1), (0, 3))}
+    options = {"pairs": members, "head_set": members, "greedy": {"steps": 2}}.get(question, {})
+    plan = {"site": "mlp_out", "direction": "instruct_to_base"} if question == "position_map" else PLAN
+    lines = [Line(), Line()]
+    ask = getattr(patching_questions, question)
+    free, frozen = (ask(work_of(line), **options, **plan, **how) for line, how in zip(lines, ({}, FROZEN)))
+    # What is greedily chosen may lie in the last layer, behind which no pattern is.
+    differ = free.logit_diff.ravel().tolist() != pytest.approx(frozen.logit_diff.ravel().tolist(), abs=1e-5)
+    assert differ or question == "greedy"
+    said = [any("patterns frozen" in message for message in line.messages) for line in lines]
+    assert said == [False, True]
+
+
+def test_paths_fill_queries_first_and_end_with_the_cores_result(work_of, pair_of):
+    line, pair, options = Line(), pair_of(), {"layer": 1, "head": 2, "direction": "base_to_instruct", "alone": False}
+    result = patching_questions.paths(work_of(line), **options)
+    expected = paths(pair.recordings, pair.prompt, **options)
+    np.testing.assert_array_equal(result.logit_diff, expected.logit_diff)
+    assert np.isnan(line.published[0].logit_diff[1:]).all() and line.published[0].done > 0
+
+
 @pytest.mark.parametrize("question", ["position_map", "pairs", "head_set", "greedy"])
 def test_every_longer_question_publishes_what_it_has(work_of, question):
     members = {"members": ((0, 1), (1, 0), (1, 3))}
@@ -108,10 +135,11 @@ def test_every_longer_question_publishes_what_it_has(work_of, question):
     np.testing.assert_array_equal(line.published[-1].logit_diff, result.logit_diff)
 
 
-def test_a_greedy_circuit_takes_the_sweep_that_is_known_and_runs_none(pair_of, work_of, monkeypatch):
-    pair = pair_of()
-    singles = sweep(pair.recordings, pair.prompt, **PLAN)
-    alone = patching_questions.greedy(work_of(Line()), steps=2, **PLAN)
+@pytest.mark.parametrize("how", [{}, FROZEN], ids=["free", "frozen"])
+def test_a_greedy_circuit_takes_the_sweep_that_is_known_and_runs_none(pair_of, work_of, monkeypatch, how):
+    pair, plan = pair_of(), PLAN | how
+    singles = sweep(pair.recordings, pair.prompt, **plan)
+    alone = patching_questions.greedy(work_of(Line()), steps=2, **plan)
     monkeypatch.setattr("core.patching.sweeps.sweep", None)
     monkeypatch.setattr("core.patching.greedy.sweep", None)
     asked = []
@@ -121,9 +149,9 @@ def test_a_greedy_circuit_takes_the_sweep_that_is_known_and_runs_none(pair_of, w
         return singles
 
     result = patching_questions.greedy(
-        Work(lambda: Runs(pair.prompt, pair.recordings), None, Line(), {}, Earlier(known)), steps=2, **PLAN
+        Work(lambda: Runs(pair.prompt, pair.recordings), None, Line(), {}, Earlier(known)), steps=2, **plan
     )
-    assert asked == [("sweep", PLAN)]
+    assert asked == [("sweep", plan)]
     assert result.members == alone.members
     np.testing.assert_array_equal(result.logit_diff, alone.logit_diff)
 

@@ -72,14 +72,16 @@ def test_attention_weights_are_shares_and_name_the_posts_roles(written):
     assert frame["value"].between(0, 1).all()
 
 
-def test_the_mirror_direction_and_one_position_are_other_experiments(capsys, tmp_path):
+def test_the_mirror_direction_one_position_and_frozen_patterns_are_other_experiments(capsys, tmp_path):
     written = []
     for n, options in enumerate(
-        ([], ["--direction", "base_to_instruct"], ["--positions", "end"], ["--positions", "3"])
+        ([], ["--direction", "base_to_instruct"], ["--positions", "end"], ["--positions", "3"], ["--frozen-patterns"])
     ):
         status, _, _ = run(capsys, *GIVEN, "--sweeps", "z", *options, "--json", tmp_path / f"{n}.json")
         assert status == 0
-        written.append([row["effect"] for row in json.loads((tmp_path / f"{n}.json").read_text())["patching"]])
+        result = json.loads((tmp_path / f"{n}.json").read_text())
+        assert result["manifest"]["patching"]["frozen_patterns"] == ("--frozen-patterns" in options)
+        written.append([row["effect"] for row in result["patching"]])
     assert all(a != b for n, a in enumerate(written) for b in written[:n])
 
 

@@ -30,9 +30,9 @@ def tokens_run(monkeypatch):
     """How many tokens each pass ran."""
     lengths, grow = [], growing_pass.Growth
 
-    def counted(sources, shape, rows, checkpoint, before):
+    def counted(sources, shape, rows, checkpoint, before, *rest):
         lengths.append(shape.positions - before)
-        return grow(sources, shape, rows, checkpoint, before)
+        return grow(sources, shape, rows, checkpoint, before, *rest)
 
     monkeypatch.setattr(growing_pass, "Growth", counted)
     return lengths
