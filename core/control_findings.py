@@ -57,7 +57,8 @@ def of_head(found: HeadControls) -> str:
     if found.reversed:
         return f"{said}: what comes after it turns the sign round."
     if found.repaired:
-        back = found.indirect / -found.frozen
+        # Past all of it lies what rounding may have moved.
+        back = min(found.indirect / -found.frozen, 1.0)
         return f"{said}: self-repair, what comes after it takes back {share(back)} of its direct effect."
     return f"{said}: {signed(found.indirect)} is made of it by later components and by the norms' scales."
 

@@ -48,6 +48,7 @@ def test_what_has_run_so_far_is_counted():
 def test_one_heads_sentence_names_self_repair_and_reversal_and_else_says_what_is_indirect():
     assert "self-repair, what comes after it takes back 70% of its direct effect" in of_head(controls(1.0, 0.3))
     assert "turns the sign round" in of_head(controls(1.0, -0.3))
+    assert "takes back 100% of its direct effect" in of_head(controls(1.0, -0.05))
     assert of_head(controls(1.0, 0.9)) == (
         "L1H3 moves BASE by +1.00 logits directly, by +0.90 in all: −0.10 is made of it by later components and by "
         "the norms' scales."
