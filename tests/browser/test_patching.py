@@ -116,7 +116,8 @@ def test_an_edit_ends_the_sweep_and_no_figure_mixes_two_prompts(held, hold, sent
     box = held.page.get_by_label("Sentence", exact=True).first
     box.fill("The quick fox jumps.")
     box.press("Enter")
-    # The page has seen the edit: the board of the old prompt has ended.
+    # The edit is taken; then the board of the old prompt has ended.
+    expect(held.page).to_have_url(re.compile(r"sentence=The\+quick\+fox\+jumps\."))
     expect(line(held).get_by_role("button", name="Cancel")).to_be_disabled()
     hold.unlink()
     seen = []
