@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
+from typing import TYPE_CHECKING
 
 import torch
 from jaxtyping import Float
@@ -24,6 +25,9 @@ from core.keys_values import Keeping, KeysValues
 from core.linear import fast_linears
 from core.models.turns import take_turn
 from core.readout import readout
+
+if TYPE_CHECKING:
+    from core.patching.beginnings import Beginning
 
 # Per layer: the residual stream, what each sublayer adds to it, and what attention is made of.
 _LAYER_HOOKS = (
@@ -43,12 +47,14 @@ class Recording:
     ids: (pos,) the prompt's token ids.
     activations: hook name → activation, first axis batch of size 1. `unembed.hook_out` holds END only.
     past: each layer's keys, rotated, and values; none where the model does not hand over all of them.
+    begins: what patched rows have left of the first tokens, where other prompts begin with them too.
     """
 
     bridge: TransformerBridge
     ids: tuple[int, ...]
     activations: dict[str, Tensor]
     past: tuple[KeysValues, ...] = ()
+    begins: Beginning | None = None
 
     @cached_property
     def nbytes(self) -> int:

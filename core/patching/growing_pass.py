@@ -24,9 +24,10 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from transformer_lens.model_bridge import TransformerBridge
 
-from core.keys_values import Before
+from core.keys_values import Before, Keeping, KeysValues
 from core.linear import fast_linears, replaced
 from core.models.turns import take_turn
+from core.patching.beginnings import Beginning
 from core.patching.begun import Begun
 from core.patching.budget import Budget, rows_per_chunk
 from core.patching.chunks import beginning, chunks
@@ -82,13 +83,16 @@ def run_rows(
         same = reader.measures(plain[None]).arranged(lambda values: values.repeat(len(idle)))
         ran = ran.with_rows(idle, reader.logit_diff(plain), same)
     begins = beginning if recipient.past else _at_the_first
-    size = cache(lambda before: rows_per_chunk(recipient, rows, budget, before))
-    every = chunks(rows, size, begins)
+    shared = recipient.begins
+    if shared is not None and (frozen_patterns or not shared.serves(rows, budget)):
+        shared = None
+    size = cache(lambda before: rows_per_chunk(recipient, rows, budget, shared.positions if shared else before))
+    every = chunks(rows, (lambda before: min(size(before), shared.rows(budget))) if shared else size, begins)
     left = [missing for chunk in every if (missing := [i for i in chunk if ran.left[i]])]
 
     def run(chunk: list[int]) -> Float[Tensor, "row d_model"]:
         checkpoint()
-        return _grow(sources, [rows[i] for i in chunk], checkpoint, frozen_patterns)
+        return _grow(sources, [rows[i] for i in chunk], checkpoint, frozen_patterns, shared)
 
     for chunk, final in within_memory(recipient, left, run):
         no_op = abs(float(reader.logit_diff(final[0]) - reader.logit_diff(plain)))
@@ -113,23 +117,42 @@ def _read(
 
 
 def _grow(
-    sources: Sources, rows: list[Row], checkpoint: Callable[[], None], frozen_patterns: bool
+    sources: Sources,
+    rows: list[Row],
+    checkpoint: Callable[[], None],
+    frozen_patterns: bool,
+    shared: Beginning | None,
 ) -> Float[Tensor, "row d_model"]:
     """Residual at END after the last layer; the first row is the no-op, then `rows`, which stand as they join."""
     recipient = sources.recipient
-    before = min(map(beginning, rows)) if recipient.past else 0
+    if shared is None:
+        before, past = min(map(beginning, rows)) if recipient.past else 0, recipient.past
+    else:
+        alone = Sources(shared.run_of(recipient.bridge), shared.run_of(sources.donor.bridge))
+        past, before = shared.of_rows(recipient.bridge, rows, lambda: _keys_of(alone, rows, checkpoint))
     late = [_from(row, before) for row in rows]
     growth = Growth(sources, shape_of(recipient), late, checkpoint, before, frozen_patterns)
-    bridge, others = recipient.bridge, sources.donor.bridge
-    ids = torch.tensor([recipient.ids[before:]], device=bridge.cfg.device)
-    take_turn(bridge)
     # Without use_cache=False the keys and values of every row in every layer would be kept to the end.
-    how = {"past_key_values": Before(recipient.past, before)} if before else {"use_cache": False}
-    weights = any(patch.site in WEIGHT_SITES for row in rows for patch in row)
+    _pass(growth, {"past_key_values": Before(past, before)} if before else {"use_cache": False})
+    return growth.final[0]
+
+
+def _keys_of(sources: Sources, rows: list[Row], checkpoint: Callable[[], None]) -> dict[int, KeysValues]:
+    """Every layer's keys and values of the rows, from the lowest layer that they patch up."""
+    cache = Keeping()
+    _pass(Growth(sources, shape_of(sources.recipient), rows, checkpoint), {"past_key_values": cache})
+    return cache.kept
+
+
+def _pass(growth: Growth, how: dict[str, object]) -> None:
+    """One forward pass of the recipient with the hooks of a growth."""
+    bridge, others = growth.recipient.bridge, growth.sources.donor.bridge
+    ids = torch.tensor([growth.recipient.ids[growth.before :]], device=bridge.cfg.device)
+    take_turn(bridge)
+    weights = any(patch.site in WEIGHT_SITES for row in growth.rows for patch in row)
     theirs = fast_linears(others) if weights else nullcontext()
     with fast_linears(bridge), theirs, replaced(_shortened(bridge, growth.first)), suppress(Read):
         bridge.run_with_hooks(ids, return_type=None, fwd_hooks=list(growth.hooks()), **how)
-    return growth.final[0]
 
 
 def _from(row: Row, before: int) -> Row:

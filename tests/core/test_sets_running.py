@@ -97,6 +97,16 @@ def test_an_equal_component_has_no_effect_and_p_1(found):
     assert not mlp.effect.mean.any() and (mlp.p == 1).all() and (mlp.q == 1).all()
 
 
+def test_prompts_of_one_instruction_share_their_beginning_whatever_is_kept(pair, used):
+    same = [row for row in used if row.entry.instruction == used[0].entry.instruction]
+    begins = running._beginning(same, pair)
+    text = begins.recordings[0].ids
+    assert all(row.prompt.ids[: len(text)] == text for row in same) and len(text) > 4
+    assert len({row.prompt.ids[: len(text) + 1] for row in same}) > 1
+    assert running._beginning(same[:1], pair) is None
+    assert sorted(row.key for group in running._groups(used) for row in group) == sorted(row.key for row in used)
+
+
 def test_groups_are_the_averages_of_their_prompts(found, used, alone):
     for (column, label), group in found.by_group.items():
         mine = [n for n, row in enumerate(used) if getattr(row.entry, column) == label]
@@ -175,9 +185,9 @@ def test_progress_counts_what_was_kept_and_says_the_means_so_far(pair, used, pla
     run_set(used[:2], pair, replace(plan, sites=()), kept)
     run_set(used[:4], pair, replace(plan, sites=()), kept, progress=seen.append)
     assert [(so_far.done, so_far.total) for so_far in seen] == [(2, 4), (3, 4), (4, 4)]
-    for so_far in seen:
-        expected = np.mean([summary.logit_diff for summary, *_ in alone[: so_far.done]], 0)
-        assert np.allclose(so_far.logit_diff, expected, atol=1e-5)
+    differences = [summary.logit_diff for summary, *_ in alone[:4]]
+    assert np.allclose(seen[0].logit_diff, np.mean(differences[:2], 0), atol=1e-5)
+    assert np.allclose(seen[-1].logit_diff, np.mean(differences, 0), atol=1e-5)
 
 
 def test_averages_of_a_part_are_those_of_the_prompts_that_are_kept(pair, used, plan):
@@ -190,7 +200,8 @@ def test_averages_of_a_part_are_those_of_the_prompts_that_are_kept(pair, used, p
 def test_memory_does_not_grow_with_the_number_of_prompts(used, plan, tmp_path, monkeypatch):
     """With values in place of runs: what the set itself holds, in bytes."""
     fields = {"logit_diff": np.ones(2)} | {f"field {n}": np.ones((8, 64)) for n in range(20)}
-    monkeypatch.setattr(running, "record_both", lambda prompt, pair: None)
+    monkeypatch.setattr(running, "_recorded", lambda prompt, pair, begins: None)
+    monkeypatch.setattr(running, "_beginning", lambda group, pair: None)
     monkeypatch.setattr(running, "numbers", lambda *args: {name: array.copy() for name, array in fields.items()})
     peaks = []
     for count in (20, 200):
