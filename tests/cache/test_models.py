@@ -184,17 +184,17 @@ def test_a_nested_job_waits_for_the_memory_of_the_job_that_it_interrupted(reside
         def run(ctx):
             with residents.use(key, 6 * GB, lambda: loaded.append((key, len(Model.living))) or Model()):
                 began.set()
-                assert go_on.wait(5)
+                assert go_on.wait(60)
                 ctx.checkpoint()
             return key
 
         return run
 
     sweep = worker.submit("sweep", job("a"), owner="one", group=0, priority=0)
-    assert began.wait(5)
+    assert began.wait(60)
     quick = worker.submit("quick", job("b"), owner="two", group=0, priority=1)
     go_on.set()
-    assert sweep.wait(5) and quick.wait(5) and worker.stop()
+    assert sweep.wait(60) and quick.wait(60) and worker.stop()
     assert (sweep.result, quick.result) == ("a", "b") and loaded == [("a", 0), ("b", 0)]
 
 
