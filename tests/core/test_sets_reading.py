@@ -193,7 +193,7 @@ def test_a_row_without_an_answer_of_one_token_is_left_out_with_every_reason(tiny
 
 def test_a_row_whose_original_is_several_tokens_is_left_out_whatever_its_answers(tiny):
     found = usable(read_set(row(sentence="The photogenic fox.", original="photogenic")), tiny, Experiment())
-    assert "the original ' photogenic' is" in found.refused[0].reason
+    assert found.refused[0].reason.startswith("the original ' photogenic' is")
 
 
 def test_what_was_left_out_before_and_now_stands_in_the_files_order(tiny):
