@@ -87,6 +87,7 @@ QUESTIONS: dict[str, Question] = {
     "head_set": Question(SWEEP, patching.head_set, ROLES),
     "greedy": Question(SWEEP, patching.greedy, ROLES, cost=partial(cost.of_greedy, candidates=CANDIDATES)),
     "paths": Question(SWEEP, patching.paths, ROLES, cost=cost.of_paths),
+    "card": Question(SWEEP, patching.card, ROLES),
     "stored_gap": Question(TEXT, precision.stored_gap, ROLES, lasts=lambda gap: not gap.reason),
     "recomputed": Question(SWEEP, precision.recomputed, ROLES),
 }

@@ -12,6 +12,7 @@ import numpy as np
 
 from cache.pace import Ahead
 from cache.questions.work import Work
+from core.patching.card_results import Card
 from core.patching.origin_results import Block, WeightNorms
 from core.patching.path_results import Paths
 from core.patching.plan import DONOR, Direction
@@ -117,6 +118,15 @@ def greedy(
         singles = sweep(*given, site, direction, positions, **ranking)
     watched = _watched(work, f"{site} patches {NAMES[direction]}, sets that grow", frozen_patterns)
     return greedy(*given, steps, site, direction, positions, singles=singles, **watched)
+
+
+def card(work: Work, members: tuple[tuple[int, int], ...], site: str, positions: Positions) -> Card:
+    """Of a set, both directions; what each member does alone is taken from the kept sweep where it is there."""
+    from core.patching.card import card
+
+    singles = work.earlier.known("sweep", site=site, direction="instruct_to_base", positions=positions)
+    watched = _watched(work, f"the circuit card of {len(members)} {'member' if len(members) == 1 else 'members'}")
+    return card(work.runs.recordings, work.runs.prompt, members, site, positions, singles=singles, **watched)
 
 
 def paths(work: Work, layer: int, head: int, direction: Direction, alone: bool) -> Paths:

@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from core.findings import SHARE
 from core.patching.card_results import Amount, Card
 from core.patching.members import Members, name_of
 from core.patching.plan import unit
 from core.wording import share, signed
 
 FEW = 3  # members that are named one by one
+SPARE = 0.05  # of what the set moves
 MOSTLY = 1 / 3  # of what a set moves: with less of its own, it mostly carries
 DEFINITIONS = {
     "sufficiency": "F(S): the score of patching all members of the set S at once from INSTRUCT into BASE; "
@@ -94,12 +94,12 @@ def _necessary(card: Card) -> str:
 
 
 def _minimal(card: Card) -> str:
-    """Which members the set can do without: what they add is within the noise, less than SHARE, or not towards."""
+    """Which members the set can do without: they add no more than noise, or than a SPARE share of what it moves."""
     added = card.minimality
     if len(added) == 1 or any(np.isnan(amount.effect) for amount in added.values()):
         return ""
     towards = {member: amount.effect * np.sign(card.gap.size) for member, amount in added.items()}
-    least = 0.0 if card.gap.reason else SHARE * abs(card.gap.size)
+    least = SPARE * abs(card.sufficiency.effect)
     spare = [m for m, value in towards.items() if value <= max(least, added[m].noise_floor)]
     if not spare:
         last = min(towards, key=lambda member: towards[member])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from cache.questions.overview import Overview
-from core.patching.plan import unit
+from core.patching.plan import WEIGHT_SITES, unit
 from core.wording import signed
 from pages.patching.plan import ADVANCED, COMMON, DIRECTIONS, MEASURED, Plan
 from pages.shared import definitions, state
@@ -26,7 +26,7 @@ def controls(overview: Overview) -> Plan | None:
         listed = COMMON if site in COMMON else COMMON | {site: ADVANCED[site]}
         choice(st.selectbox, "Patched activation", "site", listed, width=290)
         with st.popover("More", key="more_patching"):
-            positions = choice(st.segmented_control, "Positions", "positions", PLACES, required=True)
+            positions = _positions(site)
             held = _frozen()
             shown = choice(st.pills, "Show", "show", SHOWN, required=True)
             _advanced(site)
@@ -34,6 +34,13 @@ def controls(overview: Overview) -> Plan | None:
     with st.container(key="patched_position"):
         place = _picked(overview) if positions == "picked" else positions
     return None if place is None else Plan(site, chosen, place, shown, overview, held)
+
+
+def _positions(site: str) -> str:
+    if site in WEIGHT_SITES:
+        st.caption("Weights act at all positions.")
+        return "all"
+    return choice(st.segmented_control, "Positions", "positions", PLACES, required=True)
 
 
 def direction() -> str:
@@ -44,7 +51,7 @@ def direction() -> str:
 def viewed(overview: Overview) -> Plan:
     """What the view says, without controls; a token that nobody has picked is every token."""
     picked = overview.prompt.roles["picked"]
-    places = state.view("positions")
+    places = "all" if state.view("site") in WEIGHT_SITES else state.view("positions")
     if places == "picked":
         places = "all" if picked is None else str(picked)
     held = state.view("frozen") == "1"
@@ -60,10 +67,10 @@ def _frozen() -> bool:
 
 
 def _advanced(site: str) -> None:
-    """Activations that are asked for more rarely; none of them is the first of the common ones."""
+    """What is asked for more rarely; none of them is the first of the common ones."""
     change = lambda other: state.set_view("site", other or next(iter(COMMON)))  # noqa: E731
     show(
-        st.pills, "Other activations", "input_advanced_site", site if site in ADVANCED else None, change,
+        st.pills, "Other activations, and weights", "input_advanced_site", site if site in ADVANCED else None, change,
         options=list(ADVANCED), format_func=ADVANCED.get,
     )  # fmt: skip
 
@@ -86,10 +93,11 @@ def reading(plan: Plan) -> None:
     if where is None:
         where = f" at {quoted(plan.overview.prompt.tokens[int(plan.positions)])}"
     held = f", every attention pattern behind it held at {recipient}'s" if plan.frozen_patterns else ""
+    taken = "component's weights" if plan.site in WEIGHT_SITES else "activation"
     with st.container(key="reading"):
         what = "bar" if unit(plan.site) == "layer" else "cell"
         st.caption(
-            f"Each {what} is one run of {recipient} with one activation taken from {donor}{where}{held}. Unpatched, "
+            f"Each {what} is one run of {recipient} with one {taken} taken from {donor}{where}{held}. Unpatched, "
             f"{recipient} has a logit difference of {signed(gap.recipient)}, {donor} of {signed(gap.donor)}"
             + ("." if gap.reason else "; a score of 1 moves all of the gap.")
         )

@@ -11,7 +11,8 @@ from cache.questions.overview import Overview
 from cache.questions.patching import frozen
 from core.charts import theme
 from core.patching.gap import Gap
-from core.patching.plan import unit
+from core.patching.members import SET_SITES
+from core.patching.plan import Shape, unit
 from core.patching.results import Sweep
 
 COMMON = {
@@ -29,6 +30,16 @@ ADVANCED = {
     "pattern": "attention pattern of one head",
     "q": "queries of one head (q)",
     "k": "keys of a KV group (k)",
+    "w_head": "changed weights of one head",
+    "w_q": "W_Q of one head",
+    "w_k": "W_K of a KV group",
+    "w_v": "W_V of a KV group",
+    "w_o": "W_O of one head",
+    "w_qk": "W_Q and W_K of one head",
+    "w_ov": "W_V and W_O of one head",
+    "w_attn": "weights of a whole attention",
+    "w_mlp": "weights of a whole MLP",
+    "w_layer": "weights of a whole layer",
 }
 SITES = COMMON | ADVANCED
 # Of the whole next-token distribution: what the map and its table show in place of score or effect, with its unit.
@@ -76,6 +87,16 @@ class Plan:
     def named(self) -> str:
         """What a title says of it behind the site."""
         return ", patterns frozen" if self.frozen_patterns else ""
+
+    @property
+    def of_sets(self) -> dict[str, Any]:
+        """The same at the site that sets of heads take: the page's, or outputs where that is of whole layers."""
+        return self.at(self.site if self.site in SET_SITES else "z")
+
+    @property
+    def shape(self) -> Shape:
+        overview = self.overview
+        return Shape(overview.n_layers, overview.n_heads, overview.n_groups, len(overview.prompt.ids))
 
     @property
     def has_estimate(self) -> bool:

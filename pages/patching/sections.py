@@ -10,14 +10,16 @@ import pandas as pd
 import streamlit as st
 
 from core.charts.patching import exact_vs_estimate, layer_position_map, pair_matrix, recovery_curve
+from core.patching.members import name_of
 from core.patching.plan import LAYER_SITES, unit
 from core.patching.results import agreement
-from core.results import head_name
 from core.wording import brief, signed
 from pages.patching import direct, values
+from pages.patching.card import card_section
 from pages.patching.plan import SITES, Plan
 from pages.patching.score_map import grey
-from pages.patching.table import MOST_IN_SET, as_set, numbers
+from pages.patching.sets import as_set, set_input
+from pages.patching.table import numbers
 from pages.shared import definitions, state
 from pages.shared.asking import Answer, follow
 from pages.shared.figures import below, figure
@@ -29,6 +31,7 @@ from pages.shared.widgets import choice, show
 TITLES = {
     "greedy": "Greedy circuit",
     "set": "A set of heads",
+    "card": "Circuit card",
     "pairs": "Pairs",
     "direct": "Direct against total",
     "scatter": "Value against output",
@@ -47,7 +50,8 @@ def section(overview: Answer, plan: Plan, head: Place | None) -> None:
         options=list(TITLES), format_func=TITLES.get,
     )  # fmt: skip
     sections: dict[str, Callable[[Answer, Plan], None]] = {"greedy": _greedy, "set": _set, "pairs": _pairs}
-    sections |= {"scatter": partial(_scatter, head=head), "direct": partial(direct.section, head=head)}
+    sections |= {"card": card_section, "direct": partial(direct.section, head=head)}
+    sections |= {"scatter": partial(_scatter, head=head)}
     sections |= {"groups": _groups, "positions": _positions, "estimate": _agreement}
     if part:
         with st.container(key="section"):
@@ -100,11 +104,13 @@ def _count(label: str, name: str, least: int, most: int) -> int:
 
 
 def _pairs(overview: Answer, plan: Plan) -> None:
-    heads = plan.overview.n_layers * plan.overview.n_heads
-    count = _count("Best heads by output patch", "pairs", min(2, heads), min(16, heads))
-    singles = follow(overview, "sweep", **plan.at("z"))
+    of, total = plan.of_sets, plan.shape.layers * plan.shape.width(plan.of_sets["site"])
+    with st.container(horizontal=True, vertical_alignment="bottom", key="pairs_controls"):
+        count = _count(f"Best alone ({of['site']})", "pairs", min(2, total), min(16, total))
+        button = st.container(width="content")
+    singles = follow(overview, "sweep", **of)
     if not singles.complete:
-        st.info("The heads are chosen once the sweep of z has run.")
+        st.info(f"They are chosen once the sweep of {of['site']} has run.")
         return
     members = tuple(singles.result.top(count))
 
@@ -113,56 +119,56 @@ def _pairs(overview: Answer, plan: Plan) -> None:
         if pairs is not None:
             found = pairs.interaction if plan.in_logits else pairs.score_interaction
         faint = None if pairs is None else pairs.interaction_within_noise
-        fig = pair_matrix(found, [head_name(*member) for member in members], unit=plan.unit, faint=faint)
+        names = [name_of(member, of["site"]) for member in members]
+        fig = pair_matrix(found, names, unit=plan.unit, faint=faint)
         more, less = ("purple", "green") if plan.downwards else ("green", "purple")
-        read = f"{more.capitalize()}: two heads do more together than the sum of both alone; {less}: they overlap."
+        read = f"{more.capitalize()}: two do more together than the sum of both alone; {less}: they overlap."
         read += "" if pairs is None else " Grey: within the noise of the three runs."
         table = pd.DataFrame() if pairs is None else pairs.to_frame()
-        figure(fig, "pairs", read, definitions.PAIRS, table, heads=lambda cell: members[cell[0]], of=plan.at("z"))
+        figure(fig, "pairs", read, definitions.PAIRS, table, heads=lambda cell: _head(plan, members[cell[0]]), of=of)
 
-    filled(overview, [("pairs", {"members": members, **plan.at("z")})], draw)
+    filled(overview, [("pairs", {"members": members, **of})], draw)
+    with button:
+        as_set(members, "pairs_as_set", "those of the pairs", of["site"])
+
+
+def _head(plan: Plan, member: Place) -> Place:
+    """The query head that a member of a set at the page's site chooses."""
+    return member[0], plan.head_of(plan.of_sets["site"], member[1])
 
 
 def _greedy(overview: Answer, plan: Plan) -> None:
-    heads = plan.overview.n_layers * plan.overview.n_heads
+    of, heads = plan.of_sets, plan.shape.layers * plan.shape.width(plan.of_sets["site"])
     with st.container(horizontal=True, vertical_alignment="bottom", key="greedy_controls"):
-        steps = _count("Heads in the circuit", "steps", 1, min(20, heads))
+        steps = _count(f"Members of the circuit ({of['site']})", "steps", 1, min(20, heads))
         button = st.container(width="content")
 
     def draw(greedy) -> None:
         members = greedy.members if greedy is not None else ()
         curve = plan.values(greedy) if greedy is not None else np.zeros(0)
         total = plan.gap.donor - plan.gap.recipient if plan.in_logits else 1.0
-        names = [head_name(*member) for member in members]
+        names = [name_of(member, of["site"]) for member in members]
         fig = recovery_curve(curve, names, unit=plan.unit, total=None if plan.gap.reason else total)
-        read = "What the heads so far move together" + (
+        read = "What the members so far move together" + (
             "." if plan.gap.reason else "; the dotted line is the whole gap."
         )
         if greedy is not None and greedy.candidates < heads:
-            read += f" Chosen from the {greedy.candidates} best single heads."
+            read += f" Chosen from the {greedy.candidates} best single ones."
         if greedy is not None and greedy.ended:
-            read += f" No other head brings it closer by more than the noise floor ({greedy.gap.floor.text()})."
+            read += f" No other one brings it closer by more than the noise floor ({greedy.gap.floor.text()})."
         table = pd.DataFrame() if greedy is None else greedy.to_frame()
-        chooses = (lambda at: members[at[0]]) if members else ""
-        figure(fig, "greedy", read, definitions.GREEDY, table, chooses, plan.at("z"))
+        chooses = (lambda at: _head(plan, members[at[0]])) if members else ""
+        figure(fig, "greedy", read, definitions.GREEDY, table, chooses, of)
         with button:
-            as_set(members, "greedy_as_set", "the heads of the circuit so far")
+            as_set(members, "greedy_as_set", "the circuit so far", of["site"])
 
-    filled(overview, [("greedy", {"steps": steps, **plan.at("z")})], draw)
+    filled(overview, [("greedy", {"steps": steps, **of})], draw)
 
 
 def _set(overview: Answer, plan: Plan) -> None:
-    places = [head_name(layer, h) for layer in range(plan.overview.n_layers) for h in range(plan.overview.n_heads)]
-    chosen = [name for name in state.view("heads").split(",") if name in places]
-    if absent := [name for name in state.view("heads").split(",") if name and name not in places]:
-        st.warning(f"These models have no {', '.join(absent)}.")
-    change = lambda names: state.set_view("heads", ",".join(names))  # noqa: E731
-    label = "Heads whose outputs are patched together"
-    show(st.multiselect, label, "input_heads", chosen, change, options=places, max_selections=MOST_IN_SET)
-    if not chosen:
-        st.info("Choose at least one head.")
+    members = set_input(plan)
+    if not members:
         return
-    members = tuple(sorted(divmod(places.index(name), plan.overview.n_heads) for name in chosen))
 
     def draw(sets) -> None:
         numbers = (float("nan"),) * 3 if sets is None else (sets.effect[0], sets.score[0], sets.logit_diff[0])
@@ -170,13 +176,13 @@ def _set(overview: Answer, plan: Plan) -> None:
         for column, label, number in zip(st.columns(3), labels, numbers):
             column.metric(label, signed(number, 3))
         table = pd.DataFrame() if sets is None else sets.to_frame()
-        read = "All chosen heads take the donor's output in one run."
+        read = "All of the set are taken from the donor in one run."
         if sets is not None and sets.complete and np.isfinite(sets.noise_floor[0]):
             floor = f"the noise floor of {brief(sets.noise_floor[0])} logits"
             read += f" The effect is within {floor}." if sets.within_noise[0] else f" Beyond {floor}."
-        below("set", read, definitions.PATCHING, table, plan.at("z"))
+        below("set", read, definitions.PATCHING, table, plan.of_sets)
 
-    filled(overview, [("head_set", {"members": members, **plan.at("z")})], draw)
+    filled(overview, [("head_set", {"members": members, **plan.of_sets})], draw)
 
 
 def _positions(overview: Answer, plan: Plan) -> None:

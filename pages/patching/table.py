@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import pandas as pd
 import streamlit as st
 from pandas.io.formats.style import Styler
@@ -14,10 +12,11 @@ from core.charts import theme
 from core.models.dtype import HALVES
 from core.patching.plan import unit
 from core.patching.results import Sets, Sweep
-from core.results import MODELS, head_name
+from core.results import MODELS
 from core.wording import brief, signed, unsigned, word
 from pages.patching.plan import MEASURED, Plan
 from pages.patching.score_map import grey
+from pages.patching.sets import as_set
 from pages.shared import definitions, state
 from pages.shared.asking import Answer, follow
 from pages.shared.figures import below, dark, figures
@@ -27,7 +26,6 @@ from pages.shared.tables import FINE, choosable, worded
 from pages.shared.widgets import show
 
 TOP = 8
-MOST_IN_SET = 30
 
 
 def top_heads(overview: Answer, plan: Plan, chosen: Place | None) -> None:
@@ -56,21 +54,9 @@ def top_heads(overview: Answer, plan: Plan, chosen: Place | None) -> None:
     with figures(*asked, key="top"):
         selected = _show(plan, table, cells, [bool(sweep.within_noise[cell]) for cell in cells])
         below("top_patching_heads", read, definitions.PATCHING, flat(table), plan.options)
-    if unit(plan.site) == "head":
+    if unit(plan.site) in ("head", "group"):
         with button:
-            as_set(selected, "table_as_set", "the heads of the selected rows")
-
-
-def as_set(members: Sequence[Place], key: str, which: str) -> None:
-    """A button that patches heads together, in the section of the set."""
-    names = ",".join(head_name(*member) for member in members[:MOST_IN_SET])
-
-    def use() -> None:
-        state.set_view("heads", names)
-        state.set_view("part", "set")
-
-    help_ = f"Patches {which} together, under “A set of heads”."
-    st.button("Use as set", on_click=use, disabled=not members, key=key, help=help_, icon=":material/join_inner:")
+            as_set(selected, "table_as_set", "those of the selected rows", plan.site)
 
 
 def recomputable(overview: Overview) -> bool:
@@ -152,8 +138,8 @@ def _show(plan: Plan, table: pd.DataFrame, cells: list[Place], faint: list[bool]
     table["", "noise floor"] = floors
     places = [(layer, plan.head_of(plan.site, column)) for layer, column in cells]
     height = 35 * (TOP + 3) + 3
-    several = unit(plan.site) == "head"
-    return choosable(greyed(table, faint), "top_patching", places, several, height=height)
+    rows = choosable(greyed(table, faint), "top_patching", places, several=True, height=height)
+    return [cells[n] for n in rows]
 
 
 def greyed(table: pd.DataFrame, faint: list[bool]) -> Styler:

@@ -99,6 +99,10 @@ KV group, shared by several query heads where queries are grouped · **query** (
 **value only**: the donor's values under the recipient's pattern, one query head; **pattern only**: the donor's pattern
 over the recipient's values · **result**: the head's output through the *donor's* W_O, another number than z ·
 **attention out**, **MLP out**, **residual before / between**: a whole layer.
+
+**Weights**: the recipient runs with the donor's weights in one component, its own stream coming in, at all positions;
+W_K and W_V of a group move all its query heads, those within “changed weights of one head” that head alone; a layer's
+attention and MLP come with their norms. What output, value only and pattern only do not see of a changed W_O, these do.
 """
 
 CONTROLS = """
@@ -147,6 +151,22 @@ At each step the head is added with which the patched set comes closest to the d
 scores; in models of more than 256 heads, of the 256 that move it furthest alone. It ends when no head brings it closer
 by more than the noise floor. The curve is what the first k heads together move; a greedy choice need not be the best
 set of its size.
+"""
+
+CARD = """
+For a set S of heads (or KV groups), patched at once: **sufficiency** F(S) = score INSTRUCT → BASE; **necessity** N(S) =
+score BASE → INSTRUCT. **all but S**, **all**: F of every other one of every layer, and of every one.
+**Completeness** = 1 − F(all but S) / F(all), the share of what all move that is lost without the set: of everything 1,
+of nothing 0. **What a member adds** (minimality): F(S) − F(S without it). **Random sets**: as many members in each
+layer, drawn from the others there, seeded. **changed**: F of the donor's weights in the same members; **carried** =
+F(S) − changed.
+
+**Recovery**: F of the first members together, ordered by their single scores, greedily (each next the one that brings
+the set nearest to the donor) and at random. **Area** = the mean height of a curve over the share of members patched,
+by trapezoids; a set whose first member does everything has 1 − 1/(2n).
+
+Two members that back each other up are each dispensable, and others may do the same outside the set: read the numbers
+together. Effect, score and noise floor as in the map; grey: within the noise of both runs.
 """
 
 POSITION_MAP = """

@@ -20,7 +20,7 @@ import streamlit as st
 from cache.questions.catalogue import QUESTIONS
 from cache.questions.overview import Overview
 from core.experiment import Experiment, prompt_text
-from core.export import describe, to_csv
+from core.export import describe, to_csv, to_json
 from core.labelling import file_name, labelled
 from core.models.pairs import PairSpec
 from core.models.places import is_path, last_part
@@ -97,6 +97,30 @@ def all_tables(overview: Answer) -> None:
         type="tertiary",
         icon=":material/folder_zip:",
         help="Every table as CSV, and a manifest: the experiment, its tokens, both models, versions",
+    )
+
+
+def json_button(
+    key: str, overview: Answer, made: Callable[[], tuple[Mapping[str, object], Mapping[str, pd.DataFrame]]], help_: str
+) -> None:
+    """One result as JSON: experiment, manifest, and what `made` gives: what stands beside its tables, and these."""
+    experiment, found = overview.asked.experiment, overview.result
+    spec = service().spec(experiment)
+
+    def text() -> str:
+        beside, tables = made()
+        return to_json({**manifest(experiment, found, spec), **beside}, tables)
+
+    st.download_button(
+        "JSON",
+        text,
+        file_name=f"{file_name(key, *_about(overview))}.json",
+        mime="application/json",
+        key=f"json_{key}",
+        on_click="ignore",
+        type="tertiary",
+        icon=":material/data_object:",
+        help=help_,
     )
 
 

@@ -18,9 +18,10 @@ import streamlit as st
 from core import comparison
 from core.experiment import Experiment, from_query, shorten, to_query
 from core.patching.measures import MEASURES
-from core.patching.plan import GROUP_SITES, HEAD_SITES, LAYER_SITES
+from core.patching.plan import GROUP_SITES, HEAD_SITES, LAYER_SITES, MODEL_WEIGHTS, WEIGHT_SITES
 from pages.shared.service import run_context, service
 
+_WEIGHTS = [site for site in WEIGHT_SITES if site not in MODEL_WEIGHTS]
 # What a link says about the view rather than the numbers' question: name → (default, pattern).
 VIEW = {
     "head": ("", r"L\d{1,3}H\d{1,3}"),
@@ -35,20 +36,20 @@ VIEW = {
     "lens": ("difference", r"difference|candidates"),
     "neurons": ("", r"\d{1,3}"),
     "direction": ("instruct_to_base", r"instruct_to_base|base_to_instruct"),
-    "site": ("z", "|".join((*HEAD_SITES, *GROUP_SITES, *LAYER_SITES))),
+    "site": ("z", "|".join((*HEAD_SITES, *GROUP_SITES, *LAYER_SITES, *_WEIGHTS))),
     "positions": ("all", r"all|end|picked"),
     "frozen": ("", r"1"),
     "recomputed": ("", r"1"),
     "show": ("score", "|".join(("score", "effect", *MEASURES))),
     "controls": ("", "1"),
-    "part": ("", r"direct|scatter|groups|pairs|greedy|set|positions|estimate"),
+    "part": ("", r"direct|scatter|groups|pairs|greedy|set|card|positions|estimate"),
     "origin": ("depth", r"depth|block|scatter|layers|norms"),
     "pairs": ("6", r"\d{1,2}"),
     "steps": ("6", r"\d{1,2}"),
     "path": ("", r"L\d{1,3}H\d{1,3}(,L\d{1,3}H\d{1,3}){0,60}"),
     "into": ("q", r"q|k|v"),
     "shared": ("head", r"head|group"),
-    "heads": ("", r"L\d{1,3}H\d{1,3}(,L\d{1,3}H\d{1,3}){0,29}"),
+    "heads": ("", r"L\d{1,3}(H|KV)\d{1,3}(,L\d{1,3}(H|KV)\d{1,3}){0,29}"),
     "map": ("resid_pre", "|".join(LAYER_SITES)),
     "stage": ("", "1"),
     # What `core.presets` reads.

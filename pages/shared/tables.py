@@ -27,10 +27,10 @@ def worded(table: pd.DataFrame, form: Callable[[Any], Form] = lambda name: FINE)
 
 def choosable(
     table: Any, key: str, heads: Sequence[Place], several: bool = False, height: int | Literal["auto"] = "auto"
-) -> list[Place]:
+) -> list[int]:
     """A table of which a selected row chooses its head everywhere in the app; heads: each row's (layer, head).
 
-    several: whether more than one row can be selected; the last one chooses. Returns the heads of the selected rows.
+    several: whether more than one row can be selected; the last one chooses. Returns which rows are selected.
     """
     drawn = f"{key}_rows"
 
@@ -45,7 +45,7 @@ def choosable(
         table, key=key, hide_index=True, on_select=choose, selection_mode=mode, width="stretch", height=height
     )
     st.session_state[drawn] = rows = [row for row in shown.selection.rows if row < len(heads)]
-    return [heads[row] for row in rows]
+    return rows
 
 
 def badges(checks: Iterable[Check], key: str, explained: str, *more: str) -> None:

@@ -281,15 +281,40 @@ def test_the_circuit_and_the_selected_rows_become_the_set(viewer):
     expect(button).to_be_enabled()
     viewer.settle()
     button.click()
-    chosen = viewer.page.locator(".st-key-input_heads")
-    expect(chosen).to_be_visible()
     expect(viewer.page).to_have_url(re.compile("part=set"))
     circuit = re.search(r"heads=([^&]+)", unquote(viewer.page.url))[1].split(",")
     assert len(circuit) == 2
-    for name in circuit:
-        expect(chosen).to_contain_text(name)
+    chosen = viewer.page.locator("[class*=st-key-input_heads] input")
+    assert sorted(chosen.input_value().split()) == sorted(circuit)
     viewer.settle()
     expect(viewer.page.locator(".st-key-table_as_set").get_by_role("button", name="Use as set")).to_be_disabled()
+
+
+def test_a_typed_set_that_names_no_heads_is_told_beside_its_input_and_a_good_one_gets_its_card(viewer):
+    viewer.open("patching", part="card")
+    viewer.told("Type heads")
+    box = viewer.page.locator("[class*=st-key-input_heads] input")
+    box.fill("L0H1 L9H2")
+    box.press("Enter")
+    viewer.told("There is no L9H2; layers go from 0 to 3, heads from 0 to 7.")
+    expect(box).to_have_value("L0H1 L9H2")
+    box.fill("L2H6, l0h1")
+    box.press("Enter")
+    expect(viewer.page.locator(".st-key-card_finding")).to_contain_text("These 2 heads together move BASE")
+    expect(viewer.page).to_have_url(re.compile("heads=L0H1%2CL2H6"))
+    expect(viewer.page.locator(".st-key-section")).to_contain_text("all exact")
+    viewer.settle()
+    with viewer.page.expect_download() as download:
+        viewer.page.locator(".st-key-json_card button").click()
+    found = json.loads(download.value.path().read_text())
+    assert found["card"]["members"] == ["L0H1", "L2H6"] and found["manifest"]["answer"]["token"] == " swift"
+    assert download.value.suggested_filename.endswith(".json")
+
+
+def test_a_set_follows_the_site_from_heads_to_their_groups(viewer):
+    viewer.open("patching", part="set", site="v", heads="L0H1,L2H6")
+    expect(viewer.page.locator("[class*=st-key-input_heads] input")).to_have_value("L0KV0 L2KV3")
+    expect(viewer.page.locator(".st-key-below_set")).to_be_visible()
 
 
 def test_every_section_shows_its_figures_and_gives_their_data(viewer):
@@ -301,6 +326,7 @@ def test_every_section_shows_its_figures_and_gives_their_data(viewer):
         "Pairs": ("pairs",),
         "Greedy circuit": ("greedy",),
         "A set of heads": ("set",),
+        "Circuit card": ("card", "minimality", "recovery"),
         "Layer × position": ("position_map",),
         "Estimate": ("estimate",),
     }
@@ -316,7 +342,7 @@ def test_every_section_shows_its_figures_and_gives_their_data(viewer):
 
 
 def test_every_kind_of_site_has_its_map(viewer):
-    for site in ("v", "result", "mlp_out", "resid_mid"):
+    for site in ("v", "result", "mlp_out", "resid_mid", "w_head", "w_v", "w_layer"):
         viewer.open("patching", part="set", site=site)
         expect(line(viewer)).to_contain_text("exact in")
         expect(viewer.page.locator(".st-key-patching .js-plotly-plot")).to_be_visible()

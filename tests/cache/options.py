@@ -27,5 +27,6 @@ OPTIONS: dict[str, dict] = {name: {} for name in QUESTIONS} | {
     "head_set": {"members": HEADS} | PLAN,
     "greedy": {"steps": 2} | PLAN,
     "paths": {"layer": 1, "head": 2, "direction": "base_to_instruct", "alone": True},
+    "card": {"members": HEADS, "site": "z", "positions": "all"},
     "recomputed": {"members": HEADS} | PLAN,
 }

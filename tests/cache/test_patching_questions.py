@@ -165,3 +165,23 @@ def test_a_question_of_minutes_says_so_before_its_first_row_and_while_it_runs(pa
     assert said[0][0] == 0 and said[0][1].endswith(" min left)") and " (about " in said[0][1]
     # Its own rows have told better by then.
     assert "min left" not in said[-1][1] and hour.seconds < 60
+
+
+def test_a_card_publishes_what_it_has_and_takes_the_sweep_that_is_known(pair_of, work_of):
+    pair = pair_of()
+    given = {"members": ((0, 1), (1, 0), (1, 3)), "site": "z", "positions": "all"}
+    line = Line()
+    result = patching_questions.card(work_of(line), **given)
+    assert result.complete and not line.published[0].complete
+    np.testing.assert_array_equal(line.published[-1].forth.logit_diff, result.forth.logit_diff)
+    singles, asked = sweep(pair.recordings, pair.prompt, **PLAN), []
+
+    def known(question: str, **options):
+        asked.append((question, options))
+        return singles
+
+    work = Work(lambda: Runs(pair.prompt, pair.recordings), None, Line(), {}, Earlier(known))
+    again = patching_questions.card(work, **given)
+    assert asked == [("sweep", PLAN)]
+    for (layer, head), value in zip(given["members"], (again.of([member]).effect for member in given["members"])):
+        assert value == singles.effect[layer, head]

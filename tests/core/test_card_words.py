@@ -71,8 +71,9 @@ def test_layers_without_other_heads_are_said():
     "without, said",
     [
         ({(A, B): 0.595}, "L2H3 can be left out."),
+        ({(A, B): 0.56, (A, C): 0.56, (B, C): 0.56}, "No member is dispensable: the least, L1H0, adds 4%."),
         ({(A, B): 0.8}, "L2H3 works against the others."),
-        ({(A, B): 0.59, (A, C): 0.9}, "L2H1 and L2H3 can be left out."),
+        ({(A, B): 0.58, (A, C): 0.9}, "L2H1 and L2H3 can be left out."),
         ({(A, B): 0.6, (A, C): 0.6, (B, C): 0.6}, "Each member alone is dispensable"),
     ],
 )

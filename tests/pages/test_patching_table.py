@@ -71,8 +71,8 @@ def test_the_floor_is_shown_in_two_digits_and_numbers_keep_their_format(made, mo
 
     monkeypatch.setattr(st, "dataframe", dataframe)
     monkeypatch.setattr(st, "session_state", {})
-    # Of a group its first query head; a row that is not there any more is none.
-    assert table._show(PLAN, made, CELLS, [False] * 4) == [(1, 2), (0, 2)]
+    # Groups, as a set takes them; a row that is not there any more is none.
+    assert table._show(PLAN, made, CELLS, [False] * 4) == [(1, 1), (0, 1)]
     assert list(shown["data"].data["", "noise floor"]) == ["0.5", "0.5", "0.25", "0.25"]
     cells = [[cell["display_value"] for cell in row if cell["type"] == "td"] for row in written(shown["data"])]
     assert cells[1][2:] == ["+0.500", "+0.125", "0.5"]
