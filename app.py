@@ -16,7 +16,7 @@ from cache.courtesy import busy
 from core.models.pairs import default_pair
 from core.presets import of_file
 from core.settings import settings
-from pages.shared import addresses, circuitsvis, first_run
+from pages.shared import addresses, circuitsvis, first_run, front
 from pages.shared.service import service
 
 
@@ -52,4 +52,4 @@ if st.get_option("server.fileWatcherType") != "none":
     sys.exit("error: the app runs without a file watcher; leave server.fileWatcherType at none and start it again")
 
 routes = [circuitsvis.route(), addresses.explore()]
-app = st.App("pages/frame.py", lifespan=warm, routes=routes, middleware=[Middleware(Serving)])
+app = st.App("pages/frame.py", lifespan=warm, routes=routes, middleware=[Middleware(front.Front), Middleware(Serving)])
