@@ -2,7 +2,7 @@
 
 Looked for in this machine's store, then in the bundles that are opened beside it: the one that the settings name, and
 the gallery that is shipped. Any thread may look, and what is found needs no torch; a thread of its own writes. Without
-a store (`REPHRASE_STORE_MB` 0) nothing is kept, and of bundles only the one that the settings name is read.
+a store (`REPHRASE_STORE_MB` 0) nothing is kept, and bundles are read as ever.
 
 Where nobody chooses a dtype, a pair runs in the one that its answers on disk were computed in, so that one screen never
 mixes two: what the bundle says that the settings name, else what this machine has resolved before, or took over with
@@ -84,11 +84,9 @@ class Answers:
     @staticmethod
     def of(settings: Settings) -> Answers:
         """With the store and the bundles that the settings name."""
-        paths = [settings.gallery] if settings.gallery else []
-        if not settings.store_bytes:
-            return Answers(settings, None, _opened(paths))
-        store = Store(settings.store_file, settings.store_bytes)
-        return Answers(settings, store, _opened([*paths, GALLERY]))
+        named = [settings.gallery] if settings.gallery else []
+        store = Store(settings.store_file, settings.store_bytes) if settings.store_bytes else None
+        return Answers(settings, store, _opened([*named, *([GALLERY] if settings.shipped else [])]))
 
     def find(self, asked: Asked) -> Any:
         """The whole answer, or None."""

@@ -145,6 +145,13 @@ class Settings:
         "the path of a file that exists",
         _file,
     )
+    shipped: bool = _setting(
+        True,
+        "SHIPPED",
+        "Whether the answers that come with the project are shown without computing them.",
+        "1, true, yes, on, 0, false, no or off",
+        _boolean,
+    )
     presets: Path | None = _setting(
         None,
         "PRESETS",

@@ -11,7 +11,7 @@ for _name in [name for name in os.environ if name.startswith(("REPHRASE_", "STRE
 # On every machine the same pair, and the one that is loaded in a moment.
 os.environ["REPHRASE_PAIR"] = "tiny"
 # Nothing is kept on disk, or found there, but by the tests of just that.
-os.environ["REPHRASE_STORE_MB"] = "0"
+os.environ |= {"REPHRASE_STORE_MB": "0", "REPHRASE_SHIPPED": "0"}
 
 import pytest  # noqa: E402
 import torch  # noqa: E402

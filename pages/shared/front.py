@@ -21,17 +21,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from streamlit.file_util import get_static_dir
 
 # Chunks of every page, by what stands before the hash in their names; of what draws charts, the last and largest.
-CHUNKS = (
-    "purify.es",
-    "PageLink",
-    "Button",
-    "MenuButton",
-    "BidiComponent",
-    "TextInput",
-    "ButtonGroup",
-    "DownloadButton",
-)
-CHUNKS += ("PlotlyChart",)
+CHUNKS: tuple[str, ...] = ("purify.es", "PageLink", "Button", "MenuButton", "BidiComponent", "TextInput")
+CHUNKS += ("ButtonGroup", "DownloadButton", "PlotlyChart")
 _IMPORTS = re.compile(r"""(?:from|import)"\./([^"]+\.js)\"""")
 _TOP = 20_000  # bytes of a chunk within which its imports stand
 _KEPT = "public, immutable, max-age=31536000"

@@ -41,8 +41,8 @@ def visit(browser: Browser, page_name: str, folder: Path) -> tuple[float, float]
     held = folder / "held"
     held.touch()
     held.with_suffix(".woken").unlink(missing_ok=True)
-    cache = {"REPHRASE_CACHE": str(folder / "cache"), "REPHRASE_STORE_MB": "512", "HOLD_TORCH": str(held)}
-    with server(folder / "log", "tests.bench.replay_server", **cache) as running:
+    cache = {"REPHRASE_CACHE": str(folder / "cache"), "REPHRASE_STORE_MB": "512", "REPHRASE_SHIPPED": "1"}
+    with server(folder / "log", "tests.bench.replay_server", HOLD_TORCH=str(held), **cache) as running:
         page = browser.new_page()
         page.goto(f"{running.url}{page_name}", wait_until="commit")
         took = [page.wait_for_function(each, polling=10, timeout=60_000).json_value() for each in (ANSWERED, DRAWN)]

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cache.answers import Answers
+from cache.answers import GALLERY, Answers
 from cache.bundles import write_bundle
 from cache.encoding import encode
 from cache.identity import fact_of, portable
@@ -264,12 +264,14 @@ def test_warming_loads_the_pair_although_its_answers_are_kept(process):
     assert ready.wait(PATIENCE) and [resident.key for resident in second.service.stages.residents.snapshot()]
 
 
-def test_without_a_store_only_a_named_bundle_is_read(tmp_path):
+def test_without_a_store_bundles_are_read_and_without_the_shipped_one_only_a_named_one(tmp_path):
     bundle = Store(tmp_path / "bundle.sqlite", MB)
     bundle.remember("a fact", "of a file that is there")
     bundle.close()
-    nothing = Answers.of(Settings(store_mb=0, cache=tmp_path))
-    named = Answers.of(Settings(store_mb=0, cache=tmp_path, gallery=tmp_path / "bundle.sqlite"))
+    unkept = Answers.of(Settings(store_mb=0, cache=tmp_path))
+    nothing = Answers.of(Settings(store_mb=0, shipped=False, cache=tmp_path))
+    named = Answers.of(Settings(store_mb=0, shipped=False, cache=tmp_path, gallery=tmp_path / "bundle.sqlite"))
     usual = Answers.of(Settings(cache=tmp_path))
+    assert unkept.store is None and [place.path for place in unkept.places] == [GALLERY]
     assert nothing.places == () and [place.path.name for place in named.places] == ["bundle.sqlite"]
     assert usual.places[0].path == usual.store.path == tmp_path / "answers.sqlite"

@@ -29,7 +29,7 @@ _SERVERS = ("streamlit.testing.", "streamlit.components.v2.manifest_scanner")
 def imported_late(folder, before: str) -> set[str]:
     """What the first visits to all pages import after `before` was run."""
     script = _VISIT.format(before=before, frame=str(FRAME), pages=PAGES)
-    environment = {**os.environ, "REPHRASE_CACHE": str(folder), "REPHRASE_STORE_MB": "8"}
+    environment = {**os.environ, "REPHRASE_CACHE": str(folder), "REPHRASE_STORE_MB": "8", "REPHRASE_SHIPPED": "1"}
     run = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True)
     assert run.returncode == 0, run.stderr
     late, woken = json.loads(run.stdout.splitlines()[-1])

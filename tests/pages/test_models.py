@@ -20,7 +20,13 @@ def page(tmp_path, monkeypatch, forget):
     """settings → the page, its answers kept in a folder of the test's own."""
 
     def shown(**settings: str) -> AppTest:
-        for name, value in {"PAIR": "tiny", "CACHE": str(tmp_path), "STORE_MB": "64", **settings}.items():
+        for name, value in {
+            "PAIR": "tiny",
+            "CACHE": str(tmp_path),
+            "STORE_MB": "64",
+            "SHIPPED": "1",
+            **settings,
+        }.items():
             monkeypatch.setenv(f"REPHRASE_{name}", value)
         forget()
         return opened("models/page.py").run()
