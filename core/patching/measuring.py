@@ -19,7 +19,7 @@ from core.patching.measures import Measures
 from core.readout import capped, readout
 from core.recording import Recording
 
-_SLICE = 8_192  # of the vocabulary: what a chunk of rows makes of it stays in a CPU's cache
+_SLICE = 2_048  # of the vocabulary: what a chunk of rows makes of it stays in a CPU's cache
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,7 +54,6 @@ class Reader:
         crossed, above = torch.zeros_like(chosen), torch.zeros_like(chosen)
         for start in range(0, vocab, _SLICE):
             part = logits(slice(start, min(start + _SLICE, vocab)))
-            total = torch.logaddexp(total, part.logsumexp(-1))
             crossed += part @ self.references[start : start + _SLICE]
             is_above = torch.empty_like(part)
             for n, token in enumerate(self.candidates):
@@ -63,6 +62,9 @@ class Reader:
                 if start <= token < start + part.shape[1]:
                     # Its own logit, summed in another order, is not above itself.
                     above[:, n] -= (part[:, token - start] > chosen[:, n]).to(above)
+            # Last and in place: a second tensor of that size would cost as much as what is done in it.
+            peak = part.amax(-1)
+            total = torch.logaddexp(total, part.sub_(peak[:, None]).exp_().sum(-1).log() + peak)
         log_p = chosen - total[:, None] - self.plain
         # Rounding alone can bring a divergence of zero below it.
         divergence = (self.negentropy - crossed + total[:, None]).clamp(min=0)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from core.keys_values import Shared
 from core.patching import growing_pass
 from core.patching.chunks import beginning, chunks
 from core.patching.growing_pass import shape_of
@@ -56,6 +57,38 @@ def test_a_late_row_says_what_it_says_on_all_tokens(pair_of, tokens_run, family,
         np.testing.assert_allclose(late.measure("kl_donor"), expected.measure("kl_donor"), rtol=0, atol=1e-6)
         assert late.gap.no_op < 1e-6
         assert np.abs(expected.effect).max() > 1e-6
+
+
+@every_case
+def test_no_family_copies_the_keys_and_values_before_for_its_rows(pair_of, monkeypatch, family, groups):
+    def whole(shared):
+        raise AssertionError("copied")
+
+    monkeypatch.setattr(Shared, "whole", property(whole))
+    pair = pair_of(family, groups, torch.float32)
+    assert np.isfinite(sweep(pair.recordings, pair.prompt, "pattern_only", positions="end").logit_diff).all()
+
+
+def test_shared_keys_are_the_whole_tensor_to_whatever_asks_for_more_than_a_product():
+    known, new = torch.randn(1, 2, 5, 3), torch.randn(4, 2, 2, 3)
+    whole = torch.cat([known.expand(4, -1, -1, -1), new], 2)
+    for shared, expected in (
+        (Shared(known, new), whole),
+        (Shared(known, new, 3), whole.repeat_interleave(3, 1)),
+        (Shared(known, new, 3, turned=True), whole.repeat_interleave(3, 1).transpose(-2, -1)),
+    ):
+        assert shared.shape == expected.shape
+        for found, want in (
+            (torch.add(shared, 1), expected + 1),
+            (shared[:, :, 1:], expected[:, :, 1:]),
+            (shared.contiguous(), expected),
+            (shared.transpose(0, 1), expected.transpose(0, 1)),
+            (shared.transpose(2, 3), expected.transpose(2, 3)),
+            (torch.matmul(torch.ones(2, expected.shape[2]), shared), torch.ones(2, expected.shape[2]) @ expected),
+        ):
+            torch.testing.assert_close(getattr(found, "whole", found), want)
+        x = torch.randn(*expected.shape[:2], 2, expected.shape[2])
+        torch.testing.assert_close(torch.matmul(x, shared), x @ expected)
 
 
 @every_family
