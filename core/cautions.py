@@ -67,12 +67,18 @@ def _piece(original: str, answer: str, written: str) -> Iterator[Caution]:
     longer = next((word for word in words(bare + rest) if word.startswith(bare)), bare)
     if rest[:1].isalpha() and len(longer) > len(bare):
         yield _of_answer(f"{_quoted(bare)} is the beginning of a word: INSTRUCT goes on to “{longer}”")
+    elif not rest and _begins(bare, original.strip()):
+        yield _of_answer(f"{_quoted(bare)} is how {_quoted(original)} begins: it may be the same word again")
     elif original[:1].isspace() and not answer[:1].isspace():
         yield _of_answer(
             f"{_quoted(bare)} begins without the space before {_quoted(original)}: it is a piece of a word"
         )
     elif _is_word(original.strip()) and not _is_word(bare):
         yield _of_answer(f"{_quoted(bare)} is no word, as {_quoted(original)} is")
+
+
+def _begins(piece: str, whole: str) -> bool:
+    return len(piece) < len(whole) and whole.casefold().startswith(piece.casefold())
 
 
 def _is_word(text: str) -> bool:

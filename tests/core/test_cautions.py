@@ -52,6 +52,8 @@ def test_function_words_are_named_whichever_of_the_two_they_are():
     "answer, written, part",
     [
         (" sw", " swiftest fox", "“sw” is the beginning of a word: INSTRUCT goes on to “swiftest”"),
+        (" qu", "", "“qu” is how “quick” begins: it may be the same word again"),
+        (" qu", " qu fox", None),
         (" light", " light-footed fox", None),
         (" swift", " swift fox", None),
         (" swift", " swift", None),
