@@ -109,6 +109,7 @@ export default function ({ data, setTriggerValue, parentElement }) {
     dialog.onclick = event => { if (event.target === dialog) dialog.close(); };
     open = document.createElement('button');
     open.type = 'button';
+    open.className = 'open';
     open.textContent = 'History';
     open.title = 'The last experiments with their numbers: H';
     open.onclick = () => show();
@@ -118,7 +119,7 @@ export default function ({ data, setTriggerValue, parentElement }) {
     dialog.showModal();
     dialog.querySelector('[aria-current]')?.focus();
   };
-  open.className = data.hidden ? 'hidden' : 'open';
+  open.classList.toggle('hidden', data.hidden);
   const part = (kind, name, text, into) => {
     const made = document.createElement(kind);
     made.className = name;

@@ -59,6 +59,13 @@ _CSS = """<style>
   [class*=st-key-pick_original] { flex: 0 0 46%; }
   .st-key-words > [data-testid=stLayoutWrapper] { flex: 1 1 0; min-width: 8rem; }
 }
+@media (min-width: 900px) and (max-height: 800px) {
+  /* A low screen has no room for a second row of words: the one moves sideways, to the original at first. */
+  [class*=st-key-pick_original] { scrollbar-width: thin; scroll-padding-inline-start: 10rem; }
+  [class*=st-key-pick_original] :has(> button) { flex-wrap: nowrap; }
+  [class*=st-key-pick_original] button { flex: none; }
+  [class*=st-key-pick_original] button[aria-checked=true] { scroll-initial-target: nearest; }
+}
 </style>"""
 _MARK = "<style>[class*=st-key-input_{field}] [data-testid$=Element] {{ border-color: #d9364a !important }}</style>"
 

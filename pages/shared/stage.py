@@ -45,7 +45,11 @@ _CSS = """<style>
   .st-key-suggested { height: 2.1rem; }
   .st-key-told { position: absolute; top: 100%; left: 0; right: 0; z-index: 6; }
   .st-key-told p { font-size: 1.2rem; }
-  .st-key-cautions { position: fixed; bottom: .3rem; left: 2rem; z-index: 6; }
+  /* One line of them, below the figure. */
+  .st-key-cautions { position: fixed; bottom: .3rem; left: 2rem; right: 5rem; width: auto; flex-flow: row; gap: 1rem;
+    z-index: 6; }
+  .st-key-cautions > * { flex: 0 1 auto; min-width: 0; width: auto; }
+  .st-key-cautions p { overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
   /* Streamlit draws what follows a text one rem over it. */
   .st-key-finding { min-height: 4.1rem; padding-bottom: 1rem; }
   .st-key-finding p { font-size: 1.5rem; line-height: 1.35; min-height: 2.7em; }

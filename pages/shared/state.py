@@ -59,6 +59,8 @@ VIEW = {
 
 NAMES = (*Experiment.__dataclass_fields__, *VIEW, *comparison.NAMES)
 MOST_STEPS = 50  # that can be undone
+# An address of nothing else asks for this server's pair.
+_OF_ANY_PAIR = {"stage", "presets"}
 # Who changes one of these has chosen the word, or taken the one that stands there.
 _CHOICE = {"original", "occurrence", "answer", "prompt"}
 _TOKENS = {"pair", "base", "instruct", "instruction", "sentence", "original", "occurrence", "prompt", "template"}
@@ -152,7 +154,7 @@ def read_address() -> bool:
     query = _ours(st.query_params.to_dict())
     both = comparison.read(query)
     st.session_state.compared, st.session_state.experiment, complaints = both or (
-        None, *(from_query(query) if query else (service().start, []))
+        None, *(from_query(query) if query.keys() - _OF_ANY_PAIR else (service().start, []))
     )  # fmt: skip
     st.session_state.view = {}
     for name, text in query.items():

@@ -82,6 +82,8 @@ class Viewer:
         self.page.wait_for_selector(running)
         expect(self.status).to_contain_text(re.compile("check_circle|error"), timeout=60_000)
         self.page.wait_for_selector(running)
+        # A component that fails is told on the page alone.
+        expect(self.page.get_by_text("BidiComponent Error")).to_have_count(0)
 
     @property
     def status(self):

@@ -59,6 +59,17 @@ def test_nothing_below_the_bar_moves_while_a_sentence_is_edited(viewer):
     assert len(viewer.page.evaluate("window.tops")) == 1
 
 
+def test_on_a_low_screen_a_long_sentence_is_one_row_with_its_original_in_sight(viewer):
+    viewer.page.set_viewport_size({"width": 1280, "height": 720})
+    sentence = "The girl sees the dog in the house near the river and the tired bear sleeps."
+    viewer.open(sentence=sentence, original="tired")
+    placed(viewer)
+    row = viewer.page.locator(".st-key-pick_original")
+    around, chosen = row.bounding_box(), row.get_by_role("radio", checked=True).bounding_box()
+    assert around["height"] < 2 * chosen["height"]
+    assert around["x"] <= chosen["x"] and chosen["x"] + chosen["width"] <= around["x"] + around["width"] + 1
+
+
 def test_an_example_is_taken_with_a_word_of_its_own_undone_and_the_posts_prompt_is_one_click_away(viewer):
     viewer.open()
     expect(viewer.page.get_by_role("button", name="Undo", exact=True)).to_be_disabled()

@@ -68,6 +68,10 @@ def test_a_talk_by_keyboard(speaker):
     assert low <= first[0] and high >= first[1]
     press(speaker, "r")
     speaker.page.wait_for_function(f"before => JSON.stringify(({RANGE})()) !== JSON.stringify(before)", arg=[low, high])
+    # By key, for its button is not there.
+    press(speaker, "h")
+    expect(speaker.page.get_by_role("dialog", name="History")).to_be_visible()
+    press(speaker, "h")
     # What is typed is text, whatever keys it takes.
     sentence(speaker).fill("")
     sentence(speaker).press_sequentially("p1r?u")
@@ -84,6 +88,24 @@ def test_a_talk_by_keyboard(speaker):
     speaker.type("Answer: the replacement", "swift-footed")
     speaker.told("tokens:")
     speaker.page.wait_for_function(FITS)
+
+
+def test_cautions_are_one_line_below_the_figure(speaker):
+    remove = "Remove all the adjectives of the following sentence"
+    told = speaker.page.locator(".st-key-cautions")
+    speaker.open(
+        stage="1",
+        pair="tiny",
+        instruction=remove,
+        sentence="The old man closed the door.",
+        original="old",
+        answer="man",
+    )
+    expect(told.locator("p")).to_have_count(2)
+    speaker.page.wait_for_function(FITS)
+    title, box = (part.bounding_box() for part in (speaker.page.locator(".js-plotly-plot .xtitle"), told))
+    assert box["y"] >= title["y"] + title["height"] - 1
+    assert box["x"] + box["width"] <= speaker.status.bounding_box()["x"]
 
 
 def test_the_keys_of_a_clicker_turn_the_pages_of_the_stage_and_esc_leaves_a_field(speaker):

@@ -109,6 +109,16 @@ def test_a_key_enters_and_leaves_the_stage_which_is_part_of_the_address(tab):
     assert not stage.on() and "stage" not in state.address()
 
 
+def test_an_address_that_asks_for_the_stage_alone_has_the_servers_own_pair(tab, monkeypatch):
+    start = Experiment(pair="smollm2-rephrase")
+    monkeypatch.setattr(state, "service", lambda: SimpleNamespace(start=start))
+    tab.visit(stage="1")
+    assert stage.on() and state.experiment() == start
+    # An old link to a head means the pair that it was made on.
+    tab.visit(stage="1", head="L2H6")
+    assert state.experiment().pair == "tiny"
+
+
 def test_a_number_key_chooses_a_preset_on_the_pair_at_hand_and_can_be_undone(tab):
     tab.visit(pair="smollm2-rephrase", sentence="The sad fox sleeps.", original="sad", answer="tired", template="chat")
     before = state.experiment()
