@@ -68,7 +68,7 @@ def row_bytes(recipient: Recording, heads: int = 0, positions: int | None = None
     scores = cfg.n_heads * (positions + before) * (3 * element + 2 * _FLOAT32)
     mlp = 4 * cfg.d_mlp * element
     patched = heads * ((positions + before + 4 * cfg.d_head) * element)
-    # What a counterfactual gathers of the values before, and in a family whose attention cannot share them the keys too.
+    # What a counterfactual gathers of the values before, and of the keys where attention cannot share them.
     past = before * element * (2 * keys + 2 * queries + heads * cfg.d_head)
     return int(positions * (stream + max(attention + scores, mlp) + patched) + past)
 
