@@ -68,6 +68,10 @@ def test_on_a_low_screen_a_long_sentence_is_one_row_with_its_original_in_sight(v
     around, chosen = row.bounding_box(), row.get_by_role("radio", checked=True).bounding_box()
     assert around["height"] < 2 * chosen["height"]
     assert around["x"] <= chosen["x"] and chosen["x"] + chosen["width"] <= around["x"] + around["width"] + 1
+    # What has room from its beginning begins there.
+    viewer.open(sentence=sentence, original="girl")
+    placed(viewer)
+    assert row.evaluate("row => [row, ...row.querySelectorAll('*')].every(part => part.scrollLeft === 0)")
 
 
 def test_an_example_is_taken_with_a_word_of_its_own_undone_and_the_posts_prompt_is_one_click_away(viewer):
