@@ -94,6 +94,11 @@ class Plan:
         return self.at(self.site if self.site in SET_SITES else "z")
 
     @property
+    def members(self) -> str:
+        """What such a set is of."""
+        return {"head": "Heads", "group": "KV groups"}[unit(self.of_sets["site"])]
+
+    @property
     def shape(self) -> Shape:
         overview = self.overview
         return Shape(overview.n_layers, overview.n_heads, overview.n_groups, len(overview.prompt.ids))

@@ -106,7 +106,7 @@ def _count(label: str, name: str, least: int, most: int) -> int:
 def _pairs(overview: Answer, plan: Plan) -> None:
     of, total = plan.of_sets, plan.shape.layers * plan.shape.width(plan.of_sets["site"])
     with st.container(horizontal=True, vertical_alignment="bottom", key="pairs_controls"):
-        count = _count(f"Best alone ({of['site']})", "pairs", min(2, total), min(16, total))
+        count = _count(f"{plan.members} that do most alone", "pairs", min(2, total), min(16, total))
         button = st.container(width="content")
     singles = follow(overview, "sweep", **of)
     if not singles.complete:
@@ -140,7 +140,7 @@ def _head(plan: Plan, member: Place) -> Place:
 def _greedy(overview: Answer, plan: Plan) -> None:
     of, heads = plan.of_sets, plan.shape.layers * plan.shape.width(plan.of_sets["site"])
     with st.container(horizontal=True, vertical_alignment="bottom", key="greedy_controls"):
-        steps = _count(f"Members of the circuit ({of['site']})", "steps", 1, min(20, heads))
+        steps = _count(f"{plan.members} in the circuit", "steps", 1, min(20, heads))
         button = st.container(width="content")
 
     def draw(greedy) -> None:

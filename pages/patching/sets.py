@@ -9,7 +9,6 @@ import streamlit as st
 
 from core.experiment import InputError
 from core.patching.members import Member, Members, name_of, of_site, read_members
-from core.patching.plan import unit
 from pages.patching.plan import Plan
 from pages.shared import state
 from pages.shared.text import plain
@@ -57,9 +56,8 @@ def set_input(plan: Plan) -> Members:
         except InputError as error:
             st.session_state.refused_set = _Refused(text, str(error), beside)
 
-    kind = {"head": "Heads", "group": "KV groups"}[unit(site)]
     show(
-        st.text_input, f"{kind} that are patched together ({site})", "input_heads", shown, change,
+        st.text_input, f"{plan.members} that are patched together ({site})", "input_heads", shown, change,
         placeholder=f"{name_of((0, 0), site)} {name_of((1, 0), site)}",
     )  # fmt: skip
     if refused is not None and refused.among == beside:

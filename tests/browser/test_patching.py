@@ -305,7 +305,7 @@ def test_a_typed_set_that_names_no_heads_is_told_beside_its_input_and_a_good_one
     expect(viewer.page.locator(".st-key-section")).to_contain_text("all exact")
     viewer.settle()
     with viewer.page.expect_download() as download:
-        viewer.page.locator(".st-key-json_card button").click()
+        viewer.page.locator(".st-key-json_card button").first.click()
     found = json.loads(download.value.path().read_text())
     assert found["card"]["members"] == ["L0H1", "L2H6"] and found["manifest"]["answer"]["token"] == " swift"
     assert download.value.suggested_filename.endswith(".json")
