@@ -1,9 +1,9 @@
 """The keys and values of one run's tokens, so that a later run on the same tokens may begin further on.
 
 transformers hands every layer's keys (rotated) and values to a cache. One keeps them as they are, the other puts those
-of the tokens before a position in front of what is computed from it on, for however many rows. They are the same in all
-rows, so nothing of them is copied, neither per row nor per query head of a group: attention's two products take all
-rows' queries of a group at once (`Shared`).
+of the tokens before a position in front of what is computed from it on. Where they are one run's, the same in all rows,
+nothing of them is copied, neither per row nor per query head of a group: attention's two products take all rows'
+queries of a group at once (`Shared`).
 """
 
 from __future__ import annotations
@@ -40,9 +40,16 @@ class Before(DynamicCache):  # type: ignore[misc]
     def __init__(self, known: tuple[KeysValues, ...], positions: int) -> None:
         super().__init__([(keys[:, :, :positions], values[:, :, :positions]) for keys, values in known])
 
-    def update(self, keys: Tensor, values: Tensor, layer: int, *args: Any, **kwargs: Any) -> tuple[Shared, Shared]:
+    def update(
+        self, keys: Tensor, values: Tensor, layer: int, *args: Any, **kwargs: Any
+    ) -> tuple[Tensor | Shared, Tensor | Shared]:
         known = self.layers[layer]
-        return Shared(known.keys.to(keys), keys), Shared(known.values.to(values), values)
+        return _behind(known.keys, keys), _behind(known.values, values)
+
+
+def _behind(known: Tensor, new: Tensor) -> Tensor | Shared:
+    """Of one run shared by all rows, or of every row its own."""
+    return Shared(known.to(new), new) if len(known) == 1 else torch.cat([known.to(new), new], dim=2)
 
 
 @dataclass(frozen=True, eq=False)
