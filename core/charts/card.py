@@ -16,6 +16,7 @@ from core.charts.labels import escape, with_unit
 from core.charts.points import remark
 from core.patching.card_results import CURVES, Amount, Card, Curves
 from core.patching.members import name_of
+from core.wording import unsigned
 
 _HEIGHT = 240
 _ORDERS = {"single": "by single score", "greedy": "greedy", "random": "random, mean"}
@@ -47,8 +48,6 @@ def card_bars(card: Card, in_logits: bool = False, size: theme.SizeName = "norma
         low, high = float(np.nanmin(chance)), float(np.nanmax(chance))
         band = {"type": "rect", "x0": 0, "x1": 1, "xref": "x domain", "y0": low, "y1": high, "yref": "y"}
         layout["shapes"] = [{**band, "fillcolor": _BAND, "line": {"width": 0}, "layer": "below"}]
-        said = {"text": _sets(len(chance)), "x": 1, "xref": "x domain", "xanchor": "right", "showarrow": False}
-        layout["annotations"] = [{**said, "y": high, "yanchor": "bottom", "font": {"size": type_.tick}}]
     traces = [_bars(bars, unit)]
     return theme.frame(traces, layout, "What the set moves, and random sets (band)", _HEIGHT * type_.scale, size)
 
@@ -96,7 +95,7 @@ def _curve(curves: Curves, name: str, unit: str, type_: theme.Size) -> Part:
     values, area = curves.values[name], curves.areas[name]
     added = ["no member", *(f"+ {member}" for member in curves.names[name])]
     added += [f"{n} {'member' if n == 1 else 'members'}" for n in range(len(added), len(values))]
-    label = _ORDERS[name] + ("" if np.isnan(area) else f", area {area:.2f}".replace("-", "−"))
+    label = _ORDERS[name] + ("" if np.isnan(area) else f", area {unsigned(area)}")
     return {
         "type": "scatter", "x": list(range(len(values))), "y": [None if np.isnan(v) else float(v) for v in values],
         "name": escape(label), "mode": "lines+markers", "hovertemplate": theme.SAID,
@@ -130,10 +129,6 @@ def _layout(unit: str, names: Sequence[str], angle: int = 0) -> Part:
         "yaxis": {"title": {"text": escape(unit)}, **theme.ZERO},
         "bargap": 0.45,
     }
-
-
-def _sets(count: int) -> str:
-    return f"{count} random {'set' if count == 1 else 'sets'}"
 
 
 def _unit(card: Card, in_logits: bool) -> str:

@@ -64,12 +64,12 @@ def _band(card: Card) -> str:
     if not card.random:
         said = f"There are no random sets: the layers have no other {kind}."
     else:
-        said = "Band: the range of random sets of its layers."
+        said = (
+            f"Band: the range of {len(card.random)} random {'set' if len(card.random) == 1 else 'sets'} of its layers."
+        )
         if card.crowded:
             layers = ", ".join(map(str, card.crowded))
             said += f" Layers with too few other {kind} ({layers}) lend the set's own to them."
-        elif len(card.random) < 20:
-            said += f" There are only {len(card.random)}."
     if card.changed is None:
         what = "weights" if card.site.startswith("w_") else "single positions"
         said += f" Of {what} nothing is told apart into changed and carried."
