@@ -23,7 +23,7 @@ _CSS = """<style>
 }
 .st-key-finding p { font-size: 1.15rem; line-height: 1.4; min-height: 2.8em; margin: 0; }
 .st-key-sentence p { line-height: 1.4; min-height: 4.2em; margin: 0; }
-.st-key-goes_on p { min-height: 3.2em; margin: 0; }
+.st-key-goes_on p { min-height: 4.8em; margin: 0; }
 .st-key-goes_on button { min-height: 0; }
 .stMain .stHeading h1 { font-size: 1.5rem; padding: 0.1rem 0 0.4rem; }
 .stMain .stHeading h2 { font-size: 1rem; line-height: 1.6; padding: 0 0 0.2rem; }

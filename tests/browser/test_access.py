@@ -139,11 +139,14 @@ def test_a_page_at_150_percent_is_not_squeezed_and_its_steps_hide_nothing(viewer
     assert page.evaluate(CROWDED) + page.evaluate(SQUEEZED) == []
     steps = page.get_by_role("complementary", name="First steps")
     expect(steps).to_be_visible()
-    page.evaluate("document.querySelector('.stMain').scrollTo(0, 1e6)")
-    lowest = page.locator(".st-key-page > *").last
+    # The page may still grow, and draw its last part anew.
     page.wait_for_function(
-        "([low, high]) => low.getBoundingClientRect().bottom <= high.getBoundingClientRect().top",
-        arg=[lowest.element_handle(), steps.element_handle()],
+        """steps => {
+          document.querySelector('.stMain').scrollTo(0, 1e6);
+          const lowest = [...document.querySelectorAll('.st-key-page > *')].at(-1);
+          return lowest.getBoundingClientRect().bottom <= steps.getBoundingClientRect().top;
+        }""",
+        arg=steps.element_handle(),
     )
     state, told = viewer.status.bounding_box(), steps.bounding_box()
     assert told["y"] + told["height"] <= state["y"]
