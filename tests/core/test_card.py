@@ -85,6 +85,8 @@ def test_every_number_is_that_of_its_set_run_alone(pair, site, positions):
     if site in CHANGED and positions == "all":
         assert found.weights.effect == pytest.approx(alone(members, at=CHANGED[site]), abs=1e-9)
         assert found.carried.effect == pytest.approx(found.sufficiency.effect - found.weights.effect, abs=1e-12)
+        measured = patch_sets(pair.recordings, pair.prompt, [members], CHANGED[site]).measures
+        assert found.changed.measures.kl_donor == pytest.approx(measured.kl_donor, abs=1e-9)
     else:
         assert found.weights is None and found.carried is None
 
@@ -238,6 +240,8 @@ def test_without_a_gap_to_share_out_there_are_effects_and_no_scores(pair, three)
     assert table["score"].isna().all() and np.isnan(turned.completeness)
     assert table.loc[table["number"] != "completeness", "effect"].notna().all()
     assert turned.curves_frame()["score"].isna().all()
+    # Furthest towards the donor, which is down here.
+    assert list(turned.by_single) == sorted(SET, key=lambda member: turned.of([member]).effect)
 
 
 class Cancelled(BaseException):
