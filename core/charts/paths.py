@@ -12,6 +12,7 @@ from core.patching.path_results import Paths
 from core.patching.senders import Sender
 
 ROW = (10.0, 22.0)  # px: the least and the largest height of a layer
+LEAST = 110.0  # px of all layers: the ticks of the colour bar beside them need it
 
 
 def sender_map(
@@ -31,7 +32,8 @@ def sender_map(
         faint=_arranged(found, part, found.within_noise) == 1,
     )
     rows = layers + 1
-    height = theme.plot_height(rows * float(np.clip(300 / rows, *ROW)), size, legend=True) / rows
+    wanted = max(rows * float(np.clip(300 / rows, *ROW)), LEAST)
+    height = theme.plot_height(wanted, size, legend=True) / rows
     type_ = theme.SIZES[size]
     every = theme.step(heads, 640 / (2.1 * type_.tick))
     shown = [n for n in range(heads) if n % every == 0]
