@@ -144,7 +144,10 @@ def _prompts(args: argparse.Namespace) -> str:
     pair = _load(args, models, environment, clock)
     from core.sets.command import run_and_write
 
-    return run_and_write(args, file, found, pair, models, sites, environment.max_tokens, clock)
+    try:
+        return run_and_write(args, file, found, pair, models, sites, environment.max_tokens, clock)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt("stopped; the set goes on from here with the same command") from None
 
 
 def _stored_gap(pair: LoadedPair, runs: Runs, tables: dict[str, pd.DataFrame], limit: int | None, clock: Clock) -> str:
@@ -231,8 +234,8 @@ def main(argv: list[str] | None = None) -> int:
 
     try:
         return status(run, (InputError, OSError))
-    except KeyboardInterrupt:
-        print("stopped; a set of prompts goes on from here with the same command", file=sys.stderr)
+    except KeyboardInterrupt as stopped:
+        print(str(stopped) or "stopped; nothing was written", file=sys.stderr)
         return 130
 
 

@@ -169,3 +169,12 @@ def test_interrupted_it_says_how_to_go_on(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(running, "numbers", interrupted)
     status, _, err = run(capsys, "--set", written(tmp_path, *ROWS), "--pair", "tiny", "--out", tmp_path / "out")
     assert status == 130 and "goes on from here with the same command" in err
+
+
+def test_an_interrupted_analysis_does_not_say_that_it_goes_on(capsys, monkeypatch):
+    def interrupted(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("core.__main__._analyze", interrupted)
+    assert main(["analyze", "--sentence", "The quick fox.", "--original", "quick", "--json", "a.json"]) == 130
+    assert capsys.readouterr().err.strip() == "stopped; nothing was written"
