@@ -51,6 +51,15 @@ def test_each_cell_is_its_senders_and_the_embedding_fills_its_row():
     assert "L1H0" in in_words(fig).partition("Largest:")[2]
 
 
+@pytest.mark.parametrize("layer", [0, 1, 2])
+def test_a_map_of_few_layers_has_room_for_the_ticks_of_its_colour_bar(layer):
+    found = Paths((layer, 1), 2, 1, True, GAP, np.zeros((3, 4 * layer + 1)))
+    fig = sender_map(found, "q", found.score, "title", "patch score", 0.5)
+    margin = fig.layout.margin
+    # Five ticks of 12 px, a line each, with the bar's title above them.
+    assert fig.layout.height - margin.t - margin.b >= 6 * 1.4 * 12
+
+
 def test_what_is_within_the_noise_floor_is_grey_and_what_has_not_run_is_pending():
     found = paths(FOUND, pending=1)
     fig = sender_map(found, "v", found.score, "title", "patch score", 0.5)
