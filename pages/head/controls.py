@@ -47,6 +47,8 @@ def in_short(overview: Answer, plan: Plan, head: heads.Place) -> None:
             st.caption("They are on their way.")
             return
         found = answer.result[DIRECTIONS.index(plan.direction)]
+        if plan.frozen_patterns:
+            st.caption("Here all patterns run freely.")
         st.markdown(f":small[{plain(of_head(found))}]", help=definitions.CONTROLS)
         if said := doubt(found):
             st.warning(f":small[{plain(said)}]")

@@ -24,6 +24,8 @@ from pages.shared.text import plain
 def card_section(overview: Answer, plan: Plan) -> None:
     """In both directions, whatever the page's own is."""
     members, site = set_input(plan), plan.of_sets["site"]
+    if plan.frozen_patterns:
+        st.caption("In a card all patterns run freely, whatever the map above holds.")
     if members:
         asked = {"members": members, "site": site, "positions": plan.positions}
         filled(overview, [("card", asked)], partial(_draw, overview, plan, asked))

@@ -106,6 +106,13 @@ def test_frozen_patterns_are_asked_for_and_named_and_have_no_estimate(page):
     assert "frozen_patterns" not in free.session_state.downloads["patching"].csv().splitlines()[0]
 
 
+def test_what_runs_with_free_patterns_says_so_beside_a_map_that_holds_them(page):
+    address = {"part": "card", "heads": "L1H2,L2H6", "head": "L2H6", "controls": "1"}
+    free, frozen = page("patching", **address), page("patching", frozen="1", **address)
+    for told in ("In a card all patterns run freely", "Here all patterns run freely"):
+        assert told in said(frozen) and told not in said(free)
+
+
 @pytest.mark.parametrize("part", ["greedy", "set", "pairs", "direct", "scatter", "groups", "positions"])
 def test_every_closer_look_takes_frozen_patterns(page, part):
     test = page("patching", frozen="1", part=part, heads="L1H2,L2H6", steps="2")
