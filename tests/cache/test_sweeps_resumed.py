@@ -28,10 +28,10 @@ def in_small_chunks(monkeypatch, within=lambda: None) -> list[int]:
     """The size of each chunk that runs; `within` is called at the beginning of one."""
     sizes, grow = [], growing_pass._grow
 
-    def counted(sources, rows, checkpoint):
+    def counted(sources, rows, *given):
         within()
         sizes.append(len(rows))
-        return grow(sources, rows, checkpoint)
+        return grow(sources, rows, *given)
 
     monkeypatch.setattr(growing_pass, "_grow", counted)
     monkeypatch.setattr(growing_pass, "rows_per_chunk", lambda *given: ROWS)

@@ -26,6 +26,6 @@ def test_a_tick_of_a_run_that_was_cut_short_draws_the_page_anew(monkeypatch):
     monkeypatch.setattr(st, "session_state", SimpleNamespace(lines=[unplaced]))
     monkeypatch.setattr(st, "fragment", lambda tick, run_every: tick)
     monkeypatch.setattr(st, "rerun", anew)
-    nothing = SimpleNamespace(answers={}, waiting=[], drawn={}, errors={})
+    nothing = SimpleNamespace(answers={}, waiting=[], drawn={}, errors={}, compared=None)
     with pytest.raises(Drawn):
         watching.watch(nothing, "")
