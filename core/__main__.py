@@ -16,7 +16,7 @@ import pandas as pd
 
 from core.console import Clock, status
 from core.experiment import Experiment, InputError, check
-from core.export import csv_files, describe, to_csv, to_json, write_whole
+from core.export.tables import csv_files, describe, to_csv, to_json, write_whole
 from core.flags import (
     check_file,
     check_folder,

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from core.experiment import DEFAULT_INSTRUCTION, DTYPES, TEMPLATES, Experiment, InputError
-from core.export import csv_files
+from core.export.tables import csv_files
 from core.models.pairs import default_pair
 from core.patching.plan import DIRECTIONS, WEIGHT_SITES, unit
 from core.results import MODELS

@@ -16,7 +16,7 @@ from typing import Any
 
 from core.console import Clock
 from core.experiment import Experiment
-from core.export import to_csv, write_whole
+from core.export.tables import to_csv, write_whole
 from core.models.loading import LoadedPair
 from core.sets.averages import SetAverages, averages_of, prompts_frame
 from core.sets.entries import PromptSet, Usable

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from core.experiment import TEMPLATES, Experiment, InputError, occurrences, prompt_text, shorten
-from core.export import FORMULA
+from core.export.tables import FORMULA
 from core.models.pairs import EMBEDDED
 from core.sets.entries import Entry, PromptSet, Refused
 

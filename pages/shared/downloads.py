@@ -20,7 +20,7 @@ import streamlit as st
 from cache.questions.catalogue import QUESTIONS
 from cache.questions.overview import Overview
 from core.experiment import Experiment, prompt_text
-from core.export import describe, to_csv, to_json
+from core.export.tables import describe, to_csv, to_json
 from core.labelling import file_name, labelled
 from core.models.pairs import PairSpec
 from core.models.places import is_path, last_part

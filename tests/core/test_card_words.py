@@ -8,7 +8,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from core.export import to_json
+from core.export.tables import to_json
 from core.patching.card_results import Card
 from core.patching.card_words import DEFINITIONS, card_description, card_sentence, card_tables
 from core.patching.floor import NoiseFloor

@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from core.export import to_csv, write_whole
+from core.export.tables import to_csv, write_whole
 
 
 def failing_at(number: int, monkeypatch) -> None:
