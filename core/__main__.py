@@ -9,13 +9,16 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from core.console import Clock, status
 from core.experiment import Experiment, InputError, check
+from core.export.results import Results
 from core.export.tables import csv_files, describe, to_csv, to_json, write_whole
 from core.flags import (
     check_file,
@@ -35,7 +38,7 @@ from core.models.pairs import find_pair
 from core.patching.card_words import card_description, card_sentence, card_tables
 from core.patching.members import read_members
 from core.precision import StoredGap
-from core.results import MODELS, Check, checks_frame
+from core.results import MODELS, checks_frame
 from core.sets.reading import read_file, shipped_file
 from core.settings import Settings, settings
 
@@ -85,15 +88,17 @@ def _analyze(args: argparse.Namespace) -> str:
     experiment = experiment_of(args, environment)
     check(experiment)
     sites = sites_of(args)
-    check_targets(args.json, args.csv)
+    check_targets(args.json, args.csv, report=args.report, notebook=args.notebook)
     # Torch and transformers are loaded only for input that can be analysed.
     pair, runs = _run(args, experiment, environment, clock)
-    tables = _tables(runs, sites, args, clock)
+    found = _results(runs, sites, args, clock)
+    tables = found.tables()
     stored = _stored_gap(pair, runs, tables, _limit(environment), clock)
     patching = {"sites": sites, "direction": args.direction, "positions": args.positions}
     patching["frozen_patterns"] = args.frozen_patterns
-    _write(args, describe(experiment, runs.prompt, pair.manifest, clock.seconds, patching=patching), tables)
-    base, instruct = tables["summary"]["logit_diff"]
+    description = describe(experiment, runs.prompt, pair.manifest, clock.seconds, patching=patching)
+    _write(args, description, tables, _to_read(args, pair, found, description))
+    base, instruct = found.summary.logit_diff
     return (
         f"logit difference {runs.prompt.answer!r} − {runs.prompt.original!r}: "
         f"BASE {base:+.3f}, INSTRUCT {instruct:+.3f}; {stored}wrote {args.json}"
@@ -174,37 +179,32 @@ def _stored_gap(pair: LoadedPair, runs: Runs, tables: dict[str, pd.DataFrame], l
     return f"{measured.text}; "
 
 
-def _tables(runs: Runs, sites: list[str], args: argparse.Namespace, clock: Clock) -> dict[str, pd.DataFrame]:
-    """Every table of the export, in its order; `patching` only where a site is swept."""
+def _results(runs: Runs, sites: list[str], args: argparse.Namespace, clock: Clock) -> Results:
+    """What every export is made of; the logit lens only where a report shows it."""
     from core.attention import attend
     from core.attribution import attribute
+    from core.depth import look_through_depth
     from core.logit_difference import summarize
     from core.patching.sweeps import sweep
 
-    attribution, attention = attribute(runs.recordings, runs.prompt), attend(runs.recordings, runs.prompt)
-    tables = {
-        "summary": summarize(runs.recordings, runs.prompt).to_frame(),
-        "attribution": attribution.to_frame(),
-        "attention": attention.to_frame(),
-    }
-    sweeps, floors = [], []
+    recorded = runs.recordings, runs.prompt
+    depth = look_through_depth(*recorded) if args.report else None
+    found = Results(runs.prompt, summarize(*recorded), attribute(*recorded), depth, attend(*recorded))
+    sweeps = []
     for site in sites:
         with clock.stage(site):
             how = {"frozen_patterns": args.frozen_patterns}
-            result = sweep(runs.recordings, runs.prompt, site, args.direction, args.positions, **how)
-        sweeps.append(result.to_frame())
-        floors.append(Check(f"{site}: effect of the no-op patch", result.gap.no_op, float("inf")))
-        floors += [
-            Check(f"{site}: noise floor, {name}", value, float("inf")) for name, value in result.gap.floor.spans()
-        ]
-    if sweeps:
-        tables["patching"] = pd.concat(sweeps, ignore_index=True)
-    tables["checks"] = checks_frame((*attribution.checks, *attention.checks, *floors))
-    return tables
+            sweeps.append(sweep(*recorded, site, args.direction, args.positions, **how))
+    return replace(found, sweeps=tuple(sweeps), frozen_patterns=args.frozen_patterns)
 
 
-def _write(args: argparse.Namespace, description: dict[str, Any], tables: dict[str, pd.DataFrame]) -> None:
-    files = {args.json: to_json(description, tables)}
+def _write(
+    args: argparse.Namespace,
+    description: dict[str, Any],
+    tables: dict[str, pd.DataFrame],
+    more: Mapping[Path, str],
+) -> None:
+    files = {args.json: to_json(description, tables), **more}
     if args.csv is None:
         write_whole(files)
         return
@@ -220,6 +220,24 @@ def _write(args: argparse.Namespace, description: dict[str, Any], tables: dict[s
     for path in csv_files(args.csv):
         if path.stem not in tables:
             path.unlink(missing_ok=True)
+
+
+def _to_read(
+    args: argparse.Namespace, pair: LoadedPair, found: Results, description: dict[str, Any]
+) -> dict[Path, str]:
+    """The report and the notebook, where they are asked for."""
+    files = {}
+    if args.report:
+        from core.export.contents import experiment_report
+
+        files[args.report] = experiment_report(found, description)
+    if args.notebook:
+        from core.export.notebook import notebook_of, sources
+
+        commits = pair.checkpoints[0].revision, pair.checkpoints[1].revision
+        models = sources(pair.spec, commits, private=False)
+        files[args.notebook] = notebook_of(found, models, pair.dtype, pair.spec.quantization)
+    return files
 
 
 def main(argv: list[str] | None = None) -> int:

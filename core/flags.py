@@ -42,6 +42,15 @@ def parser() -> argparse.ArgumentParser:
     analyze.add_argument(
         "--csv", metavar="DIR", type=Path, help="also write each table as DIR/<table>.csv, in place of an earlier run's"
     )
+    analyze.add_argument(
+        "--report",
+        metavar="FILE",
+        type=Path,
+        help="also write figures and tables as one HTML file, to be read anywhere",
+    )
+    analyze.add_argument(
+        "--notebook", metavar="FILE", type=Path, help="also write a notebook that computes the headline numbers again"
+    )
     card = commands.add_parser("card", help="write the circuit card of a set of heads")
     _add_experiment(card)
     of_set = card.add_argument_group("the set")
@@ -177,11 +186,15 @@ def check_file(path: Path, flag: str) -> None:
         raise InputError(f"{str(path)!r} is a folder; --{flag} takes a file", flag)
 
 
-def check_targets(json: Path, csv: Path | None) -> None:
-    """Refuse places where the tables cannot be written, or would overwrite each other."""
-    if csv and json.resolve() in {csv.resolve(), *(path.resolve() for path in csv_files(csv))}:
-        raise InputError(f"--json and --csv both name {str(json)!r}; give them different places", "json")
-    check_file(json, "json")
+def check_targets(json: Path, csv: Path | None, **more: Path | None) -> None:
+    """Refuse places where the results cannot be written, or would overwrite each other; more: flag → its file."""
+    files = {"json": json, **{flag: file for flag, file in more.items() if file is not None}}
+    taken = {path.resolve(): "csv" for path in (csv, *csv_files(csv))} if csv else {}
+    for flag, file in files.items():
+        if other := taken.get(file.resolve()):
+            raise InputError(f"--{flag} and --{other} both name {str(file)!r}; give them different places", flag)
+        taken[file.resolve()] = flag
+        check_file(file, flag)
     if csv:
         check_folder(csv, "csv")
 

@@ -82,15 +82,12 @@ def _about(answer: Answer) -> tuple[dict[str, object], str]:
 def all_tables(overview: Answer) -> None:
     """One button for all tables of the page and what they were computed with; files are made when somebody asks."""
     found: dict[str, Download] = st.session_state.downloads
-    if not found or overview.result is None:
-        return
     experiment = overview.asked.experiment
     spec = service().spec(experiment)
-    stem = file_name("tables", *_about(overview))
     st.download_button(
         "All tables of this page",
         partial(_zipped, dict(found), experiment, overview.result, spec, state.link()),
-        file_name=f"{stem}.zip",
+        file_name=f"{named('tables', overview)}.zip",
         mime="application/zip",
         key="all_tables",
         on_click="ignore",
@@ -114,7 +111,7 @@ def json_button(
     st.download_button(
         "JSON",
         text,
-        file_name=f"{file_name(key, *_about(overview))}.json",
+        file_name=f"{named(key, overview)}.json",
         mime="application/json",
         key=f"json_{key}",
         on_click="ignore",
@@ -122,6 +119,11 @@ def json_button(
         icon=":material/data_object:",
         help=help_,
     )
+
+
+def named(key: str, answer: Answer) -> str:
+    """The stem of a file's name: what it is, and what it is of."""
+    return file_name(key, *_about(answer))
 
 
 def _zipped(
