@@ -276,3 +276,12 @@ On random tokens that are repeated once, mean attention: **previous token** to t
 the second copy to the token after the first one's same token; **BOS** (**first token** in models without one) to
 position 0. 1 = all of the attention. They say what kind of head it is apart from this prompt.
 """
+
+POST = """
+The post's numbers are those that Karthik Viswanathan states for Llama-3.1-8B (BASE) and its Instruct fine-tune,
+averaged over prompts of one structure: shown for comparison, nothing is computed from them. On that pair a head is the
+same head, by name; elsewhere it is the one of the same rank: the head that writes most of INSTRUCT's logit difference,
+the heads whose outputs move BASE furthest, in their order. A row **agrees** (✓) where it says the same of direction:
+the sign, the way an attention weight moves between the models, the place along the depth give or take a tenth of it. In
+brackets: the 95% interval over the set. Each number's own definition stands on its own page.
+"""

@@ -6,13 +6,14 @@ import streamlit as st
 
 from cache.courtesy import busy
 from pages.compared.views import PAGES as COMPARED
+from pages.post import steps
 from pages.shared import (
     chart_fit,
     chart_keys,
     charts,
     choosing,
     comparing,
-    downloads,
+    exports,
     first_visit,
     history,
     look,
@@ -46,6 +47,7 @@ pages = [
     st.Page(folder / "origin/page.py", title="Origin", icon=":material/history_edu:", url_path="origin"),
     st.Page(folder / "attention/page.py", title="Attention", icon=":material/visibility:", url_path="attention"),
     st.Page(folder / "head/page.py", title="Head", icon=":material/center_focus_strong:", url_path="head"),
+    st.Page(folder / "post/page.py", title="Post", icon=":material/article:", url_path="post"),
     st.Page(folder / "models/page.py", title="Models", icon=":material/memory:", url_path="models"),
 ]
 with busy():
@@ -60,7 +62,9 @@ with busy():
     for complaint in st.session_state.complaints:
         st.warning(plain(complaint))
     slots = prompt_bar.bar()
-    spoken = [*stage.SHORTCUTS, *stage.turning(), *comparing.SHORTCUTS, *history.SHORTCUTS]
+    stepped = page.url_path == "post"
+    spoken = [*stage.SHORTCUTS, *stage.turning(steps.turn if stepped else None), *(steps.SHORTCUTS if stepped else ())]
+    spoken += [*comparing.SHORTCUTS, *history.SHORTCUTS]
     shortcuts.listen([*spoken, *presets.shortcuts(), *prompt_bar.SHORTCUTS])
     # Of a page that compares, what it shows in place of itself.
     beside = COMPARED.get(page.url_path or "explore") if state.compared() is not None else None
@@ -80,7 +84,7 @@ with remembering(), body:
 choosing.begin(asking)
 prompt_bar.finish(slots, asking)
 with body:
-    downloads.all_tables(asking.ask("overview"))
+    exports.offer(asking.ask("overview"))
 # Once the page is drawn: before, it would be the title of the prompt before.
 st.set_page_config(page_title=tab_title(page.title, state.experiment(), asking.ask("overview")))
 history.note(asking)

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
+from core.charts import theme
 from core.charts.patching import value_output_scatter
 from core.patching.results import Sweep
 from core.results import group_name, head_name
@@ -14,7 +15,12 @@ from pages.patching.plan import Plan
 
 
 def scatters(
-    plan: Plan, z: Sweep, v: Sweep, value_only: Sweep, chosen: tuple[int, int] | None
+    plan: Plan,
+    z: Sweep,
+    v: Sweep,
+    value_only: Sweep,
+    chosen: tuple[int, int] | None,
+    shown: theme.SizeName = "normal",
 ) -> list[tuple[str, go.Figure, pd.DataFrame, str]]:
     """(key, figure, table, how to read it) of both versions."""
     outputs, size = plan.values(z), plan.group_size
@@ -44,7 +50,7 @@ def scatters(
     return [
         (
             key,
-            value_output_scatter(x, outputs, size, title, plan.unit, name, chosen, faint=faint),
+            value_output_scatter(x, outputs, size, title, plan.unit, name, chosen, shown, faint),
             _points(plan, x, outputs, faint),
             read + grey,
         )

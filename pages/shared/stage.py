@@ -7,7 +7,7 @@ are edited, so that bars can be compared by eye: they grow with a value that wou
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import streamlit as st
@@ -110,15 +110,20 @@ def turn(pages: Sequence[StreamlitPage], shown: StreamlitPage) -> None:
         st.switch_page(pages[asked], query_params=state.address())
 
 
-def turning() -> tuple[Shortcut, ...]:
-    """The keys of a presenter's clicker: pages scroll by them off the stage."""
+def turning(turn: Callable[[int], None] | None = None) -> tuple[Shortcut, ...]:
+    """The keys of a presenter's clicker: pages scroll by them off the stage. turn: what they do on the page that is on.
+
+    By default they go to the next page, or to the one before.
+    """
     listed = ((1, "pagedown", "the next page"), (-1, "pageup", "the page before"))
     return tuple(
-        Shortcut(key, f"on the stage: {does}", partial(_ask_for, step) if on() else None) for step, key, does in listed
+        Shortcut(key, f"on the stage: {does}", partial(turn or ask_for, step) if on() else None)
+        for step, key, does in listed
     )
 
 
-def _ask_for(step: int) -> None:
+def ask_for(step: int) -> None:
+    """Go on or back by a page; for callbacks."""
     st.session_state.turned = step
 
 

@@ -51,6 +51,8 @@ VIEW = {
     "shared": ("head", r"head|group"),
     "heads": ("", r"L\d{1,3}(H|KV)\d{1,3}(,L\d{1,3}(H|KV)\d{1,3}){0,29}"),
     "map": ("resid_pre", "|".join(LAYER_SITES)),
+    "against": ("post", "post|like"),
+    "step": ("prompt", r"prompt|layers|heads|outputs|colon|values|where|origin|all"),
     "stage": ("", "1"),
     # What `core.presets` reads.
     "presets": ("", r"(?s).{0,4000}"),

@@ -1,0 +1,128 @@
+"""What the steps show of the models at hand: asked as a step needs it, or all at once by the page's one button."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from cache.questions.overview import Overview
+from core.attention_results import Attention
+from core.experiment import Experiment
+from core.patching.results import Sweep
+from core.post.here import SITES, Here, of_prompt
+from core.post.numbers import is_posts_pair, is_posts_prompt
+from core.results import Attribution
+from pages.patching.plan import Plan
+from pages.shared.asking import Answer, ask, follow, so_far
+from pages.shared.filling import stop_button
+from pages.shared.service import service
+from pages.shared.text import plain
+from pages.shared.watching import line, progress_line
+
+# The sweeps that a step's figure is drawn from; the last one shows what there is.
+NEEDS = {"outputs": ("z",), "colon": ("z",), "values": ("z", "v", "value_only"), "origin": ("z", "w_head")}
+ALL = "all"
+_PRESSED = "post_computing"  # the experiment for which everything is wanted
+
+
+@dataclass(frozen=True, eq=False)
+class Ours:
+    """Answers are what figures are drawn from; sweeps: site → what has run of it, so far too."""
+
+    overview: Answer
+    attribution: Answer
+    attention: Answer
+    sweeps: dict[str, Answer]
+    kept: dict[str, Sweep]
+    plan: Plan
+
+    @property
+    def own(self) -> bool:
+        """Whether the pair on screen is the post's."""
+        return is_posts_pair(service().spec(self.overview.asked.experiment))
+
+    @property
+    def own_prompt(self) -> bool:
+        return is_posts_prompt(self.overview.asked.experiment)
+
+    @property
+    def answers(self) -> list[Answer]:
+        return [self.overview, self.attribution, self.attention, *self.sweeps.values()]
+
+    def shown(self, site: str) -> Sweep:
+        """What is drawn of a site: what has run of it."""
+        asked = self.sweeps.get(site)
+        return (asked.value if asked else None) or self.kept.get(site) or self.plan.nothing_yet(site)
+
+    def here(self) -> Here:
+        """What is whole of it, now: it grows while jobs run."""
+        swept = {site: so_far(answer.job) for site, answer in self.sweeps.items()} | self.kept
+        whole = {site: sweep for site, sweep in swept.items() if sweep is not None}
+        found: tuple[Attribution | None, Attention | None] = (self.attribution.result, self.attention.result)
+        return of_prompt(self.plan.overview.summary, *found, whole, self.plan.group_size)
+
+
+def found(overview: Answer, step: str) -> Ours:
+    """What is asked for a step, or for all of them where that was asked for."""
+    plan = _plan(overview.result)
+    experiment = overview.asked.experiment
+    kept = {site: known for site in SITES if (known := service().known("sweep", experiment, **plan.at(site)))}
+    wanted = SITES if st.session_state.get(_PRESSED) == experiment else NEEDS.get(step, ())
+    return Ours(
+        overview,
+        ask("attribution", projection="own"),
+        ask("attention"),
+        {site: follow(overview, "sweep", **plan.at(site)) for site in wanted},
+        kept,
+        plan,
+    )
+
+
+def progress(ours: Ours) -> Callable[[], None]:
+    """How much of what all steps need is there, with the button that has the rest computed: call what is returned."""
+    with st.container(horizontal=True, vertical_alignment="center", key="post_progress"):
+        with st.container(width="stretch"):
+            line(partial(_progress, ours))
+        button = st.container(width="content")
+    if any(answer.running or answer.stopped for answer in ours.sweeps.values()):
+        return partial(stop_button, button)
+    return partial(_compute_button, button, ours)
+
+
+def _compute_button(place: DeltaGenerator, ours: Ours) -> None:
+    left = not all(_now(ours, site).complete for site in SITES)
+    with place:
+        st.button(
+            "Compute all steps", on_click=_compute, args=(ours.overview.asked.experiment,), disabled=not left,
+            icon=":material/play_arrow:", key="post_compute",
+        )  # fmt: skip
+
+
+def _compute(experiment: Experiment) -> None:
+    st.session_state[_PRESSED] = experiment
+
+
+def _progress(ours: Ours) -> str:
+    """Of all patched runs, how many there are."""
+    sweeps = [_now(ours, site) for site in SITES]
+    done, total = (sum(getattr(sweep, name) for sweep in sweeps) for name in ("done", "total"))
+    if done == total:
+        return ":small[:green[:material/check_circle:] everything that the steps need is there]"
+    running = [answer.job for answer in ours.sweeps.values() if answer.job is not None and answer.running]
+    count = f"{100 * done // total}% of what all steps need: {done:,} of {total:,} patched runs"
+    if running:
+        return f":small[:blue[:material/hourglass_top:] {count} · {plain(progress_line(running[0]))}]"
+    return f":small[{count}]"
+
+
+def _now(ours: Ours, site: str) -> Sweep:
+    asked = ours.sweeps.get(site)
+    return ours.kept.get(site) or (so_far(asked.job) if asked else None) or ours.plan.nothing_yet(site)
+
+
+def _plan(overview: Overview) -> Plan:
+    return Plan("z", "instruct_to_base", "all", "score", overview)

@@ -1,0 +1,65 @@
+"""The page Post, the app run without a browser: a step a screen, live for the prompt; everything by one button."""
+
+from __future__ import annotations
+
+import re
+
+import pandas as pd
+import pytest
+
+from pages.post.steps import ORDER
+from pages.post.texts import ABOUT
+from pages.shared import service
+from tests.pages.app import opened, settled
+
+
+@pytest.fixture
+def page(monkeypatch, forget):
+    """parameters of the address → the page, settled."""
+    monkeypatch.setattr(service, "_is_active", lambda owner: True)
+    return lambda **parameters: settled(opened("post/page.py", **parameters))
+
+
+def finding(test) -> str:
+    said = [markdown.value.replace("\\", "") for markdown in test.markdown if markdown.value not in ABOUT.values()]
+    return next(text for text in said if re.search(r"the post|rows point|Half of|by its output", text))
+
+
+def rows(test) -> pd.DataFrame:
+    return test.dataframe[0].value
+
+
+def test_next_and_back_go_through_every_step_and_each_shows_ours(page):
+    test = page(pair="tiny")
+    seen = []
+    for step in ORDER:
+        assert test.session_state.view.get("step", "prompt") == step
+        seen.append(finding(test))
+        shown = rows(test)
+        assert set(shown) == {"", "the post", "here", "agrees"}
+        if step != "all":
+            assert "…" not in set(shown["here"]), step
+        if step != ORDER[-1]:
+            test.button(key="post_next").click()
+            settled(test)
+    assert len(set(seen)) == len(ORDER)
+    assert test.button(key="post_next").disabled
+    # By rank: the head that patching finds in the tiny pair stands where the post's first one stands.
+    outputs = rows(test)[rows(test)[""] == "1st head: output patch"].iloc[0]
+    assert outputs["the post"] == "20% (L30H31)" and outputs["here"].endswith("(L2H6)")
+    test.button(key="post_back").click()
+    assert settled(test).session_state.view["step"] == "origin"
+    said = " ".join(caption.value for caption in test.caption)
+    assert "**not** the post's models" in said and "one prompt" in said
+
+
+def test_one_button_computes_what_every_step_needs_and_what_is_known_is_there_at_once(page):
+    test = page(pair="tiny", step="all")
+    assert (rows(test)["here"] == "…").any()
+    test.button(key="post_compute").click()
+    settled(test)
+    assert not (rows(test)["here"] == "…").any()
+    assert "everything that the steps need is there" in " ".join(markdown.value for markdown in test.markdown)
+    # Another visitor, who has pressed nothing.
+    other = settled(opened("post/page.py", pair="tiny", step="all"))
+    assert not (rows(other)["here"] == "…").any() and other.button(key="post_compute").disabled
