@@ -124,7 +124,7 @@ def _rows(step: str, rows: Sequence[Row], found: Ours) -> None:
     with figures(*found.answers, key="rows"):
         height = 35 * min(len(rows) + 1, 15) + 3
         st.dataframe(table, key=f"post_rows_{step}", hide_index=True, width="stretch", height=height)
-        below(f"post_{step}", matched(found.own), definitions.POST, partial(to_frame, rows))
+        below(f"rows_{step}", matched(found.own), definitions.POST, partial(to_frame, rows))
 
 
 def _whose(found: Ours) -> None:
