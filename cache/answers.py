@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from cache.encoding import Undecodable, decode, encode
+from cache.finished import Finished
 from cache.identity import Both, Identities, fact_of, remember_once, weights_here
 from cache.keys import answer_key
 from cache.labels import Label
@@ -80,6 +81,7 @@ class Answers:
         self._facts: dict[str, str] = {}
         self._identities = Identities(self)
         self._writer = Writer()
+        self.finished = Finished(settings.sets_folder, settings.store_bytes)
 
     @staticmethod
     def of(settings: Settings) -> Answers:
@@ -156,6 +158,7 @@ class Answers:
         self.flush()
         if self.store is not None:
             self.store.clear()
+        self.finished.clear()
 
     def flush(self, timeout: float | None = None) -> bool:
         """Whether everything that was to be kept is written, within `timeout` seconds."""

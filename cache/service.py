@@ -120,6 +120,7 @@ class Service:
                 known=partial(self.known, experiment=experiment),
                 begun=partial(self.answers.begun, running),
                 keep=partial(self.answers.keep, running),
+                finished=self.answers.finished.of,
             )
             cost = QUESTIONS[question].cost
             costs = partial(cost, **options) if cost else None

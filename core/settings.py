@@ -201,6 +201,10 @@ class Settings:
     def store_file(self) -> Path:
         return self.cache.expanduser() / "answers.sqlite"
 
+    @property
+    def sets_folder(self) -> Path:
+        return self.cache.expanduser() / "sets"
+
 
 def variables() -> tuple[Variable, ...]:
     """Every environment variable that is read, in the order of Settings."""

@@ -17,6 +17,7 @@ from pages.shared import (
     first_visit,
     history,
     look,
+    opening,
     presets,
     prompt_bar,
     shortcuts,
@@ -47,6 +48,7 @@ pages = [
     st.Page(folder / "origin/page.py", title="Origin", icon=":material/history_edu:", url_path="origin"),
     st.Page(folder / "attention/page.py", title="Attention", icon=":material/visibility:", url_path="attention"),
     st.Page(folder / "head/page.py", title="Head", icon=":material/center_focus_strong:", url_path="head"),
+    st.Page(folder / "prompts/page.py", title="Prompts", icon=":material/dataset:", url_path="prompts"),
     st.Page(folder / "post/page.py", title="Post", icon=":material/article:", url_path="post"),
     st.Page(folder / "models/page.py", title="Models", icon=":material/memory:", url_path="models"),
 ]
@@ -54,6 +56,7 @@ with busy():
     # Streamlit's own list of pages would drop the address's parameters, and Back would find an entry without them.
     page = st.navigation(pages, position="hidden")
     stage.turn(pages, page)
+    opening.turn(pages, page)
     if stage.on():
         sidebar.on_stage(pages)
     else:

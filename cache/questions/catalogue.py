@@ -11,15 +11,15 @@ from dataclasses import dataclass, fields, replace
 from functools import partial
 from typing import Any, get_type_hints
 
-from cache.questions import attention, controls, neurons, overview, patching, precision, rewriting
+from cache.questions import attention, controls, neurons, overview, patching, precision, rewriting, sets
 from core.experiment import Experiment
 from core.patching import cost
 from core.patching.cost import Cost
 from core.patching.plan import CANDIDATES
 
 # A viewer's first figures go before what follows them a second later (texts, one head's patches), and that before
-# anybody's sweep.
-FIRST, NEXT, TEXT, SWEEP = 3, 2, 1, 0
+# anybody's sweep; a set of prompts takes the longest, and lets everything else in between two of them.
+FIRST, NEXT, TEXT, SWEEP, SET = 3, 2, 1, 0, -1
 
 _DEFAULT: dict[str, Any] = {field.name: field.default for field in fields(Experiment)}
 # Positions that a view follows: no forward pass reads them.
@@ -61,6 +61,11 @@ def _of_text(priority: int, answer: Callable[..., Any]) -> Question:
     return Question(priority, answer, ROLES | {"answer"}, frozenset({"original"}))
 
 
+def _of_set(answer: Callable[..., Any]) -> Question:
+    """A question about a set of prompts, whatever prompt is on screen; a row may leave the template open."""
+    return Question(SET, answer, frozenset(_DEFAULT) - _MODELS - {"template"})
+
+
 QUESTIONS: dict[str, Question] = {
     "overview": Question(FIRST, overview.overview),
     "rewriting": Question(FIRST, rewriting.rewriting, ROLES | {"original", "occurrence", "answer"}),
@@ -89,5 +94,8 @@ QUESTIONS: dict[str, Question] = {
     "paths": Question(SWEEP, patching.paths, ROLES, cost=cost.of_paths),
     "card": Question(SWEEP, patching.card, ROLES),
     "stored_gap": Question(TEXT, precision.stored_gap, ROLES, lasts=lambda gap: not gap.reason),
+    "prompt_set": _of_set(sets.prompt_set),
+    "instructions": _of_set(sets.instructions),
+    "recognized": _of_set(sets.recognized),
     "recomputed": Question(SWEEP, precision.recomputed, ROLES),
 }

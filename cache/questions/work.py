@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -13,6 +13,7 @@ from cache.pace import Pace
 from core.experiment import Experiment, InputError
 from core.patching.begun import Begun
 from core.prompt import MAX_TOKENS
+from core.sets.kept import InMemory, Kept
 
 if TYPE_CHECKING:
     from cache.identity import Both
@@ -29,11 +30,13 @@ class Earlier:
 
     known: (question, **options) → what was answered before and is still kept, or None. begun, keep: how far this very
     question had come when it was broken off, and where to say how far it has come now.
+    finished: under a name, the numbers of each prompt of a set that has run.
     """
 
     known: Callable[..., Any] = lambda question, **options: None
     begun: Callable[[], Begun | None] = lambda: None
     keep: Callable[[Begun], None] = lambda ran: None
+    finished: Callable[[str], AbstractContextManager[Kept]] = lambda name: nullcontext(InMemory())
 
 
 def _unread() -> TextRuns:

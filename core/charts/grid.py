@@ -21,6 +21,8 @@ ScaleName = Literal["diverging", "sequential"]
 
 FAINT_TEXT = "within the noise floor"
 ESTIMATE_TEXT = "estimate"
+PALE_TEXT = "its interval holds 0"
+_PALE = 0.22  # opacity
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,13 +30,15 @@ class Panel:
     """One map of a figure.
 
     values: (row, column); NaN is a cell not yet computed. faint: (row, column) bool, cells that are no more than
-    noise, shown grey. estimated: (row, column) bool, cells whose value is an estimate, marked with a dot.
+    noise, shown grey. estimated: (row, column) bool, cells whose value is an estimate, marked with a dot. pale:
+    (row, column) bool, means whose interval holds 0.
     """
 
     title: str
     values: np.ndarray
     faint: np.ndarray | None = None
     estimated: np.ndarray | None = None
+    pale: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -89,20 +93,24 @@ def has_legend(panels: Sequence[Panel]) -> bool:
 
 
 def _masks(panel: Panel) -> dict[str, np.ndarray]:
-    none = np.zeros(panel.values.shape, bool)
     pending = ~np.isfinite(panel.values)
-    faint = none if panel.faint is None else np.asarray(panel.faint, bool) & ~pending
-    estimated = none if panel.estimated is None else np.asarray(panel.estimated, bool) & ~pending
-    return {PENDING_TEXT: pending, FAINT_TEXT: faint, ESTIMATE_TEXT: estimated}
+    named = {FAINT_TEXT: panel.faint, ESTIMATE_TEXT: panel.estimated, PALE_TEXT: panel.pale}
+    none = np.zeros(panel.values.shape, bool)
+    return {PENDING_TEXT: pending} | {
+        name: none if mask is None else np.asarray(mask, bool) & ~pending for name, mask in named.items()
+    }
 
 
 def _layers(panel: Panel, height: float) -> list[Part]:
     """The coloured cells, grey ones for what has no colour, and marks on what is pending or an estimate."""
     masks = _masks(panel)
     gap = 1 if height >= 14 else 0
-    values = np.where(masks[PENDING_TEXT] | masks[FAINT_TEXT], np.nan, panel.values.astype(float))
+    coloured = np.where(masks[PENDING_TEXT] | masks[FAINT_TEXT], np.nan, panel.values.astype(float))
     common = {"type": "heatmap", "xgap": gap, "ygap": gap, "hoverinfo": "skip"}
-    layers: list[Part] = [{**common, "z": _absent(values), "coloraxis": "coloraxis"}]
+    pale, full = masks[PALE_TEXT], {**common, "coloraxis": "coloraxis"}
+    layers: list[Part] = [{**full, "z": _absent(np.where(pale, np.nan, coloured))}]
+    if pale.any():
+        layers.append({**full, "z": _absent(np.where(pale, coloured, np.nan)), "opacity": _PALE})
     for name, colour in ((PENDING_TEXT, theme.PENDING), (FAINT_TEXT, theme.FAINT)):
         if masks[name].any():
             z = _absent(np.where(masks[name], 1.0, np.nan))
@@ -128,6 +136,8 @@ def _mark(name: str, size: float) -> Part:
         return {"symbol": "circle", "size": max(size / 2, 2.5), "color": theme.MUTED}
     if name == PENDING_TEXT:
         return {"symbol": "line-ne", "size": size, "color": theme.MUTED, "line": {"width": 1, "color": theme.LINE}}
+    if name == PALE_TEXT:
+        return {"symbol": "square-open", "size": size, "color": theme.MUTED}
     return {"symbol": "square", "size": size, "color": theme.FAINT}
 
 
@@ -136,7 +146,7 @@ def _legend(panels: Sequence[Panel]) -> list[Part]:
     nowhere = {"type": "scatter", "x": [None], "y": [None], "mode": "markers", **on(0)}
     return [
         {**nowhere, "name": name, "marker": _mark(name, 10)}
-        for name in (PENDING_TEXT, FAINT_TEXT, ESTIMATE_TEXT)
+        for name in (PENDING_TEXT, FAINT_TEXT, ESTIMATE_TEXT, PALE_TEXT)
         if any(_masks(panel)[name].any() for panel in panels)
     ]
 
@@ -150,7 +160,7 @@ def _hover(panels: Sequence[Panel], cells: Cells, unit: str, signed: bool) -> li
         for c in range(columns):
             lines = [f"<b>{escape(cells.names[r][c])}</b>"]
             for panel, mask in zip(panels, masks):
-                remarks = [name for name in (FAINT_TEXT, ESTIMATE_TEXT) if mask[name][r, c]]
+                remarks = [name for name in (FAINT_TEXT, ESTIMATE_TEXT, PALE_TEXT) if mask[name][r, c]]
                 remark = f" ({', '.join(remarks)})" if remarks else ""
                 lines.append(f"{escape(panel.title)}: {with_unit(panel.values[r, c], unit, signed)}{remark}")
             if cells.notes is not None:

@@ -15,7 +15,7 @@ import pandas as pd
 from core.patching.gap import Gap
 from core.patching.results import Sweep
 from core.results import MODELS
-from core.sets.entries import Usable, Used
+from core.sets.entries import Used
 from core.sets.fields import ATTRIBUTION, PATCHING, SUMMARY, Plan, attention_field, attribution_field, patching_field
 from core.sets.kept import Kept
 from core.sets.statistics import Average, Ratio, average, corrected, permutation_p, ratio_of_means, top_share
@@ -101,7 +101,7 @@ def averages_of(used: Sequence[Used], plan: Plan, kept: Kept) -> SetAverages:
     keys = [row.key for row in done]
 
     def of_both(field: str) -> Average:
-        return _of_models(kept.column(field, keys))
+        return of_models(kept.column(field, keys))
 
     return SetAverages(
         n=len(done),
@@ -113,35 +113,7 @@ def averages_of(used: Sequence[Used], plan: Plan, kept: Kept) -> SetAverages:
     )
 
 
-def prompts_frame(usable: Usable, kept: Kept) -> pd.DataFrame:
-    """One row a prompt, in the file's order: id, used, reason, both logit differences, and what the prompt is."""
-    done = [row for row in usable.used if row.key in kept]
-    differences = kept.column("logit_diff", [row.key for row in done]) if done else np.empty((0, 2))
-    rows: list[dict[str, object]] = [
-        {"line": row.line, "id": row.id, "used": False, "reason": row.reason} for row in usable.refused
-    ]
-    for row, (base, instruct) in zip(done, differences):
-        rows.append(
-            {
-                "line": row.entry.line,
-                "id": row.entry.id,
-                "used": True,
-                "reason": row.note,
-                "base_logit_diff": base,
-                "instruct_logit_diff": instruct,
-                "structure": row.entry.structure,
-                "instruction": row.entry.instruction,
-                "sentence": row.entry.sentence,
-                "original": row.entry.original,
-                "answer": row.prompt.answer,
-            }
-        )
-    names = ["id", "used", "reason", "base_logit_diff", "instruct_logit_diff", "line", "structure", "instruction"]
-    frame = pd.DataFrame(rows, columns=[*names, "sentence", "original", "answer"])
-    return frame.sort_values("line", kind="stable", ignore_index=True)
-
-
-def _of_models(values: np.ndarray) -> Average:
+def of_models(values: np.ndarray) -> Average:
     """values: (prompt, model, …). A model at a time, so that no more than one map is there in float64."""
     parts = [average(values[:, 0]), average(values[:, 1]), average(values[:, 1].astype(float) - values[:, 0])]
     arrays = [np.stack([getattr(part, field.name) for part in parts]) for field in fields(Average) if field.name != "n"]
@@ -157,7 +129,7 @@ def _by_group(done: Sequence[Used], logit_diff: np.ndarray) -> dict[tuple[str, s
     for column, name in names.items():
         labels = np.array([name(row) for row in done], object)
         for label in dict.fromkeys(filter(None, labels)):
-            found[column, label] = _of_models(logit_diff[labels == label])
+            found[column, label] = of_models(logit_diff[labels == label])
     return found
 
 

@@ -18,24 +18,23 @@ from core.console import Clock
 from core.experiment import Experiment
 from core.export.tables import to_csv, write_whole
 from core.models.loading import LoadedPair
-from core.sets.averages import SetAverages, averages_of, prompts_frame
 from core.sets.entries import PromptSet, Usable
 from core.sets.fields import Plan, common_roles
-from core.sets.kept import OnDisk
+from core.sets.kept import OnDisk, set_up
+from core.sets.results import SetResult, result_of, with_interval
 from core.sets.running import SoFar, run_set
 from core.sets.statistics import CONFIDENCE, DRAWS, FLIPS
 from core.sets.usable import usable
 from core.wording import signed
 
 TABLES = ("summary", "attribution", "attention", "patching", "prompts")
-_FORMAT = 1  # of the numbers that are kept
 _SILENCE = 5  # seconds between two lines of progress
 
 
 def run_and_write(
     args: argparse.Namespace,
     file: Path,
-    found: PromptSet,
+    given: PromptSet,
     pair: LoadedPair,
     models: Experiment,
     sites: tuple[str, ...],
@@ -43,15 +42,15 @@ def run_and_write(
     clock: Clock,
 ) -> str:
     """The last line of the command; tables and manifest are in `args.out`."""
-    rows = usable(found, pair, models, max_tokens)
+    rows = usable(given, pair, models, max_tokens)
     plan = Plan(sites, args.direction, args.positions, common_roles(rows.used))
     args.out.mkdir(exist_ok=True)
-    with OnDisk(args.out / f"finished-{_set_up(pair, plan)}.sqlite") as kept:
+    with OnDisk(args.out / set_up(pair.manifest, plan.to_json())) as kept:
         with clock.stage("run"):
             run_set(rows.used, pair, plan, kept, progress=_Lines())
         with clock.stage("averages"):
-            averages = averages_of(rows.used, plan, kept)
-        tables = averages.tables() | {"prompts": prompts_frame(rows, kept)}
+            found = result_of(rows, plan, kept)
+    tables = found.tables()
     files: dict[Path, str | bytes] = {args.out / f"{name}.csv": to_csv(frame) for name, frame in tables.items()}
     manifest = _manifest(file, rows, pair, plan, models, clock)
     files[args.out / "manifest.json"] = json.dumps(manifest, ensure_ascii=False, indent=1, allow_nan=False)
@@ -59,13 +58,7 @@ def run_and_write(
     # A table of an earlier run would pass for one of this.
     for name in set(TABLES) - set(tables):
         (args.out / f"{name}.csv").unlink(missing_ok=True)
-    return f"{_said(averages, rows)}; wrote {args.out}"
-
-
-def _set_up(pair: LoadedPair, plan: Plan) -> str:
-    """A name for everything but the prompts that the numbers depend on."""
-    text = json.dumps([_FORMAT, pair.manifest, plan.to_json()], sort_keys=True, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
+    return f"{_said(found)}; wrote {args.out}"
 
 
 def _manifest(
@@ -83,14 +76,12 @@ def _manifest(
     return {**pair.manifest, "set": of_set, **plan.to_json(), "statistics": statistics, "seconds": seconds}
 
 
-def _said(averages: SetAverages, rows: Usable) -> str:
-    found = averages.summary["logit_diff"]
-    models = ", ".join(
-        f"{name} {signed(found.mean[m])} [{signed(found.ci_low[m])}, {signed(found.ci_high[m])}]"
-        for m, name in enumerate(("BASE", "INSTRUCT"))
-    )
-    left_out = f", {len(rows.refused)} rows left out" if rows.refused else ""
-    return f"mean logit difference over {averages.n} prompts{left_out}: {models}"
+def _said(found: SetResult) -> str:
+    assert found.averages is not None, "the set has run"
+    mean = found.averages.summary["logit_diff"]
+    models = ", ".join(f"{name} {with_interval(mean, m)}" for m, name in enumerate(("BASE", "INSTRUCT")))
+    left_out = f", {len(found.refused)} rows left out" if found.refused else ""
+    return f"mean logit difference over {len(found.ran)} prompts{left_out}: {models}"
 
 
 class _Lines:

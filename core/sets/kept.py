@@ -6,6 +6,8 @@ of a prompt. A prompt is there whole or not at all, whatever ends the process.
 
 from __future__ import annotations
 
+import hashlib
+import json
 import sqlite3
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -16,6 +18,7 @@ import numpy as np
 
 from core.experiment import InputError
 
+_FORMAT = 1  # of the numbers that are kept
 Values = Mapping[str, np.ndarray]  # field → its numbers of one prompt
 
 
@@ -29,6 +32,12 @@ class Kept(Protocol):
     def column(self, field: str, prompts: Sequence[str]) -> np.ndarray:
         """(prompt, *shape of the field) float32, in the order asked for."""
         ...
+
+
+def set_up(manifest: Mapping[str, object], plan: Mapping[str, object]) -> str:
+    """The name of a file of finished prompts: of everything but the prompts that the numbers depend on."""
+    text = json.dumps([_FORMAT, manifest, plan], sort_keys=True, default=str)
+    return f"finished-{hashlib.sha256(text.encode()).hexdigest()[:12]}.sqlite"
 
 
 class InMemory:

@@ -7,6 +7,7 @@ docs/prompt_sets.md. What only a tokenizer can refuse is refused later, by `core
 from __future__ import annotations
 
 import csv
+import io
 import re
 from collections.abc import Hashable, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -45,7 +46,7 @@ def read_set(data: bytes) -> PromptSet:
     """The set in a file's bytes, or an `InputError` where no row of it can be read."""
     if len(data) > MAX_BYTES:
         raise _too_large(len(data))
-    lines = re.split(r"\r\n|\r|\n", _decoded(data))
+    lines = _lines(_decoded(data))
     head = next((n for n, line in enumerate(lines) if line.strip()), None)
     if head is None:
         raise InputError(f"the file is empty; its first line names the columns: {', '.join(COLUMNS)}", "set")
@@ -79,6 +80,10 @@ def _decoded(data: bytes) -> str:
         line = data[: error.start].count(b"\n") + 1
         byte = data[error.start]
         raise InputError(f"the file is not UTF-8 (byte 0x{byte:02x} in line {line}); {_SAVE}", "set") from None
+
+
+def _lines(text: str) -> list[str]:
+    return re.split(r"\r\n|\r|\n", text)
 
 
 def _columns(line: str) -> list[str]:
@@ -193,3 +198,25 @@ def _entry(line: int, cells: Mapping[str, str]) -> Entry:
     for answer in answers:
         prompt_text(entry.experiment(Experiment(), answer))
     return entry
+
+
+def as_text(rows: Iterable[Mapping[str, str]]) -> str:
+    """A table's rows by column as the text of such a file; whether they can be used is said when it is read."""
+    file = io.StringIO()
+    names = (*COLUMNS, *OPTIONAL)
+    writer = csv.DictWriter(file, names, extrasaction="ignore", lineterminator="\n")
+    writer.writeheader()
+    for row in rows:
+        writer.writerow({name: " ".join(str(row.get(name) or "").splitlines()) for name in names})
+    return file.getvalue()
+
+
+def sampled(text: str, count: int) -> str:
+    """The same file with `count` of its good rows, at even distances; every row stays in its line."""
+    entries = read_set(text.encode()).entries
+    if count >= len(entries):
+        return text
+    kept = {entries[n * len(entries) // count].line for n in range(count)}
+    left_out = {entry.line for entry in entries} - kept
+    lines = _lines(text)
+    return "\n".join("" if number in left_out else line for number, line in enumerate(lines, 1))

@@ -6,6 +6,10 @@ from cache.questions.catalogue import QUESTIONS
 
 PLAN = {"site": "z", "direction": "instruct_to_base", "positions": "all"}
 HEADS = ((0, 1), (1, 2))
+ROWS = """instruction,sentence,original,answers
+Rephrase all the adjectives of the following sentence,The quick fox jumps over the dog.,quick,swift;fast
+Rephrase all the adjectives of the following sentence,The big dog sleeps in the old house.,big,large
+"""
 OPTIONS: dict[str, dict] = {name: {} for name in QUESTIONS} | {
     "attribution": {"projection": "instruct"},
     "attention": {"projection": "own"},
@@ -28,5 +32,8 @@ OPTIONS: dict[str, dict] = {name: {} for name in QUESTIONS} | {
     "greedy": {"steps": 2} | PLAN,
     "paths": {"layer": 1, "head": 2, "direction": "base_to_instruct", "alone": True},
     "card": {"members": HEADS, "site": "z", "positions": "all"},
+    "prompt_set": {"rows": ROWS, "sites": ("z",)},
+    "instructions": {"rows": ROWS},
+    "recognized": {"rows": ROWS, "task": "repeat"},
     "recomputed": {"members": HEADS} | PLAN,
 }

@@ -18,11 +18,12 @@ from core.models.pairs import registry
 from core.patching.sweeps import sweep
 from core.runs import record_both
 from core.sets import running
-from core.sets.averages import SetAverages, averages_of, prompts_frame
+from core.sets.averages import SetAverages, averages_of
 from core.sets.entries import Usable
 from core.sets.fields import Plan, common_roles
 from core.sets.kept import InMemory, OnDisk
 from core.sets.reading import read_file, read_set, shipped_file
+from core.sets.results import result_of
 from core.sets.running import run_set
 from core.sets.statistics import average
 from core.sets.usable import usable
@@ -252,7 +253,7 @@ def test_the_table_of_prompts_names_every_row_of_the_file_and_why_it_was_left_ou
     against = usable(read_set(rows.encode()), pair, Experiment())
     kept, short = InMemory(), replace(plan, sites=())
     run_set(against.used, pair, short, kept)
-    frame = prompts_frame(against, kept)
+    frame = result_of(against, short, kept).to_frame()
     assert list(frame["id"]) == ["a", "b", "c"] and list(frame["used"]) == [True, False, False]
     reasons = list(frame["reason"])
     assert reasons[0].startswith("' glad' is taken: the answer ' gladdest' is")

@@ -1,0 +1,29 @@
+"""Prompts: what holds beyond one sentence, over a set of prompts, with how sure it is."""
+
+import streamlit as st
+
+from pages.prompts import choosing, sections, spread
+from pages.shared import definitions, stage
+from pages.shared.asking import ask
+from pages.shared.figures import figures, nothing_yet
+from pages.shared.finding import finding
+from pages.shared.headings import heading
+
+overview = ask("overview")
+heading("Does it hold beyond one sentence?")
+place, above = st.container(), st.container()
+if overview.result is None:
+    nothing_yet(overview)
+elif stage.on():
+    spread.on_stage(overview)
+else:
+    with above:
+        chosen = choosing.controls(overview.result)
+    if chosen is not None:
+        answer = spread.ask_for(overview, chosen)
+        with place, figures(answer, key="finding"):
+            finding(spread.found(answer), definitions.SET)
+        with above:
+            progress = spread.progress()
+            spread.prompts(overview, chosen, answer)
+        progress([answer, *sections.section(overview, chosen, answer)])
