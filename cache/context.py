@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from cache.job import Job, Progress
+from cache.job import HadItsTurn, Job, Progress
 
 if TYPE_CHECKING:
     from cache.worker import Worker
@@ -18,6 +18,7 @@ class Context:
         self._worker = worker
         self._job = job
         self._asked = time.monotonic()
+        self._before = job.seconds
 
     def progress(self, done: int, total: int, message: str = "") -> None:
         self._job.progress = Progress(done, total, message)
@@ -37,6 +38,12 @@ class Context:
         """
         self._ask_owners()
         self._worker._give_way(self._job)
+
+    def take_turns(self, seconds: float) -> None:
+        """Call where the job can be broken off and go on later: after so many seconds of its own, jobs of the same
+        priority that others wait for go first. Raises HadItsTurn."""
+        if self._job.seconds - self._before >= seconds and self._worker._others_wait(self._job):
+            raise HadItsTurn
 
     def stop_if_unwanted(self) -> None:
         """Raises Cancelled as `checkpoint` does, but runs nothing else: may be called inside a forward, from a hook."""

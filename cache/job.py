@@ -29,6 +29,10 @@ class MustWait(Exception):
     """Raised by a job that cannot run inside another one: it goes back to the queue until that one has ended."""
 
 
+class HadItsTurn(Exception):
+    """Raised by a job that can go on later, once others have waited long enough: it goes behind them and runs anew."""
+
+
 class Elsewhere(Exception):
     """Raised by a job that cannot go on before something outside the worker has ended: a download, say.
 

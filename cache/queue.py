@@ -85,6 +85,20 @@ class Queue:
         if not job._interest:
             self.end(job, "cancelled")
 
+    def let_others(self, job: Job) -> None:
+        """Back in the queue, behind all of its priority."""
+        job._clock(running=False)
+        job.state = "queued"
+        job._turn = 1 + max((each._turn for each in self._jobs.values() if each.priority == job.priority), default=0)
+        if not job._interest:
+            self.end(job, "cancelled")
+
+    def others_wait(self, job: Job) -> bool:
+        """Whether others than its owners wait for a job of its priority."""
+        return any(
+            each.priority == job.priority and not each._interest.keys() & job._interest.keys() for each in self.queued()
+        )
+
     def set_aside(self, job: Job) -> None:
         """Out of the queue until `come_back`, as a job that runs, though not here."""
         job._aside = True

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cache.context import Context
-from cache.job import Cancelled, Elsewhere, Job, MustWait, State
+from cache.job import Cancelled, Elsewhere, HadItsTurn, Job, MustWait, State
 from cache.kept import Kept, nbytes
 from cache.queue import Queue
 from cache.traces import default_torch_modes, drop_frames
@@ -216,6 +216,8 @@ class Worker:
             size = nbytes(result)
         except Cancelled:
             self._leave(job, "cancelled")
+        except HadItsTurn:
+            self._let_others(job)
         except Elsewhere as error:
             self._set_aside(job, error.ended)
         except MustWait as error:
@@ -257,6 +259,15 @@ class Worker:
             log.error("job %r failed\n%s", job.key, "".join(traceback.format_exception(error)))
         drop_frames(error)
         self._leave(job, "failed", error)
+
+    def _others_wait(self, job: Job) -> bool:
+        with self._lock:
+            return self._queue.others_wait(job)
+
+    def _let_others(self, job: Job) -> None:
+        with self._lock:
+            self._stack.remove(job)
+            self._queue.let_others(job)
 
     def _set_aside(self, job: Job, ended: Future[None]) -> None:
         with self._lock:

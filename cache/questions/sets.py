@@ -15,7 +15,7 @@ from cache.questions.work import Work
 from core.patching.plan import Direction
 from core.recognize.results import FIXED, KINDS, Instructed, Recognized
 from core.sets.fields import Plan, common_roles
-from core.sets.kept import set_up
+from core.sets.kept import InMemory, Kept, set_up
 from core.sets.reading import read_set
 from core.sets.results import SetResult, result_of
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from core.sets.entries import Usable
 
 SELDOM = 10  # times as long as averages take to make, at least, until they are made again
+TURN = 20.0  # seconds that a set runs until another viewer's, if one waits, goes on
 
 
 def prompt_set(
@@ -40,7 +41,7 @@ def prompt_set(
         return SetResult(0, (), found.refused, None)
     plan = Plan(tuple(sites), direction, positions, common_roles(found.used))
     with work.earlier.finished(set_up(work.pair.manifest, plan.to_json())) as kept:
-        watched = watch(work, lambda: result_of(found, plan, kept))
+        watched = watch(work, lambda: result_of(found, plan, kept), kept)
         told = lambda so_far: watched(so_far.done, so_far.total)  # noqa: E731
         run_set(found.used, work.pair, plan, kept, progress=told, checkpoint=work.ctx.stop_if_unwanted)
         return result_of(found, plan, kept)
@@ -53,8 +54,11 @@ def instructions(work: Work, rows: str) -> Instructed:
     found = usable_rows(work, rows)
     every = variants(found.used, work.pair, work.experiment, work.max_tokens, work.ctx.checkpoint)
     with work.earlier.finished(set_up(work.pair.manifest, {"instructions": KINDS, **FIXED})) as kept:
-        made = lambda: instructions_of(every, found.refused, kept)  # noqa: E731
-        run_instructions(every, work.pair, kept, watch(work, made), work.ctx.stop_if_unwanted)
+
+        def made() -> Instructed:
+            return instructions_of(every, found.refused, kept)
+
+        run_instructions(every, work.pair, kept, watch(work, made, kept), work.ctx.stop_if_unwanted)
         return made()
 
 
@@ -65,8 +69,11 @@ def recognized(work: Work, rows: str, task: str) -> Recognized:
     found = usable_rows(work, rows)
     every = countered(found.used, work.pair, work.experiment, task, work.max_tokens, work.ctx.checkpoint)
     with work.earlier.finished(set_up(work.pair.manifest, {"counter": task})) as kept:
-        made = lambda: heads_of(every, found.refused, work.pair, kept)  # noqa: E731
-        run_heads(every, work.pair, kept, watch(work, made), work.ctx.stop_if_unwanted)
+
+        def made() -> Recognized:
+            return heads_of(every, found.refused, work.pair, kept)
+
+        run_heads(every, work.pair, kept, watch(work, made, kept), work.ctx.stop_if_unwanted)
         return made()
 
 
@@ -78,19 +85,22 @@ def usable_rows(work: Work, rows: str) -> Usable:
     return usable(read_set(rows.encode()), work.pair, work.experiment, work.max_tokens, work.ctx.checkpoint)
 
 
-def watch(work: Work, made: Callable[[], object]) -> Callable[[int, int], None]:
+def watch(work: Work, made: Callable[[], object], kept: Kept) -> Callable[[int, int], None]:
     """What a set is told after each prompt: progress, now and then what `made` gives of it, and others' turn."""
+    lasts = not isinstance(kept, InMemory)
     began, first, again = time.perf_counter(), -1, 0.0
 
     def progress(done: int, total: int) -> None:
         nonlocal first, again
         first = done if first < 0 else first
         work.ctx.progress(done, total, "prompts of the set" + left(done, total))
-        if done and time.perf_counter() >= again:
+        if 0 < done < total and time.perf_counter() >= again:
             start = time.perf_counter()
             work.ctx.publish(made())
             again = time.perf_counter() + SELDOM * (time.perf_counter() - start)
         work.ctx.checkpoint()
+        if lasts:
+            work.ctx.take_turns(TURN)
 
     def left(done: int, total: int) -> str:
         ran = done - first

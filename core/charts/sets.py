@@ -54,7 +54,7 @@ def set_scatter(
 
 def _cross(mean: Average, type_: theme.Size) -> Part:
     """Of both means with their intervals."""
-    ends = {}
+    ends: Part = {}
     for axis, model in (("x", 0), ("y", 1)):
         centre, low, high = (float(array[model]) for array in (mean.mean, mean.ci_low, mean.ci_high))
         ends[axis] = [centre]

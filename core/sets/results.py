@@ -6,7 +6,6 @@ Nothing here knows torch.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -96,7 +95,7 @@ def with_interval(found: Average, *cell: int) -> str:
 def result_of(rows: Usable, plan: Plan, kept: Kept) -> SetResult:
     """Of the prompts that are kept."""
     done = [row for row in rows.used if row.key in kept]
-    logit_diff: Sequence = kept.column("logit_diff", [row.key for row in done]) if done else ()
+    logit_diff = kept.column("logit_diff", [row.key for row in done]) if done else np.empty((0, 2))
     ran = tuple(
         Ran(row.entry, row.prompt.answer, row.note, float(base), float(instruct))
         for row, (base, instruct) in zip(done, logit_diff)

@@ -17,7 +17,6 @@ from cache.questions.overview import Overview
 from core.experiment import InputError
 from core.models.pairs import EMBEDDED
 from core.sets.building import build
-from core.sets.entries import PromptSet
 from core.sets.reading import COLUMNS, MAX_BYTES, MAX_ROWS, OPTIONAL, as_text, read_set, sampled, shipped_file
 from core.wording import word
 from pages.shared import definitions, state
@@ -45,9 +44,10 @@ def controls(overview: Overview) -> Chosen | None:
     with st.container(horizontal=True, vertical_alignment="bottom", key="set_controls"):
         which = choice(st.segmented_control, "Prompt set", "set", TITLES, required=True)
         count = _count(overview)
-        with st.popover("Upload or edit", key="own_set"):
-            _upload()
-            _table(overview, which)
+        with st.popover("Upload or edit", key="own_set", on_change="rerun") as own:
+            if own.open:
+                _upload()
+                _table(overview, which)
     return chosen(overview, which, count)
 
 
@@ -131,25 +131,30 @@ def _take(text: str, name: str) -> None:
 
 def _table(overview: Overview, which: str) -> None:
     """The rows of the set on screen to be edited; what is typed becomes a set of one's own when it is taken."""
+    try:
+        text = _text(overview, which)[0]
+    except InputError:
+        text = as_text([])
     with st.form("set_table", border=False):
         st.markdown("**A table**: change the rows of the set on screen, add some, delete some")
-        edited = st.data_editor(_rows(overview, which), key="set_rows", num_rows="dynamic", hide_index=True, height=220)
+        edited = st.data_editor(table_of(text), key="set_rows", num_rows="dynamic", hide_index=True, height=220)
         if st.form_submit_button("Use this table"):
-            _use(edited)
+            use(edited)
 
 
-def _use(edited: pd.DataFrame) -> None:
-    rows = [{str(name): str(cell) for name, cell in row.items()} for row in edited.fillna("").to_dict("records")]
+def use(table: pd.DataFrame) -> None:
+    """Make a table the set of this tab, or say why it cannot be."""
+    rows = [{str(name): str(cell) for name, cell in row.items()} for row in table.fillna("").to_dict("records")]
     take(as_text(row for row in rows if any(row.values())).encode(), "the table")
     st.rerun()
 
 
-def _rows(overview: Overview, which: str) -> pd.DataFrame:
-    """Good rows only: the others are listed on the page with their reasons."""
+def table_of(text: str) -> pd.DataFrame:
+    """The good rows of a set by column: the others are listed on the page with their reasons."""
     try:
-        found: PromptSet = _read(_text(overview, which)[0])
+        entries = _read(text).entries
     except InputError:
-        found = PromptSet((), ())
+        entries = ()
     rows = [
         {
             "instruction": entry.instruction,
@@ -160,6 +165,6 @@ def _rows(overview: Overview, which: str) -> pd.DataFrame:
             "template": entry.template,
             "id": "" if entry.id.startswith("line ") else entry.id,
         }
-        for entry in found.entries
+        for entry in entries
     ]
     return pd.DataFrame(rows, columns=[*COLUMNS, *OPTIONAL], dtype=str)

@@ -10,7 +10,7 @@ import streamlit as st
 
 from core.charts import theme
 from core.charts.grid import Panel
-from core.charts.heatmap import MODEL_TITLES, head_heatmaps
+from core.charts.heatmap import MODEL_TITLES, Columns, head_heatmaps
 from core.charts.sets import interval_bars
 from core.patching.plan import unit
 from core.results import group_name, head_name
@@ -25,7 +25,7 @@ from pages.prompts.recognize import recognize
 from pages.prompts.spread import ask_for, named
 from pages.shared import definitions, heads
 from pages.shared.asking import Answer
-from pages.shared.figures import figure, figures
+from pages.shared.figures import below, figure, figures
 from pages.shared.tables import choosable, worded
 from pages.shared.widgets import choice
 
@@ -143,7 +143,7 @@ def _patch_map(patches: SitePatches, chosen: Chosen) -> None:
         [f"effect {with_interval(effect, layer, h)} logits; q = {patches.q[layer, h]:.2g}; among the first {TOP} in "
          f"{share(patches.top_share[layer, h])} of the draws" for h in range(count)] for layer in range(layers)
     ]  # fmt: skip
-    columns = "KV group" if unit(patches.site) == "group" else "head"
+    columns: Columns = "KV group" if unit(patches.site) == "group" else "head"
     panel = Panel("mean effect" if in_logits else "mean effect / mean gap", values, pale=effect.spans_zero)
     fig = head_heatmaps([panel], f"{COMMON[patches.site]}, over the set", unit_, columns=columns, notes=notes)
     read = f"{effect.n} prompts; pale: the 95% interval holds 0."
@@ -156,7 +156,7 @@ def _stable(patches: SitePatches, chosen: Chosen) -> None:
     order = np.argsort(-patches.top_share, axis=None, kind="stable")[: TOP + 4]
     places = [(int(n // patches.top_share.shape[1]), int(n % patches.top_share.shape[1])) for n in order]
     kind = unit(patches.site)
-    name = {"head": head_name, "group": group_name}.get(kind, lambda layer, column: f"L{layer}")
+    name: Callable[[int, int], str] = {"head": head_name, "group": group_name}.get(kind, lambda layer, _: f"L{layer}")
     rows = [
         {
             kind: name(*place),
@@ -179,9 +179,12 @@ def _stable(patches: SitePatches, chosen: Chosen) -> None:
 def _rows(overview: Answer, chosen: Chosen, result: SetResult) -> None:
     """Every row: those left out first, each with its reason, then those of which a later answer was taken."""
     out, taken = len(result.refused), len(result.chosen)
-    said = f"{len(result.ran)} of {result.usable} prompts have run; {out} rows are left out"
+    said = (
+        f"{len(result.ran)} of {result.usable} prompts have run; {out} {'row is' if out == 1 else 'rows are'} left out"
+    )
     st.markdown(f"{said}; in {taken} a later answer was taken, the first ones being several tokens for this pair.")
     frame = result.to_frame()
     frame = frame.assign(_order=np.where(~frame["used"], 0, np.where(frame["reason"] != "", 1, 2)))
     frame = frame.sort_values("_order", kind="stable").drop(columns="_order")
     st.dataframe(worded(frame), hide_index=True, key="set_rows_table")
+    below("set_rows", "Rows that are left out come first.", definitions.SET, result.to_frame, named(chosen))

@@ -38,8 +38,8 @@ def _said(result: SetResult | None) -> str:
     return "Both models are being run on every prompt of the set." if result is None else of_set(result)
 
 
-def progress() -> Callable[[], None]:
-    """The line of what has run, with its button; call what is returned once all is asked."""
+def progress() -> Callable[[list[Answer]], None]:
+    """The line of what has run, with its button; call what is returned with all that has been asked."""
     with st.container(horizontal=True, vertical_alignment="center", key="set_progress"):
         place = st.container(width="stretch")
         button = st.container(width="content")
@@ -63,7 +63,7 @@ def prompts(overview: Answer, chosen: Chosen, answer: Answer) -> None:
         with left:
             fig = set_scatter(result.logit_diff, [_named(row) for row in result.ran], _mean(result))
             read = "Above the dotted line INSTRUCT prefers the replacement more. Click a prompt to open it in Explore."
-            chooses = partial(_open, result)
+            chooses = partial(open_prompt, result)
             figure(fig, "set_scatter", read, definitions.SET, result.to_frame, chooses=chooses, of=named(chosen))
         with right:
             fig = set_spread(result.logit_diff)
@@ -89,7 +89,7 @@ def _named(row: Any) -> str:
     return f"{row.entry.sentence} ({row.entry.original} → {word(row.answer)})"
 
 
-def _open(result: SetResult, carried: Sequence[int]) -> None:
+def open_prompt(result: SetResult, carried: Sequence[int]) -> None:
     """A clicked prompt becomes the experiment, and Explore shows it."""
     row = result.ran[carried[0]]
     state.take(row.entry.experiment(state.experiment(), word(row.answer, 100)))
@@ -109,4 +109,4 @@ def on_stage(overview: Answer) -> None:
     with figures(answer, key="set"):
         if result is not None and result.ran:
             fig = set_scatter(result.logit_diff, [_named(row) for row in result.ran], _mean(result), size=stage.size())
-            figure(fig, "set_scatter", "", definitions.SET, result.to_frame, chooses=partial(_open, result))
+            figure(fig, "set_scatter", "", definitions.SET, result.to_frame, chooses=partial(open_prompt, result))

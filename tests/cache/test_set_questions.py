@@ -5,12 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from cache.questions import sets
 from cache.service import Service
 from cache.store import Store
 from core.experiment import Experiment
 from core.sets import running
 from core.sets.reading import sampled, shipped_file
 from core.settings import Settings
+from tests.cache.test_worker import hold
 
 PATIENCE = 120
 SET = sampled(shipped_file("tiny").read_text(), 5)
@@ -79,6 +81,27 @@ def test_between_two_prompts_others_run_and_what_there_is_can_be_seen(serve, mon
     swept = service.ask("sweep", Experiment(), "you", site="z", direction="instruct_to_base", positions="all")
     assert swept.state == "done", "the sweep did not run between two prompts"
     assert shown[0] == 1 and job.result.usable == 5
+
+
+def test_two_viewers_sets_take_turns_and_nothing_runs_twice(serve, monkeypatch):
+    monkeypatch.setattr(sets, "TURN", 0.0)
+    service, order, ran = serve(), [], running.numbers
+    rows = {"a": SET, "b": sampled(shipped_file("tiny").read_text(), 4)}
+
+    def watched(recordings, prompt, *args, **more):
+        order.append(prompt.text)
+        return ran(recordings, prompt, *args, **more)
+
+    monkeypatch.setattr(running, "numbers", watched)
+    gate, _ = hold(service.worker)
+    jobs = {owner: service.ask("prompt_set", Experiment(), owner, rows=text) for owner, text in rows.items()}
+    gate.open.set()
+    found = {owner: ended(job) for owner, job in jobs.items()}
+    assert [len(found[owner].ran) for owner in rows] == [5, 4]
+    of_a = [row.entry.sentence for row in found["a"].ran]
+    # Both begin with the same prompt, which runs once.
+    whose = ["a" if any(sentence in text for sentence in of_a) else "b" for text in order]
+    assert "".join(whose) == "abababaa"
 
 
 def test_a_set_that_was_broken_off_goes_on_where_it_was_after_a_restart(serve, monkeypatch):
