@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 
 from core.recognize.results import NONE, SCRAMBLED, Instructed, Recognized
 from core.results import head_name
@@ -59,12 +60,11 @@ def _instruction(kind: str) -> str:
 
 def of_heads(found: Recognized) -> str:
     """The heads that carry the instruction within INSTRUCT, those that carry the replacement, and how they agree."""
-    from scipy.stats import spearmanr
-
     effect, replacement = found.effect.mean[1], found.replacement.mean
     instruction, word = (_top(values) for values in (effect, replacement))
     shared = [head for head in instruction if head in word]
-    rho = float(spearmanr(np.abs(effect).ravel(), np.abs(replacement).ravel()).statistic)
+    ranks = [pd.Series(np.abs(values).ravel()).rank() for values in (effect, replacement)]
+    rho = ranks[0].corr(ranks[1])
     so_far = f" (so far: {found.ran} of {found.usable} prompts)" if found.ran < found.usable else ""
     both = f"{_named(shared)} {'is' if len(shared) == 1 else 'are'} among both" if shared else "none is among both"
     return (

@@ -144,3 +144,28 @@ def interval_bars(
     lines = sum(1 + label.count("<br>") for label in labels)
     wanted = max(_ROW * len(models) * len(rows), 1.35 * type_.tick * lines) * type_.scale
     return theme.frame(traces, layout, title, theme.plot_height(wanted, size, legend=True), size, legend=True)
+
+
+def layer_intervals(
+    value: np.ndarray, low: np.ndarray, high: np.ndarray, title: str, unit: str, size: theme.SizeName = "normal"
+) -> go.Figure:
+    """value, low, high: (layer,) means and the ends of their intervals; pale where an interval holds 0."""
+    type_ = theme.SIZES[size]
+    sure = (low > 0) | (high < 0)
+    ends = {"array": np.nan_to_num(high - value).tolist(), "arrayminus": np.nan_to_num(value - low).tolist()}
+    text = [
+        f"<b>layer {n}</b><br>{signed(v)} [{signed(a)}, {signed(b)}] {escape(unit)}"
+        for n, (v, a, b) in enumerate(zip(value, low, high))
+    ]
+    marker = {"color": theme.SERIES[0], "opacity": np.where(sure, 1.0, 0.35).tolist(), "line": {"width": 0}}
+    bars = {
+        "type": "bar", "x": list(range(len(value))), "y": value.tolist(), "text": text, "textposition": "none",
+        "hovertemplate": theme.SAID, "marker": marker, "showlegend": False,
+        "error_y": {"type": "data", "symmetric": False, "color": theme.MUTED, "thickness": 1.5, "width": 3} | ends,
+    }  # fmt: skip
+    every = theme.step(len(value), 500 / (2.2 * type_.tick))
+    layout = {
+        "xaxis": {"title": {"text": "layer"}, "dtick": every, "showgrid": False, "zeroline": False},
+        "yaxis": {"title": {"text": escape(unit)}, **theme.ZERO},
+    }
+    return theme.frame([bars], layout, title, theme.plot_height(HEIGHT * type_.scale, size), size)

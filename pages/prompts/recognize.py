@@ -15,9 +15,8 @@ from core.recognize.results import NONE, OWN, SCRAMBLED, TASKS, Instructed, Reco
 from core.results import head_name
 from core.set_findings import of_heads, of_instructions
 from core.sets.results import with_interval
-from core.wording import quoted
 from pages.prompts.choosing import Chosen
-from pages.shared import definitions, heads
+from pages.shared import definitions, state
 from pages.shared.asking import Answer, follow
 from pages.shared.figures import figure, figures
 from pages.shared.text import plain
@@ -79,7 +78,7 @@ def _instructions(chosen: Chosen, answer: Answer) -> None:
 
 def _titled(kind: str, found: Instructed) -> str:
     text = found.wordings.get(kind, "")
-    return KINDS[kind] if kind in (OWN, NONE) or not text else f"{KINDS[kind]}: {quoted(text)}"
+    return KINDS[kind] if kind in (OWN, NONE) or not text else f"{KINDS[kind]}: “{text}”"
 
 
 def _heads(chosen: Chosen, answer: Answer) -> None:
@@ -107,9 +106,9 @@ def _scatter(chosen: Chosen, found: Recognized, model: int) -> None:
     names = [head_name(layer, h) for layer in range(layers) for h in range(count)]
     pale = found.effect.spans_zero[model] & found.replacement.spans_zero
     axes = (f"carries the instruction within {name}, {unit}", f"carries the replacement, {unit}")
-    picked = heads.chosen((layers, count))
+    picked = state.chosen_head(layers, count)
     title = f"Instruction against replacement, {name}"
-    fig = origin_scatter(x, y, names, title, axes, bool(shares), pale, picked.place if picked else None)
+    fig = origin_scatter(x, y, names, title, axes, bool(shares), pale, picked)
     gap = with_interval(found.gap, model)
     read = f"{found.ran} prompts; the own instruction against “{found.task}”: {gap} logits in {name}."
     figure(fig, f"recognize_{name.lower()}", read, definitions.COUNTER, found.to_frame, heads="head", of=_of(chosen))

@@ -11,7 +11,7 @@ import streamlit as st
 from core.charts import theme
 from core.charts.grid import Panel
 from core.charts.heatmap import MODEL_TITLES, Columns, head_heatmaps
-from core.charts.sets import interval_bars
+from core.charts.sets import interval_bars, layer_intervals
 from core.patching.plan import unit
 from core.results import group_name, head_name
 from core.sets.averages import SetAverages, SitePatches
@@ -23,7 +23,7 @@ from pages.patching.plan import COMMON
 from pages.prompts.choosing import Chosen
 from pages.prompts.recognize import recognize
 from pages.prompts.spread import ask_for, named
-from pages.shared import definitions, heads
+from pages.shared import definitions, state
 from pages.shared.asking import Answer
 from pages.shared.figures import below, figure, figures
 from pages.shared.tables import choosable, worded
@@ -100,8 +100,8 @@ def _models_map(found: Average, title: str, unit_: str, scale, key: str, chosen:
         ["; ".join(f"{name} {with_interval(found, m, layer, h)}" for m, name in enumerate(MODEL_TITLES))
          for h in range(count)] for layer in range(layers)
     ]  # fmt: skip
-    head = heads.chosen((layers, count))
-    fig = head_heatmaps(panels, title, unit_, scale, chosen=head.place if head else None, notes=notes)
+    head = state.chosen_head(layers, count)
+    fig = head_heatmaps(panels, title, unit_, scale, chosen=head, notes=notes)
     read = f"Means over {found.n} prompts; pale: the 95% interval holds 0."
     figure(fig, key, read, definitions.SET_MAPS, lambda: _cells(found), heads="head", of=named(chosen))
 
@@ -135,20 +135,28 @@ def _patching(overview: Answer, chosen: Chosen) -> list[Answer]:
 
 
 def _patch_map(patches: SitePatches, chosen: Chosen) -> None:
-    effect, ratio = patches.effect, patches.ratio
+    """Shares of the mean gap, logits where it carries none; a layer's own site has bars in place of a map."""
+    effect, ratio, kind = patches.effect, patches.ratio, unit(patches.site)
     in_logits = bool(np.isnan(ratio.value).all())
-    values, unit_ = (effect.mean, theme.LOGITS) if in_logits else (ratio.value, "share of the mean gap")
-    layers, count = values.shape
-    notes = [
-        [f"effect {with_interval(effect, layer, h)} logits; q = {patches.q[layer, h]:.2g}; among the first {TOP} in "
-         f"{share(patches.top_share[layer, h])} of the draws" for h in range(count)] for layer in range(layers)
-    ]  # fmt: skip
-    columns: Columns = "KV group" if unit(patches.site) == "group" else "head"
-    panel = Panel("mean effect" if in_logits else "mean effect / mean gap", values, pale=effect.spans_zero)
-    fig = head_heatmaps([panel], f"{COMMON[patches.site]}, over the set", unit_, columns=columns, notes=notes)
+    ends = (effect.mean, effect.ci_low, effect.ci_high) if in_logits else (ratio.value, ratio.ci_low, ratio.ci_high)
+    counts, title = theme.LOGITS if in_logits else "share of the mean gap", f"{COMMON[patches.site]}, over the set"
+    if kind == "layer":
+        fig = layer_intervals(*(array[:, 0] for array in ends), title, counts)
+    else:
+        layers, count = effect.mean.shape
+        notes = [[_note(patches, (layer, h)) for h in range(count)] for layer in range(layers)]
+        panel = Panel("mean effect" if in_logits else "mean effect / mean gap", ends[0], pale=effect.spans_zero)
+        head = state.chosen_head(layers, count) if kind == "head" else None
+        columns: Columns = "head" if kind == "head" else "KV group"
+        fig = head_heatmaps([panel], title, counts, chosen=head, columns=columns, notes=notes)
     read = f"{effect.n} prompts; pale: the 95% interval holds 0."
-    clicks = {"head": "head", "group": "group"}.get(unit(patches.site), "")
+    clicks = "" if kind == "layer" else kind
     figure(fig, "set_patching", read, definitions.SET_PATCHES, patches.to_frame, heads=clicks, of=named(chosen))
+
+
+def _note(patches: SitePatches, place: tuple[int, int]) -> str:
+    stays = f"among the first {TOP} in {share(float(patches.top_share[place]))} of the draws"
+    return f"effect {with_interval(patches.effect, *place)} logits; q = {patches.q[place]:.2g}; {stays}"
 
 
 def _stable(patches: SitePatches, chosen: Chosen) -> None:

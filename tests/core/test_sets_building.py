@@ -8,7 +8,7 @@ import pytest
 from core.charts.grid import PALE_TEXT, Panel
 from core.charts.heatmap import head_heatmaps
 from core.charts.in_words import in_words
-from core.charts.sets import interval_bars, set_scatter, set_spread
+from core.charts.sets import interval_bars, layer_intervals, set_scatter, set_spread
 from core.experiment import Experiment, InputError
 from core.sets.building import MOST, build
 from core.sets.reading import as_text, read_set, sampled, shipped_file
@@ -52,6 +52,8 @@ def test_figures_of_a_set_say_its_prompts_and_means():
     assert scatter.data[1].error_x.array[0] == pytest.approx(mean.ci_high[0] - mean.mean[0])
     spread = set_spread(values)
     assert [sum(trace.y) for trace in spread.data] == [3, 3]
+    layers = layer_intervals(mean.mean, mean.ci_low, mean.ci_high, "By layer", "logits").data[0]
+    assert layers.marker.opacity[1] == 1 and layers.error_y.arrayminus[1] == pytest.approx(2 - mean.ci_low[1])
     bars = interval_bars({"late": mean, "copula": mean}, "Mean by structure")
     assert "late, INSTRUCT: +2.00 [" in in_words(bars)
 
