@@ -101,7 +101,9 @@ def counter(
 
 
 def _length(instruction: str, pair: LoadedPair) -> int:
-    return len(encode(f"{instruction}: ", pair.instruct.tokenizer, True)[0])
+    """Its tokens, as they stand before the colon."""
+    whole, rest = (len(encode(text, pair.instruct.tokenizer, True)[0]) for text in (f"{instruction}:", ":"))
+    return whole - rest
 
 
 def differs_inside(prompt: AnsweredPrompt, other: AnsweredPrompt, instruction: str) -> bool:

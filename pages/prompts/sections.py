@@ -116,7 +116,7 @@ def _cells(found: Average) -> pd.DataFrame:
 def _patching(overview: Answer, chosen: Chosen) -> list[Answer]:
     """Where a patch moves the logit difference in every prompt, and which places stay on top whichever prompts are
     drawn."""
-    with st.container(horizontal=True, vertical_alignment="bottom", key="set_patching"):
+    with st.container(horizontal=True, vertical_alignment="bottom", key="set_patch_controls"):
         way = direction()
         site = choice(st.selectbox, "Patched activation", "set_site", COMMON, width=290)
     answer = ask_for(overview, chosen, sites=(site,), direction=way)

@@ -63,7 +63,7 @@ def test_a_counter_prompt_is_as_long_and_differs_inside_the_instruction_alone(pa
 
 
 def test_where_no_wording_is_as_long_the_reason_says_how_long_they_are(pair):
-    with pytest.raises(InputError, match=r"has the 3 tokens of “Rephrase”; the known ones have 6, 7"):
+    with pytest.raises(InputError, match=r"has the 1 tokens of “Rephrase”; the known ones have 5, 6"):
         as_long("Rephrase", "remove", pair)
 
 
