@@ -99,7 +99,7 @@ def watch(work: Work, made: Callable[[], object], kept: Kept) -> Callable[[int, 
             work.ctx.publish(made())
             again = time.perf_counter() + SELDOM * (time.perf_counter() - start)
         work.ctx.checkpoint()
-        if lasts:
+        if lasts and done > first:
             work.ctx.take_turns(TURN)
 
     def left(done: int, total: int) -> str:

@@ -19,6 +19,7 @@ PAGES = {
     "origin": ("Origin", 3),
     "attention": ("Attention", 3),
     "head": ("Head", 1),
+    "prompts?sample=12": ("Prompts", 4),
     "post": ("Post", 1),
     "models": ("Models", 0),
 }
