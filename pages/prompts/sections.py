@@ -141,7 +141,8 @@ def _patch_map(patches: SitePatches, chosen: Chosen) -> None:
     ends = (effect.mean, effect.ci_low, effect.ci_high) if in_logits else (ratio.value, ratio.ci_low, ratio.ci_high)
     counts, title = theme.LOGITS if in_logits else "share of the mean gap", f"{COMMON[patches.site]}, over the set"
     if kind == "layer":
-        fig = layer_intervals(*(array[:, 0] for array in ends), title, counts)
+        value, low, high = (array[:, 0] for array in ends)
+        fig = layer_intervals(value, low, high, title, counts)
     else:
         layers, count = effect.mean.shape
         notes = [[_note(patches, (layer, h)) for h in range(count)] for layer in range(layers)]
