@@ -120,7 +120,7 @@ def test_a_set_is_built_from_the_sentence(page):
     assert "Over 12 prompts" in said(test)
     names = next(trace["text"] for trace in charts(test)[0]["data"] if trace.get("customdata"))
     assert "The tired horse sleeps near the river. (tired → " in names[0]
-    test = settled(opened("prompts/page.py", pair="tiny", set="built", sentence="Zyx qwv.", original="Zyx"))
+    test = settled(opened("prompts/page.py", pair="tiny", set="built", sentence="The red Tom runs.", original="red"))
     assert any("in the lists of adjectives and nouns" in warning.value for warning in test.warning)
 
 
