@@ -53,7 +53,7 @@ class HeadControls:
 
     @property
     def noise_floor(self) -> float:
-        return float(self.null.noise_floor[0])
+        return float(self.null.noise_floor[0, 0])
 
     @property
     def within_noise(self) -> bool:

@@ -21,6 +21,7 @@ import pandas as pd
 
 from core.patching.gap import Gap
 from core.patching.results import Sweep
+from core.patching.scored import Scored
 from core.results import head_name
 
 WRITTEN = ("z", "result", "attn_out", "mlp_out")  # sites whose patch changes what is added to the residual stream
@@ -116,7 +117,7 @@ class Effects:
 
 
 @dataclass(frozen=True)
-class Null:
+class Null(Scored):
     """Sets of heads patched by the donor, and K times by random vectors of the same norms.
 
     members: per set, its (layer, head). patched: (set,) logit_diff with the donor's activations. logit_diff:
@@ -129,19 +130,12 @@ class Null:
     patched: np.ndarray
     logit_diff: np.ndarray
 
-    @property
-    def effect(self) -> np.ndarray:
-        """(set, draw) in logits."""
-        return self.gap.effect(self.logit_diff)
+    measures = None
 
     @property
-    def score(self) -> np.ndarray:
-        return self.gap.score(self.logit_diff)
-
-    @property
-    def noise_floor(self) -> np.ndarray:
-        """(set,) what rounding alone moves, in logits."""
-        return self.gap.floor.at(np.array([min(layer for layer, _ in members) for members in self.members], int))
+    def layer(self) -> np.ndarray:
+        """(set, 1) the lowest of each set."""
+        return np.array([[min(layer for layer, _ in members)] for members in self.members], int)
 
     @property
     def patched_effect(self) -> np.ndarray:
@@ -180,6 +174,6 @@ class Null:
                 "logit_diff": every.ravel(),
                 "effect": self.gap.effect(every).ravel(),
                 "score": self.gap.score(every).ravel(),
-                "noise_floor": np.repeat(self.noise_floor, draws + 1),
+                "noise_floor": np.repeat(self.noise_floor[:, 0], draws + 1),
             }
         )
