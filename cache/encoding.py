@@ -24,7 +24,7 @@ from safetensors.numpy import load, save
 # Raised when what is written changes its meaning: another formula for the same field, another order of an axis.
 # Fields that go, change their type or come without a default need no new number: what lacks or exceeds them is
 # undecodable anyway.
-FORMAT = 2
+FORMAT = 3
 PLAIN, COMPRESSED = b"s", b"p"
 WORTH = 0.9  # of its size, at most, is what a compressed answer may take
 LARGEST = 2**30  # bytes of one answer: a few compressed bytes of a foreign bundle must not fill the memory

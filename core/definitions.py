@@ -236,9 +236,11 @@ run. INSTRUCT − BASE: green where INSTRUCT attends more, purple where BASE doe
 HEAD_PATCHES = """
 One activation of the donor put into the recipient at all positions. **Output**: the donor's pattern over the donor's
 values; **value only**: the recipient's pattern over the donor's values; **pattern only**: the donor's pattern over the
-recipient's values. Below, the same for all query heads that read the same values, and that value vector itself: it
-moves all of them at once and equals their joint value-only patch. Score, effect and noise floor as on the Patching
-page; the patches of the head alone have one floor, those of the group another, each from 8 jittered runs of this layer.
+recipient's values; all three are written out by the recipient's W_O and are blind to a change of it; **result**: the
+output through the donor's W_O. Below, the same for all query heads that read the same values, and that value vector
+itself: it moves all of them at once and equals their joint value-only patch. Score, effect and noise floor as on the
+Patching page; the patches of the head alone have one floor, those of the group another, each from 8 jittered runs of
+this layer.
 """
 
 OV = """

@@ -13,9 +13,9 @@ import numpy as np
 from cache.pace import Ahead
 from cache.questions.work import Work
 from core.patching.card_results import Card
-from core.patching.origin_results import Block, WeightNorms
+from core.patching.origin_results import Block, EarlyLate, WeightNorms
 from core.patching.path_results import Paths
-from core.patching.plan import DONOR, Direction
+from core.patching.plan import DIRECTIONS, DONOR, Direction
 from core.patching.results import Estimate, Greedy, Pairs, PositionMap, Sets, Sweep
 
 Positions = str | int
@@ -46,6 +46,16 @@ def sweep(
     given = work.runs.recordings, work.runs.prompt
     watched = _watched(work, f"{site} patches {NAMES[direction]}", frozen_patterns) | _resumed(work)
     return sweep(*given, site, direction, positions, source, **watched)
+
+
+def early_late(work: Work) -> EarlyLate:
+    """The maps of resid_pre are taken from the kept answers where they are there."""
+    from core.patching.origin import early_late
+
+    plan = {"site": "resid_pre", "positions": "all"}
+    there, back = (work.earlier.known("sweep", direction=direction, **plan) for direction in DIRECTIONS)
+    watched = _watched(work, "early layers of one model, late ones of the other")
+    return early_late(work.runs.recordings, work.runs.prompt, there=there, back=back, **watched)
 
 
 def smallest_block(work: Work, direction: Direction) -> Block:

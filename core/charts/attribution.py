@@ -33,7 +33,7 @@ def layer_bars(
     faint: np.ndarray | None = None,
     span: theme.Span | None = None,
 ) -> go.Figure:
-    """One row of bars for each entry of `rows`, name → (series, layer), all on one scale; customdata is [layer].
+    """One row of bars for each entry of `rows`, name → (series, layer), all on one scale; customdata is [layer, row].
 
     series: what the first axis of each entry counts, one or two names; NaN is a layer not yet computed.
     faint: (layer,) bool, layers whose bars of the first series are no more than noise: grey and not named.
@@ -76,7 +76,7 @@ def _row(
         fill = [theme.FAINT if grey and s == 0 else colour for grey in noise] if noise.any() else colour
         yield {
             "type": "bar", "x": list(range(layers)), "y": [None if np.isnan(v) else float(v) for v in row],
-            "customdata": [[layer] for layer in range(layers)], "text": hover, "textposition": "none",
+            "customdata": [[layer, n] for layer in range(layers)], "text": hover, "textposition": "none",
             "hovertemplate": theme.SAID, "marker": {"color": fill, "line": {"width": 0}},
             "name": escape(label), "legendgroup": escape(label), "showlegend": n == 0, **on(n),
         }  # fmt: skip

@@ -1,7 +1,8 @@
 """One head's cross-model patches, alone and with its KV group: its output, and the two halves of it.
 
 Alone: z (A_donor·v_donor), value_only (A_recipient·v_donor), pattern_only (A_donor·v_recipient), each written into this
-head's z at all positions. Group: the same for all query heads that read the same values, and the group's value vector
+head's z at all positions, and result (A_donor·v_donor through the donor's W_O, to which the other three are blind).
+Group: the same for all query heads that read the same values, and the group's value vector
 itself (v), which equals the joint value-only patch. Effects and scores as in `core.patching.gap`.
 Where every head has values of its own, the group is the head. Patches of the head alone all write its z and share a
 noise floor; those of the group share another.

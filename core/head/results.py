@@ -17,7 +17,7 @@ OvInput = Literal["recorded", "embedding", "effective"]
 # A token stands at an end of the vocabulary when at most this share of the other tokens lies beyond it.
 EDGE = 0.01
 # What is patched of one head: alone, then jointly with the query heads of its KV group; sites of `core.patching.plan`.
-ALONE = ("z", "value_only", "pattern_only")
+ALONE = ("z", "value_only", "pattern_only", "result")
 TOGETHER = ("joint_z", "joint_value_only", "joint_pattern_only", "v")
 HEAD_PATCHES = ALONE + TOGETHER
 
@@ -195,6 +195,11 @@ class HeadReport:
         """(model,) direct logit attribution at END, in logits."""
         total: np.ndarray = self.written.sum(-1)
         return total
+
+    @property
+    def moved_output(self) -> float:
+        """How far fine-tuning moved its W_O, as in `WeightChange`; 0 where that is not known."""
+        return float(np.nan_to_num(self.weights.o[self.head]))
 
     def to_frame(self) -> pd.DataFrame:
         """By source token: model, position, token, attention, value_weighted, written."""

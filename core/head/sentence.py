@@ -16,7 +16,7 @@ import numpy as np
 from core.attention_results import most_attended
 from core.head.results import HeadReport, OvCircuit
 from core.results import MODELS
-from core.wording import arrow, quoted, rank, share, signed, unsigned
+from core.wording import arrow, percent, quoted, rank, share, signed, unsigned
 
 # Mean attention on random repeated tokens from which a score is worth a word: most of what a head attends to.
 KNOWN = 0.5
@@ -65,6 +65,14 @@ def head_sentence(
 def head_in_brief(report: HeadReport, patch: PatchEvidence | None = None) -> str:
     """What it looks at and what patching it does, alone: for a glance."""
     return f"{report.name} {'; '.join([_looks(report), *([] if patch is None else [_moves(patch)])])}."
+
+
+def unseen(report: HeadReport) -> str:
+    """What patches of its z cannot tell, in a sentence; "" where its W_O is the same in both models."""
+    if not report.moved_output:
+        return ""
+    moved = f"Fine-tuning moved its W_O by {percent(report.moved_output)}"
+    return f"{moved}: patches of its output (z) cannot see that, “result” does."
 
 
 def _looks(report: HeadReport) -> str:

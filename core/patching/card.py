@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from itertools import combinations
 
 import numpy as np
 
@@ -64,7 +63,7 @@ def card(
 
     def report(so_far: Card) -> None:
         done = so_far.done
-        progress(done, so_far.total + _ahead(so_far), so_far)
+        progress(done, so_far.total + draws.steps_ahead(len(so_far.members), len(so_far.greedy)), so_far)
 
     made = _there(given, made, report)
     mirror = patch_sets(
@@ -103,18 +102,7 @@ def _nothing_yet(given: _Given, members: Members, site: str, positions: str | in
         random=random, crowded=draws.crowded(members, width),
         orders=orders, greedy=(), seed=seed,
     )  # fmt: skip
-    rest = tuple(member for member in made.everything if member not in members)
-    wanted = [members, made.everything, *([rest] if rest else []), *_subsets(members, orders), *random]
-    return _with_sets(made, wanted)
-
-
-def _subsets(members: Members, orders: tuple[Members, ...]) -> list[Members]:
-    """Those that the random orders pass, each member alone, and the set without each."""
-    sizes = range(1, len(members)) if len(members) <= draws.FEW else {1, len(members) - 1}
-    found = [chosen for size in sizes for chosen in combinations(members, size)]
-    if len(members) > draws.FEW:
-        found += [tuple(sorted(order[:k])) for order in orders for k in range(2, len(members) - 1)]
-    return found
+    return _with_sets(made, draws.sets_known_before(members, made.everything, random, orders))
 
 
 def _missing(made: Card) -> list[Members]:
@@ -125,12 +113,6 @@ def _missing(made: Card) -> list[Members]:
         wanted += [(*greedy, member) for member in members if member not in greedy]
     known = set(made.forth.members)
     return [chosen for chosen in dict.fromkeys(tuple(sorted(each)) for each in wanted) if chosen not in known]
-
-
-def _ahead(made: Card) -> int:
-    """How many runs there may still be of which nobody knows yet which: those of the greedy order's next steps."""
-    left = len(made.members) - max(1, len(made.greedy))
-    return 0 if len(made.members) <= draws.FEW else left * (left - 1) // 2
 
 
 def _there(given: _Given, before: Card, report: Callable[[Card], None]) -> Card:

@@ -1,6 +1,7 @@
 """Which rows of a plan run together: those that begin late in the prompt first, and among them the deepest layers.
 
-A row begins at the first position that it patches: before it, in every layer, everything is the recipient's own.
+A row begins at the first position that it patches: before it, in every layer, everything is the recipient's own. Within
+a chunk all rows run from where the first of them begins, which wastes tokens; every chunk takes some time for itself.
 """
 
 from __future__ import annotations
@@ -20,15 +21,21 @@ def beginning(row: Row) -> int:
     return min(min(patch.positions, default=0) for patch in row)
 
 
-def chunks(rows: list[Row], size: Callable[[int], int], begins: Callable[[Row], int] = beginning) -> list[list[int]]:
+def chunks(
+    rows: list[Row], size: Callable[[int], int], waste: int, begins: Callable[[Row], int] = beginning
+) -> list[list[int]]:
     """Indices of the rows; in a chunk they stand in order of joining.
 
-    size: of a chunk that begins at a position, at most. A chunk begins where the first of its rows does.
+    size: of a chunk that begins at a position, at most. waste: tokens that rows of a chunk run before their own first.
     """
     order = sorted(range(len(rows)), key=lambda i: (-begins(rows[i]), -lowest(rows[i])))
     made: list[list[int]] = []
+    wasted = 0
     for i in order:
-        if not made or len(made[-1]) >= size(begins(rows[i])):
+        if made:
+            wasted += len(made[-1]) * (begins(rows[made[-1][-1]]) - begins(rows[i]))
+        if not made or len(made[-1]) >= size(begins(rows[i])) or wasted > waste:
             made.append([])
+            wasted = 0
         made[-1].append(i)
     return [sorted(chunk, key=lambda i: -lowest(rows[i]))[::-1] for chunk in made]

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 
+from core.patching import draws
 from core.patching.chunks import beginning, lowest
+from core.patching.members import checked_members
 from core.patching.path_results import PARTS
 from core.patching.plan import (
     WEIGHT_SITES,
@@ -22,6 +25,7 @@ from core.patching.plan import (
     pair_rows,
     position_rows,
     positions_of,
+    set_row,
     sweep_rows,
 )
 from core.patching.senders import senders
@@ -67,10 +71,29 @@ def of_greedy(shape: Shape, steps: int, site: str, positions: str | int, candida
     return Cost(of_rows([(lowest_patch,)] * sets, shape).parts, exact=False)
 
 
+def of_card(
+    shape: Shape, members: tuple[tuple[int, int], ...], site: str, positions: str | int, **others: object
+) -> Cost:
+    """No more than that: what a sweep has said of single members need not run again."""
+    chosen, width, places = checked_members(members, site, shape), shape.width(site), positions_of(positions, shape)
+    everything = tuple(product(range(shape.layers), range(width)))
+    known = draws.sets_known_before(chosen, everything, draws.random_sets(chosen, width), draws.orders(chosen))
+    # Behind them the mirror, the set's weights, and what the two other orders pass.
+    later = 2 + (0 if len(chosen) <= draws.FEW else len(chosen) + draws.steps_ahead(len(chosen)))
+    rows = [set_row(each, site, places, shape) for each in [*known, *[chosen] * later]]
+    return Cost(of_rows(rows, shape).parts, exact=False)
+
+
 def of_paths(shape: Shape, layer: int, **others: object) -> Cost:
     """Into one head: each row runs from the receiver's layer on."""
     rows = len(PARTS) * len(senders(layer, shape))
     return Cost(np.full(rows, float((shape.layers - layer) * shape.positions)))
+
+
+def of_early_late(shape: Shape) -> Cost:
+    """No more than that: what is known of one direction need not run again."""
+    parts = of_rows(sweep_rows("resid_pre", (), shape), shape).parts
+    return Cost(np.concatenate([parts, parts]), exact=False)
 
 
 def of_blocks(shape: Shape, direction: Direction) -> Cost:

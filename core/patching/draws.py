@@ -1,4 +1,4 @@
-"""What a set of heads is compared with by chance: random sets of the same layers, and random orders of its members.
+"""Which sets a circuit card runs: random ones of the same layers, and the subsets that orders of its members pass.
 
 Seeded: the same members give the same draws, on every machine.
 """
@@ -63,3 +63,24 @@ def orders(members: Members, count: int = ORDERS, seed: int = 0) -> tuple[Member
     while len(found) < count:
         found[tuple(members[n] for n in draw.permutation(len(members)))] = None
     return tuple(found)
+
+
+def sets_known_before(
+    members: Members, everything: Members, random: tuple[Members, ...], orders: tuple[Members, ...]
+) -> list[Members]:
+    """What runs whatever comes out: the set, all heads, all but the set, its subsets, the random sets.
+
+    Subsets: those that the random orders pass, each member alone, and the set without each.
+    """
+    rest = tuple(member for member in everything if member not in set(members))
+    sizes = range(1, len(members)) if len(members) <= FEW else {1, len(members) - 1}
+    subsets = [chosen for size in sizes for chosen in combinations(members, size)]
+    if len(members) > FEW:
+        subsets += [tuple(sorted(order[:k])) for order in orders for k in range(2, len(members) - 1)]
+    return list(dict.fromkeys([members, everything, *([rest] if rest else []), *subsets, *random]))
+
+
+def steps_ahead(members: int, ordered: int = 0) -> int:
+    """How many runs there may still be of which nobody knows yet which: those of the greedy order's next steps."""
+    left = members - max(1, ordered)
+    return 0 if members <= FEW else left * (left - 1) // 2

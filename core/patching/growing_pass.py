@@ -4,7 +4,7 @@ One forward pass starts with one row at the lowest layer that is patched. On ent
 whose lowest patch is in L, each a copy of the recipient's own residual stream there; a row's patches are written into
 it at their sites. In the last layer only END is kept after attention, and of the result only END's residual is read,
 by `core.patching.measuring` in float32. Rows' logits are never whole. Work: Σ over rows of the layers from their lowest
-patch up, in place of all layers.
+patch up, in place of all layers. A row that would give the recipient what it has already is not run.
 
 Rows that patch nothing before a position run from there on alone, with the recipient's recorded keys and values before
 them. Row 0 is a no-op: the recipient's own activations written at the places of the chunk's first row, a check of the
@@ -41,6 +41,7 @@ from core.patching.sources import Sources
 from core.recording import Recording
 
 Progress = Callable[[Begun], None]
+WASTE = 16  # one token of so many in a budget is wasted before another chunk takes less time
 
 
 def shape_of(recording: Recording) -> Shape:
@@ -63,40 +64,45 @@ def run_rows(
     begun: Begun | None = None,
     unmeasured: int = 0,
     frozen_patterns: bool = False,
+    bare: bool = False,
 ) -> Begun:
     """The logit_diff and measures of each row, in the rows' order, and the largest effect of a no-op, in logits.
 
     candidates: ids of answer and original. checkpoint is called before every chunk and at every layer; it may raise
     to cancel, which leaves no hook on the bridge. begun: what need not run again; the chunks are those that would run
     without it, so that their numbers are too. unmeasured: how many rows at the end have a logit_diff alone.
-    frozen_patterns: as `core.patching.frozen` says.
+    frozen_patterns: as `core.patching.frozen` says. bare: no row has more than a logit_diff, and no chunk a no-op.
     """
     sources = Sources(recipient, donor)
     if any(patch.source == CARRIED for row in rows for patch in row):
         # It takes a run of its own, which no growing pass can hold.
         sources.carried  # noqa: B018
-    reader, measured = reader_of(recipient, donor, candidates), len(rows) - unmeasured
+    reader, measured = reader_of(recipient, donor, candidates), 0 if bare else len(rows) - unmeasured
     plain = recipient.final_residual[-1]
     ran = begun or Begun.nothing(len(rows))
     if idle := [i for i, row in enumerate(rows) if ran.left[i] and not sources.weights.changes(row)]:
         # Equal weights change nothing, exactly; a run would say so up to rounding.
-        same = reader.measures(plain[None]).arranged(lambda values: values.repeat(len(idle)))
+        one = reader.measures(plain[None]) if measured else Measures.nothing(1)
+        same = one.arranged(lambda values: values.repeat(len(idle)))
         ran = ran.with_rows(idle, reader.logit_diff(plain), same)
     begins = beginning if recipient.past else _at_the_first
     shared = recipient.begins
     if shared is not None and (frozen_patterns or not shared.serves(rows, budget)):
         shared = None
     size = cache(lambda before: rows_per_chunk(recipient, rows, budget, shared.positions if shared else before))
-    every = chunks(rows, (lambda before: min(size(before), shared.rows(budget))) if shared else size, begins)
+    most = (lambda before: min(size(before), shared.rows(budget))) if shared else size
+    every = chunks(rows, most, budget.tokens // WASTE, begins)
     left = [missing for chunk in every if (missing := [i for i in chunk if ran.left[i]])]
 
     def run(chunk: list[int]) -> Float[Tensor, "row d_model"]:
         checkpoint()
-        return _grow(sources, [rows[i] for i in chunk], checkpoint, frozen_patterns, shared)
+        return _grow(sources, [rows[i] for i in chunk], checkpoint, frozen_patterns, shared, not bare)
 
     for chunk, final in within_memory(recipient, left, run):
-        no_op = abs(float(reader.logit_diff(final[0]) - reader.logit_diff(plain)))
-        ran = ran.with_rows(chunk, *_read(reader, donor, final[1:], chunk, rows, measured), no_op)
+        no_op = float("nan")
+        if not bare:
+            no_op, final = abs(float(reader.logit_diff(final[0]) - reader.logit_diff(plain))), final[1:]
+        ran = ran.with_rows(chunk, *_read(reader, donor, final, chunk, rows, measured), no_op)
         progress(ran)
     return ran
 
@@ -122,8 +128,9 @@ def _grow(
     checkpoint: Callable[[], None],
     frozen_patterns: bool,
     shared: Beginning | None,
+    no_op: bool,
 ) -> Float[Tensor, "row d_model"]:
-    """Residual at END after the last layer; the first row is the no-op, then `rows`, which stand as they join."""
+    """Residual at END after the last layer: of a no-op where there is one, then of `rows`, which stand as they join."""
     recipient = sources.recipient
     if shared is None:
         before, past = min(map(beginning, rows)) if recipient.past else 0, recipient.past
@@ -131,7 +138,7 @@ def _grow(
         alone = Sources(shared.run_of(recipient.bridge), shared.run_of(sources.donor.bridge))
         past, before = shared.of_rows(recipient.bridge, rows, lambda: _keys_of(alone, rows, checkpoint))
     late = [_from(row, before) for row in rows]
-    growth = Growth(sources, shape_of(recipient), late, checkpoint, before, frozen_patterns)
+    growth = Growth(sources, shape_of(recipient), late, checkpoint, before, frozen_patterns, no_op)
     # Without use_cache=False the keys and values of every row in every layer would be kept to the end.
     _pass(growth, {"past_key_values": Before(past, before)} if before else {"use_cache": False})
     return growth.final[0]

@@ -35,7 +35,7 @@ class Read(Exception):
 class Growth:
     """The hooks of one growing pass. before: how many positions do not run, and from which on those of rows count.
 
-    frozen_patterns: as `core.patching.frozen` says.
+    frozen_patterns: as `core.patching.frozen` says. no_op: whether one stands before the rows.
     final: its one result, filled by the last of the hooks.
     """
 
@@ -45,6 +45,7 @@ class Growth:
     checkpoint: Callable[[], None]
     before: int = 0
     frozen_patterns: bool = False
+    no_op: bool = True
     final: list[Tensor] = field(default_factory=list)
 
     @property
@@ -69,8 +70,8 @@ class Growth:
         for layer in range(self.first, self.last + 1):
             yield f"blocks.{layer}.hook_resid_pre", self._enter(layer, joining[layer])
         yield from self._values_in_attentions_dtype()
-        no_op = tuple(replace(patch, source=OWN) for patch in self.rows[0])
-        numbered = list(enumerate([no_op, *self.rows]))
+        no_op = [tuple(replace(patch, source=OWN) for patch in self.rows[0])] if self.no_op else []
+        numbered = list(enumerate([*no_op, *self.rows]))
         weights = {
             layer: LayerWeights(self.sources.weights, layer, patches, self.shape)
             for layer, patches in by_layer(numbered).items()
@@ -97,7 +98,7 @@ class Growth:
                 return None
             own = self._taken(self.recipient, layer, "resid_pre", x)
             if layer == self.first:
-                return own.repeat(1 + joining, 1, 1)
+                return own.repeat(self.no_op + joining, 1, 1)
             return torch.cat([x, own.expand(joining, -1, -1)])
 
         return enter

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
@@ -10,10 +11,12 @@ from core.experiment import InputError
 from core.patching.begun import Begun
 from core.patching.budget import Budget
 from core.patching.floor import NoiseFloor
+from core.patching.gap import Gap
 from core.patching.growing_pass import shape_of
+from core.patching.measures import Measures
 from core.patching.origin_results import PATCHED, SHARE, Block, EarlyLate, Origin
-from core.patching.plan import CARRIED, DIRECTIONS, DONOR, Direction
-from core.patching.results import Sets
+from core.patching.plan import CARRIED, DIRECTIONS, DONOR, Direction, sweep_rows
+from core.patching.results import Sets, Sweep
 from core.patching.sweeps import (
     Recordings,
     gap_of,
@@ -22,6 +25,7 @@ from core.patching.sweeps import (
     no_progress,
     patch_sets,
     recipient_and_donor,
+    run_plan,
     sweep,
 )
 from core.prompt import AnsweredPrompt
@@ -50,15 +54,43 @@ def early_late(
     recordings: Recordings,
     prompt: AnsweredPrompt,
     *,
+    there: Sweep | None = None,
+    back: Sweep | None = None,
     budget: Budget | None = None,
+    progress: Callable[[int, int, EarlyLate], None] = no_progress,
     checkpoint: Callable[[], None] = no_checkpoint,
 ) -> EarlyLate:
-    """Two sweeps of resid_pre: a row a layer each, and none for a noise floor, which nothing here is held against."""
-    there, back = (
-        sweep(recordings, prompt, "resid_pre", direction, budget=budget, checkpoint=checkpoint, floor=NoiseFloor())
-        for direction in DIRECTIONS
-    )
-    return EarlyLate(there, back)
+    """Two bare sweeps of resid_pre, a row a layer each: nothing here is held against a noise floor.
+
+    there, back: complete sweeps of it over all positions, INSTRUCT → BASE and back, where they have run already.
+    progress: counts the rows of both.
+    """
+    shape = shape_of(recipient_and_donor(recordings, DIRECTIONS[0])[0])
+    rows = sweep_rows("resid_pre", (), shape)
+
+    def known(given: Sweep | None, direction: Direction) -> Sweep:
+        """Without floor and measures, as a sweep of its own would be."""
+        gap = gap_of(recordings, prompt, direction)
+        values = np.full((shape.layers, 1), np.nan) if given is None else given.logit_diff
+        return Sweep("resid_pre", "all", gap, values)
+
+    def result(gap: Gap, logit_diff: np.ndarray, measures: Measures) -> Sweep:
+        return Sweep("resid_pre", "all", gap, logit_diff[:, None])
+
+    found = EarlyLate(*(known(*each) for each in zip((there, back), DIRECTIONS)))
+    for name, direction in zip(("there", "back"), DIRECTIONS):
+        if getattr(found, name).complete:
+            continue
+
+        def report(done: int, total: int, half: Sweep, before: EarlyLate = found, name: str = name) -> None:
+            both = replace(before, **{name: half})
+            progress(both.there.done + both.back.done, 2 * total, both)
+
+        half = run_plan(
+            recordings, prompt, rows, direction, result, budget, report, checkpoint, floor=NoiseFloor(), bare=True
+        )
+        found = replace(found, **{name: half})
+    return found
 
 
 def smallest_block(

@@ -207,10 +207,11 @@ def run_plan(
     keep: Callable[[Begun], None] = no_keeping,
     floor: NoiseFloor | None = None,
     frozen_patterns: bool = False,
+    bare: bool = False,
 ) -> Result:
     """Any plan. `result(gap, logit_diff, measures)` makes of the rows' numbers, in their order, what is returned.
 
-    floor: measured beforehand for rows like these; by default it is measured beside them.
+    floor: measured beforehand for rows like these; by default it is measured beside them. bare: as `run_rows` says.
     """
     recipient, donor = recipient_and_donor(recordings, direction)
     gap, candidates = gap_of(recordings, prompt, direction), (prompt.answer_id, prompt.original_id)
@@ -233,7 +234,7 @@ def run_plan(
     else:
         begun = None
     budget = budget or default_budget(recipient.bridge)
-    how = (budget, report, checkpoint, begun, len(jittered), frozen_patterns)
+    how = (budget, report, checkpoint, begun, len(jittered), frozen_patterns, bare)
     return made(run_rows(recipient, donor, every, candidates, *how))
 
 

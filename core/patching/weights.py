@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from transformer_lens.model_bridge import TransformerBridge
 
-from core.patching.plan import OWN, Patch, Row
+from core.patching.plan import DONOR, OWN, Patch, Row
 from core.recording import Recording
 
 _ATTENTION = ("ln1", "attn.q", "attn.k", "attn.v", "attn.q_norm", "attn.k_norm", "attn.o", "ln1_post")
@@ -38,11 +38,11 @@ class Weights:
         return self.recipient.bridge if source == OWN else self.donor.bridge
 
     def changes(self, row: Row) -> bool:
-        """Whether any of a row's patches can change a number: those of activations always may."""
+        """Whether any of a row's patches can change a number: those of activations above the embedding always may."""
         return any(self._changes(patch) for patch in row)
 
     def _changes(self, patch: Patch) -> bool:
-        if patch.site == "w_embed":
+        if patch.site == "w_embed" or (patch.site, patch.layer, patch.source) == ("resid_pre", 0, DONOR):
             own, taken = (each.layer(0, "hook_resid_pre") for each in (self.recipient, self.donor))
             return not torch.equal(own, taken)
         if patch.site == "w_final":

@@ -13,7 +13,7 @@ from core.attention_results import Attention
 from core.charts import theme
 from core.charts.attention import attention_bars, attention_span
 from core.head.results import ALONE, HEAD_PATCHES, HeadPatches, HeadReport, HeadScores
-from core.head.sentence import PatchEvidence, head_in_brief, head_sentence
+from core.head.sentence import PatchEvidence, head_in_brief, head_sentence, unseen
 from core.results import MODELS, group_name, head_name
 from core.wording import brief, located, percent, rank, signed, unsigned, words
 from pages.head.sources import source
@@ -34,6 +34,7 @@ _PATCHES = {
     "z": "output (z)",
     "value_only": "value only",
     "pattern_only": "pattern only",
+    "result": "output through the donor's W_O (result)",
     "joint_z": "outputs together",
     "joint_value_only": "values only, together",
     "joint_pattern_only": "patterns only, together",
@@ -94,7 +95,7 @@ def sentence(report: Answer, evidence: PatchEvidence | None, scores: Answer) -> 
 
 def reading(report: HeadReport, first: str) -> None:
     """How to read its sentence. first: position 0's name."""
-    st.caption(f"{_reads(report)} {_rests(report, first)}")
+    st.caption(" ".join(filter(None, (_reads(report), _rests(report, first), unseen(report)))))
 
 
 def _of(patches: Patches | None, head: heads.Place) -> bool:

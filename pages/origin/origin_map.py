@@ -13,7 +13,6 @@ from core.charts.heatmap import head_heatmaps
 from core.charts.origin import origin_panels
 from core.findings import of_origin
 from core.patching.origin_results import EarlyLate
-from core.patching.plan import DIRECTIONS
 from core.patching.results import Sweep
 from core.wording import share, signed
 from pages.patching.plan import DIRECTIONS as ARROWS
@@ -72,12 +71,9 @@ def found(overview: Answer, plan: Plan) -> Callable[[], str]:
 
 
 def kept_depth(overview: Answer) -> EarlyLate | None:
-    """Early × late, where both directions are known already; nothing is asked."""
-    options = {"site": "resid_pre", "positions": "all"}
-    known = [
-        service().known("sweep", overview.asked.experiment, direction=direction, **options) for direction in DIRECTIONS
-    ]
-    return None if None in known else EarlyLate(*known)
+    """Early × late, where it is known already; nothing is asked."""
+    known: EarlyLate | None = service().known("early_late", overview.asked.experiment)
+    return known
 
 
 def maps(overview: Answer, plan: Plan, chosen: Place | None) -> None:
@@ -110,7 +106,7 @@ def numbers(overview: Answer, plan: Plan, chosen: heads.Chosen | None) -> None:
         if chosen is None:
             st.caption("Click a cell, or wait for the estimate of which head moves BASE furthest.")
             return
-        sweeps = _values(plan, _asked(overview, plan))
+        sweeps = shown(overview, plan)
         said = [f"{name} {_moved(plan, sweep, chosen.place)}" for name, sweep in zip(("weights", "output"), sweeps)]
         st.markdown(f"**{chosen.name}** ({ARROWS[plan.direction]}) · {' · '.join(said)}", width="stretch")
         heads.link(chosen.place)
@@ -136,8 +132,12 @@ def _asked(overview: Answer, plan: Plan) -> list[Answer]:
     return [follow(overview, "sweep", **plan.at(site)) for site in (CHANGED, PATCHED)]
 
 
+def shown(overview: Answer, plan: Plan) -> list[Sweep]:
+    """What is drawn, of weights and of outputs: the last good ones, while new ones are on their way."""
+    return _values(plan, _asked(overview, plan))
+
+
 def _values(plan: Plan, answers: list[Answer]) -> list[Sweep]:
-    """What is drawn: the last good ones, while new ones are on their way."""
     return [answer.value or plan.nothing_yet(site) for answer, site in zip(answers, (CHANGED, PATCHED))]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from math import ceil, log2
 
@@ -17,6 +17,7 @@ from core.patching.plan import CARRIED, DIRECTIONS, Direction
 from core.patching.results import Sweep
 from core.results import head_name
 from core.wording import share, signed
+from pages.origin import origin_map
 from pages.patching.plan import Plan
 from pages.patching.score_map import grey
 from pages.shared import definitions
@@ -33,6 +34,7 @@ TITLES = {
     "layers": "Attention and MLPs",
     "norms": "Size of the change",
 }
+CHOOSES = "Click a bar to choose the head of its layer that moves furthest."
 MINUTE = 60.0  # seconds from which on it is said how long something takes
 
 
@@ -63,10 +65,8 @@ def _sweeps(plan: Plan, *sites: str, **more: str) -> list[tuple[str, dict]]:
 
 
 def _depth(overview: Answer, plan: Plan) -> None:
-    options = [{"site": "resid_pre", "positions": "all", "direction": direction} for direction in DIRECTIONS]
-
-    def draw(there: Sweep | None, back: Sweep | None) -> None:
-        found = EarlyLate(there or _nothing(plan, DIRECTIONS[0]), back or _nothing(plan, DIRECTIONS[1]))
+    def draw(found: EarlyLate | None) -> None:
+        found = found or EarlyLate(*(_nothing(plan, direction) for direction in DIRECTIONS))
         scores = found.gap.reason is None
         curves = {
             "INSTRUCT below the boundary": found.up_to if scores else found.ib - found.bb,
@@ -84,7 +84,7 @@ def _depth(overview: Answer, plan: Plan) -> None:
             read = f"Early + late = the gap, {signed(found.gap.size)} logits, at every boundary."
             figure(fig, "early_late", read, definitions.EARLY_LATE, found.to_frame)
 
-    filled(overview, [("sweep", each) for each in options], draw)
+    filled(overview, [("early_late", {})], draw)
 
 
 def _nothing(plan: Plan, direction: Direction) -> Sweep:
@@ -95,6 +95,7 @@ def _block(overview: Answer, plan: Plan) -> None:
     if plan.gap.reason:
         st.info("Without a gap there is no share of it that a block of layers could give.")
         return
+    maps = origin_map.shown(overview, plan)
 
     def draw(block: Block | None, single: Sweep | None) -> None:
         scores = (single or plan.nothing_yet("w_layer")).score[:, 0]
@@ -104,8 +105,8 @@ def _block(overview: Answer, plan: Plan) -> None:
             first, last = block.layers
             fig.add_vrect(x0=first - 0.5, x1=last + 0.5, fillcolor="#16998c", opacity=0.15, line_width=0, layer="below")
         tables = [] if block is None else [block.to_frame()]
-        read = _block_said(block)
-        figure(fig, "block", read, definitions.BLOCK, pd.concat(tables) if tables else pd.DataFrame())
+        read, table = f"{_block_said(block)} {CHOOSES}", pd.concat(tables) if tables else pd.DataFrame()
+        figure(fig, "block", read, definitions.BLOCK, table, heads=partial(_furthest_of, maps))
 
     filled(overview, [("smallest_block", {"direction": plan.direction}), *_sweeps(plan, "w_layer")], draw)
 
@@ -152,15 +153,21 @@ def _layers(overview: Answer, plan: Plan) -> None:
         title = "Every attention and every MLP: changed here, and carried"
         fig = layer_bars(rows, title, plan.unit, series=("changed here", "carried"))
         sums = [f"{name} {signed(float(np.nansum(values[0])))}" for name, values in rows.items()]
-        read = f"Each alone; the sum of what was changed: {', '.join(sums)} ({plan.unit})."
+        read = f"Each alone; the sum of what was changed: {', '.join(sums)} ({plan.unit}). {CHOOSES}"
         tables = partial(pd.concat, [each.to_frame() for each in found.values()])
-        figure(fig, "changed_layers", read, definitions.ORIGIN, tables)
+        figure(fig, "changed_layers", read, definitions.ORIGIN, tables, heads=partial(_furthest_of, maps))
 
-    kinds = {"w_attn": "attention", "w_mlp": "MLP"}
+    maps, kinds = origin_map.shown(overview, plan), {"w_attn": "attention", "w_mlp": "MLP"}
     asked = []
     for site in kinds:
         asked += _sweeps(plan, site) + _sweeps(plan, PATCHED[site], source=CARRIED) + _sweeps(plan, PATCHED[site])
     filled(overview, asked, draw)
+
+
+def _furthest_of(maps: list[Sweep], carried: Sequence[int]) -> Place:
+    """Of a bar's layer the head that moves the recipient furthest, by its own weights or by its output."""
+    layer = carried[0]
+    return layer, int(np.max([np.abs(np.nan_to_num(sweep.effect[layer])) for sweep in maps], axis=0).argmax())
 
 
 def _in_threes(sites, sweeps) -> list[tuple]:

@@ -17,7 +17,7 @@ from core.head.ov_circuit import ov_circuit, token_embedding
 from core.head.report import examine, weight_change
 from core.head.results import HeadReport, HeadScores, OvCircuit, OvTokens, WeightChange
 from core.head.scores import pattern_scores, repeated_tokens, score_heads
-from core.head.sentence import PatchEvidence, head_sentence
+from core.head.sentence import PatchEvidence, head_sentence, unseen
 from core.prompt import tokenize
 from core.recording import record
 from tests.random_models import CASE_NAMES, CASES, SIZES, boot
@@ -343,6 +343,13 @@ def test_without_a_score_the_sentence_has_no_percentage(report, score):
     assert "%" not in sentence and "gap" not in sentence
     assert sentence.endswith("its output moves BASE's logit difference by −0.24.")
     assert "%" not in head_sentence(report, 0)
+
+
+@pytest.mark.parametrize("moved, said", [(0.031, "moved its W_O by 3.1%"), (0.0, ""), (np.nan, "")])
+def test_it_is_said_where_an_output_patch_is_blind_to_a_moved_matrix(report, moved, said):
+    of_heads = np.where(np.arange(32) == report.head, moved, 0.5)
+    found = unseen(replace(report, weights=replace(report.weights, o=of_heads)))
+    assert said in found and bool(found) == bool(said)
 
 
 def test_an_effect_below_the_noise_floor_is_not_given_as_one(report):

@@ -37,5 +37,5 @@ def test_a_groups_value_patch_is_its_joint_value_only_patch(pair):
 def test_the_table_names_the_head_alone_and_its_group(pair):
     table = patch_head(pair.recordings, pair.prompt, 1, 3).to_frame()
     assert list(table["patch"]) == list(HEAD_PATCHES)
-    assert list(table["of"]) == ["L1H3"] * 3 + ["L1KV1"] * 4
+    assert list(table["of"]) == ["L1H3"] * 4 + ["L1KV1"] * 4
     assert np.isfinite(table["effect"]).all()

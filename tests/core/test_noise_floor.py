@@ -189,6 +189,6 @@ def test_a_heads_own_patches_share_a_floor_and_its_groups_patches_another(coarse
 
 def test_a_heads_effects_are_held_against_the_floor_of_their_own_kind():
     gap = Gap("instruct_to_base", 0.0, 4.0)
-    found = HeadPatches(2, 5, 1, (4, 5), gap, np.full(7, 0.3), np.array([0.2] * 3 + [0.4] * 4))
+    found = HeadPatches(2, 5, 1, (4, 5), gap, np.full(8, 0.3), np.array([0.2] * 4 + [0.4] * 4))
     assert found.within_noise == {patch: patch in TOGETHER for patch in HEAD_PATCHES}
-    assert list(found.to_frame()["noise_floor"]) == [0.2] * 3 + [0.4] * 4
+    assert list(found.to_frame()["noise_floor"]) == [0.2] * 4 + [0.4] * 4

@@ -14,6 +14,7 @@ from core.patching import growing_pass
 from core.patching.begun import Begun
 from core.patching.budget import Budget
 from core.patching.growing_pass import shape_of
+from core.patching.measuring import Reader
 from core.patching.origin import early_late, origin, smallest_block
 from core.patching.origin_results import PATCHED, Block, EarlyLate
 from core.patching.plan import CARRIED, DIRECTIONS, WEIGHT_SITES, Patch
@@ -143,10 +144,27 @@ def test_the_corners_are_the_plain_runs_and_the_effects_add_up(pair_of):
     assert list(found.to_frame().boundary) == [0, 1] and len(found.to_frame().columns) == 10
 
 
-def test_without_a_change_of_the_embedding_early_begins_at_base(known):
+def test_without_a_change_of_the_embedding_early_begins_at_base_and_that_is_not_run(known, monkeypatch):
+    ran, grow = [], growing_pass._grow
+    monkeypatch.setattr(growing_pass, "_grow", lambda *given: ran.append(given[1]) or grow(*given))
     found = early_late(*known)
-    assert found.ib[0] == pytest.approx(found.bb, abs=1e-9)
-    assert found.bi[0] == pytest.approx(found.ii, abs=1e-9)
+    assert (found.ib[0], found.bi[0]) == (found.bb, found.ii)
+    assert [[patch.layer for (patch,) in rows] for rows in ran] == [[1], [1]]
+    assert (sweep(*known, "resid_pre").effect[0] == 0).all()
+
+
+def test_early_and_late_take_the_maps_that_are_known_and_measure_nothing_else(pair_of, monkeypatch):
+    pair, seen = pair_of(), []
+    given = pair.recordings, pair.prompt
+    maps = [sweep(*given, "resid_pre", direction) for direction in DIRECTIONS]
+    monkeypatch.setattr(Reader, "measures", lambda self, x: pytest.fail("measured"))
+    watch = dict(progress=lambda done, total, found: seen.append((done, total, found.there.complete)))
+    found = early_late(*given, back=maps[1], **watch)
+    assert seen == [(4, 4, True)] and found.back.logit_diff is maps[1].logit_diff
+    assert all(np.isnan(half.gap.no_op) and half.measures is None for half in (found.there, found.back))
+    np.testing.assert_allclose(found.ib, maps[0].logit_diff[:, 0], rtol=0, atol=1e-5)
+    monkeypatch.setattr(growing_pass, "_grow", lambda *given: pytest.fail("run"))
+    np.testing.assert_array_equal(early_late(*given, there=maps[0], back=maps[1]).bi, maps[1].logit_diff[:, 0])
 
 
 @pytest.fixture(scope="module")

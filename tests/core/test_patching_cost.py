@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import product
 
 import numpy as np
 import pytest
 
 from core.patching import cost
+from core.patching.card import card
 from core.patching.greedy import greedy
 from core.patching.growing_pass import shape_of
-from core.patching.origin import smallest_block
+from core.patching.origin import early_late, smallest_block
 from core.patching.plan import CANDIDATES, Shape
 from core.patching.sweeps import patch_pairs, position_map, sweep
 
@@ -69,9 +71,25 @@ def test_every_longer_plan_counts_its_parts_as_its_progress_does(pair_of):
     assert seen.pop()[1] == len(cost.of_position_map(shape, site="mlp_out").parts)
     patch_pairs(*given, MEMBERS, **watch)
     assert seen.pop()[1] == len(cost.of_pairs(shape, members=MEMBERS, site="z", positions="all").parts)
+    early_late(*given, **watch)
+    assert seen.pop()[1] == len(cost.of_early_late(shape).parts)
     greedy(*given, 3, **watch)
     built = cost.of_greedy(shape, steps=3, site="z", positions="all", candidates=CANDIDATES)
     assert seen.pop()[1] == len(built.parts) and not built.exact
+
+
+@pytest.mark.parametrize("count", [3, 8])
+def test_a_card_costs_no_more_than_is_said_before_and_not_much_less(token_layers, pair_of, count):
+    """Beside the floors' rows and a no-op for every chunk."""
+    pair, seen = pair_of(), []
+    shape = shape_of(pair.recordings[0])
+    members = tuple(product(range(shape.layers), range(shape.heads)))[:count]
+    watch = dict(progress=lambda done, total, partial: seen.append(total))
+    ran = token_layers(lambda: card(pair.recordings, pair.prompt, members, **watch))
+    most = cost.of_card(shape, members=members, site="z", positions="all")
+    assert not most.exact and max(seen) <= len(most.parts) <= 1.3 * max(seen)
+    beside = shape.positions * (2 * 8 * (2 + 1) + shape.layers * len(seen))
+    assert ran <= most.parts.sum() + beside and most.parts.sum() <= 1.3 * ran
 
 
 def test_the_search_for_a_block_takes_no_more_than_its_steps_and_token_layers(token_layers, pair_of):

@@ -111,7 +111,7 @@ def test_the_default_budget_is_a_share_of_the_free_memory(pair_of, monkeypatch):
 def test_chunks_go_from_the_deepest_layers_up_and_hold_every_row_once(pair_of):
     rows = sweep_rows("z", (), shape_of(pair_of().recordings[0]))
     rows.append((Patch(1, "z", (0,)), Patch(0, "z", (1,))))
-    made = chunks(rows, lambda start: 3)
+    made = chunks(rows, lambda start: 3, waste=0)
     assert sorted(i for chunk in made for i in chunk) == list(range(9))
     layers = [[lowest(rows[i]) for i in chunk] for chunk in made]
     assert layers == [[1, 1, 1], [0, 0, 1], [0, 0, 0]]

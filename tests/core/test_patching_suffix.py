@@ -133,12 +133,20 @@ def test_a_patch_of_all_positions_or_the_first_runs_on_all_tokens(pair_of, token
 def test_chunks_begin_late_first_and_hold_no_more_than_fits_from_where_they_begin():
     shape = Shape(layers=3, heads=2, groups=2, positions=5)
     rows = position_rows("attn_out", shape)
-    made = chunks(rows, lambda start: 12 // (shape.positions - start))
+    made = chunks(rows, lambda start: 12 // (shape.positions - start), waste=100)
     assert sorted(i for chunk in made for i in chunk) == list(range(15))
     starts = [[beginning(rows[i]) for i in chunk] for chunk in made]
     assert sorted(starts[0]) == [3, 3, 3, 4, 4, 4] and all(len(each) <= 12 // (5 - min(each)) for each in starts)
     assert [min(each) for each in starts] == sorted(map(min, starts), reverse=True)
     assert beginning(sweep_rows("z", (), shape)[0]) == 0
+
+
+@pytest.mark.parametrize("waste", [0, 5, 9, 20])
+def test_a_chunk_ends_before_its_early_rows_cost_its_late_ones_too_much(waste):
+    rows = position_rows("attn_out", Shape(layers=3, heads=2, groups=2, positions=5))
+    made = chunks(rows, lambda start: 100, waste)
+    lost = [sum(beginning(rows[i]) - min(beginning(rows[j]) for j in chunk) for i in chunk) for chunk in made]
+    assert max(lost) <= waste and len(made) == {0: 5, 5: 3, 9: 2, 20: 2}[waste]
 
 
 def test_a_recording_keeps_every_layers_keys_and_values_and_counts_them(pair_of):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass, replace
 
@@ -11,6 +12,7 @@ from streamlit.testing.v1 import AppTest
 
 from cache.answers import GALLERY, Answers, Asked
 from cache.identity import Identities, fact_of
+from cache.labels import read_label
 from cache.presets import PAIRS, Preset, presets
 from cache.service import Service
 from core.experiment import Experiment
@@ -18,7 +20,7 @@ from core.models.pairs import lacking, registry
 from core.results import MODELS
 from core.settings import Settings
 from pages.shared.service import service
-from tests.gallery import FRAME, LIMIT, asked_by_a_visit
+from tests.gallery import FRAME, LIMIT, ROUNDED, STEP, asked_by_a_visit, rounded
 
 PATIENCE = 120
 INSTALLED = [pair for pair in PAIRS if not lacking(registry()[pair])]
@@ -71,7 +73,7 @@ def computing():
 @pytest.mark.parametrize("pair", PAIRS)
 def test_every_page_of_the_default_experiment_is_there_whether_or_not_its_weights_are(replayed, pair):
     asked = asked_by_a_visit(presets(pair)[0], replayed)
-    assert {question for question, *_ in asked} >= {"overview", "attention", "sweep", "head", "pattern"}
+    assert {question for question, *_ in asked} >= {"overview", "attention", "sweep", "head", "pattern", "early_late"}
 
 
 def test_what_was_computed_before_claims_no_time(replayed):
@@ -86,6 +88,18 @@ def test_what_was_computed_before_claims_no_time(replayed):
 def test_the_first_figures_of_every_preset_are_there(replayed, preset):
     for question, options in ALWAYS:
         assert replayed.ask(question, preset.experiment, "me", **options).finished, question
+
+
+@pytest.mark.parametrize("preset", PRESETS, ids=name)
+def test_all_that_the_pages_ask_of_a_default_experiment_is_there_of_its_other_presets_too(gallery, preset):
+    pair, labels = preset.experiment.pair, map(read_label, gallery.places[0].labels().values())
+    of_pair = [label for label in labels if label and label.experiment.pair == pair]
+    mine, firsts = (
+        Counter(label.question for label in of_pair if label.is_about(each.experiment))
+        for each in (preset, presets(pair)[0])
+    )
+    assert mine.keys() == firsts.keys() >= {"attention", "head", "pattern", "early_late", "depth"}
+    assert mine["sweep"] == firsts["sweep"] == 2
 
 
 def test_it_is_small_and_says_nothing_of_the_machine_that_made_it(gallery):
@@ -155,6 +169,15 @@ def assert_same(kept, fresh, where: str) -> None:
         assert kept == pytest.approx(fresh, abs=1e-4, nan_ok=True), where
     else:
         assert kept == fresh, where
+
+
+def test_what_is_rounded_is_rounded_by_less_than_any_figure_shows():
+    from core.attention_results import Patterns
+
+    values = np.random.default_rng(0).normal(0, 3, 1000).astype("float32")
+    found = rounded(Patterns((), values, ("a",)))
+    assert np.abs(found.pattern - values).max() <= STEP / 2 < 1e-5 and found.pattern.dtype == values.dtype
+    assert (found.pattern / STEP % 1 == 0).all() and "sweep" not in ROUNDED
 
 
 @pytest.mark.parametrize("changed", [{"tokens": ("a",)}, {"pattern": np.array([1.01])}, {"heads": ((0, 2),)}])

@@ -11,6 +11,7 @@ import torch
 from streamlit.testing.v1 import AppTest
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from pages.origin.sections import _furthest_of
 from pages.shared import service
 from tests.pages.app import opened, settled
 
@@ -61,6 +62,21 @@ def test_the_tiny_pairs_mlps_were_not_changed_and_carry(page):
     changed, carried = (np.array(bar["y"], float) for bar in bars[2:])
     assert (changed == 0).all() and np.abs(carried).max() > 0.1
     assert np.abs(np.array(bars[0]["y"], float)).max() > 0.05
+
+
+def test_a_bar_chooses_the_head_of_its_layer_that_either_map_shows_strongest(page):
+    test = page(pair="tiny", origin="layers")
+    weights, outputs, _ = maps(test)
+    bars = [trace for trace in charts(test)[1]["data"] if trace["type"] == "bar" and "customdata" in trace]
+    assert [place[0] for place in bars[0]["customdata"]] == [0, 1, 2, 3]
+    changed, patched = (
+        next(each.value for each in test.session_state.asking.followed if dict(each.asked.options).get("site") == site)
+        for site in ("w_head", "z")
+    )
+    for layer in range(4):
+        head = _furthest_of([changed, patched], [layer, 0])[1]
+        strongest = max(np.abs(np.nan_to_num(values[layer])).max() for values in (weights, outputs))
+        assert strongest in [abs(values[layer, head]) for values in (weights, outputs)]
 
 
 def test_weights_light_up_exactly_what_was_changed_by_hand_and_the_sentence_says_so(page, known):
