@@ -1,4 +1,4 @@
-"""The circuit card of six heads on the real pair, its greedy circuit, against the sweep that ranks all heads."""
+"""The circuit card of six heads on the real pair, its greedy circuit, and all paths into one, against a sweep."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ import torch
 from core.experiment import Experiment
 from core.models.loading import fit_threads, load_pair
 from core.patching.card import card
+from core.patching.paths import paths
 from core.patching.sweeps import sweep
 from core.runs import read_prompt, record_both, settle
 from tests.bench.bench_patching import interleaved
 from tests.bench.real_pair import installed
 
 THREADS = 2
+RECEIVER = (20, 5)
 CIRCUIT = ((16, 7), (18, 4), (18, 6), (20, 1), (20, 5), (28, 8))
 
 
@@ -29,9 +31,12 @@ def main() -> None:
         recordings = record_both(read, pair)
         prompt = settle(read, recordings)
         works = {"card": lambda: card(recordings, prompt, CIRCUIT), "sweep": lambda: sweep(recordings, prompt)}
+        works["paths"] = lambda: paths(recordings, prompt, *RECEIVER)
         took = interleaved(works, 3)
         print(f"  card, nothing known before             {took['card']:7.2f} s  (at most 10)")
         print(f"    card / z sweep                       {took['card'] / took['sweep']:7.2f}")
+        print(f"  paths into the q, k and v of L{RECEIVER[0]}H{RECEIVER[1]}   {took['paths']:7.2f} s")
+        print(f"    paths / z sweep                      {took['paths'] / took['sweep']:7.2f}")
     finally:
         torch.set_num_threads(before)
 
