@@ -33,7 +33,7 @@ from core.models.pairs import lacking, registry
 from pages.shared.service import service
 
 FRAME = Path(__file__).parents[1] / "pages/frame.py"
-PAGES = ("", "attribution", "patching", "attention", "head", "origin")
+PAGES = ("", "attribution", "patching", "attention", "head", "origin", "post")
 LIMIT = 2 * 10**6  # bytes of the whole file
 PATIENCE = 600
 # Large patterns say least for their size.
