@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from core.attention_results import Attention
+from core.patching.gap import MIN_GAP
 from core.patching.results import Sweep
 from core.results import Attribution, Summary
 from core.sets.averages import SetAverages
@@ -83,19 +84,21 @@ def of_prompt(
 
 def of_set(found: SetAverages, group_size: int) -> Here:
     """The averages of a set; a score is mean effect / mean gap."""
-    sites = {site.site: site for site in found.patching if site.direction == "instruct_to_base"}
+    sites = {
+        site.site: site.ratio
+        for site in found.patching
+        if site.direction == "instruct_to_base" and site.positions == "all"
+    }
+    shared = all(np.isfinite(ratio.value).any() for ratio in sites.values())
     return Here(
         logit_diff=_both(found.summary["logit_diff"]),
         attn=_both(found.attribution["attn"]),
         mlp=_both(found.attribution["mlp"]),
         head=_both(found.attribution["head"]),
         attention={role: _both(average) for role, average in found.attention.items() if role in ("original", "colon")},
-        scores={
-            site: Measured(patches.ratio.value, patches.ratio.ci_low, patches.ratio.ci_high)
-            for site, patches in sites.items()
-            if patches.positions == "all"
-        },
+        scores={site: Measured(ratio.value, ratio.ci_low, ratio.ci_high) for site, ratio in sites.items() if shared},
         group_size=group_size,
+        reason="" if shared else f"the mean gap is smaller than {MIN_GAP} logits or negative",
         prompts=found.n,
     )
 

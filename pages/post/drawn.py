@@ -55,7 +55,7 @@ def _layers(ours: Ours) -> None:
 
 def _heads(ours: Ours) -> None:
     found = ours.attribution.result
-    both = suppressing(ours.here(), ours.own)
+    both = suppressing(ours.of_prompt(), ours.own)
     panels = model_panels(found.head)
     _, limit = stage.steady("head attribution", (-colour_limit(panels), colour_limit(panels)))
     title = "Direct logit attribution of every head"
@@ -69,7 +69,7 @@ def _outputs(ours: Ours) -> None:
     limit = colour_limit(panels)
     _, limit = stage.steady(f"post outputs, {plan.unit}", (-limit, limit), settled=sweep.complete)
     title = "One head's output from INSTRUCT, put into BASE"
-    chosen = next(iter(top_heads(ours.here(), ours.own)), None)
+    chosen = next(iter(top_heads(ours.of_prompt(), ours.own)), None)
     fig = head_heatmaps(panels, title, plan.unit, limit=limit, chosen=chosen, fills=True, size=stage.size())
     figure(fig, "post_outputs", f"{_CLICK} {grey(sweep)}", definitions.PATCHING, sweep.to_frame(), heads="head")
 
@@ -80,7 +80,7 @@ def _colon(ours: Ours) -> None:
         st.info("This prompt has no “:” to look at.")
         return
     panels = model_panels(found.at("colon"))
-    chosen = next(iter(top_heads(ours.here(), ours.own)[1:]), None)
+    chosen = next(iter(top_heads(ours.of_prompt(), ours.own)[1:]), None)
     fig = head_heatmaps(panels, "A(:→END) of every head", theme.ATTENTION, chosen=chosen, size=stage.size())
     figure(fig, "post_colon", _CLICK, definitions.ATTENTION, partial(map_table, found, "colon", "weight"), heads="head")
 
@@ -113,7 +113,7 @@ def _origin(ours: Ours) -> None:
     limit = colour_limit(panels)
     settled = changed.complete and output.complete
     _, limit = stage.steady(f"origin, {plan.unit}", (-limit, limit), settled=settled)
-    chosen = next(iter(top_heads(ours.here(), ours.own)), None)
+    chosen = next(iter(top_heads(ours.of_prompt(), ours.own)), None)
     title = "What a head's own changed weights move, and what its output moves"
     fig = head_heatmaps(panels, title, plan.unit, limit=limit, chosen=chosen, fills=True, size=stage.size())
     figure(fig, "post_origin", f"{_CLICK} {grey(changed)}", definitions.ORIGIN, changed.to_frame(), heads="head")

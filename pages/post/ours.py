@@ -13,15 +13,20 @@ from cache.questions.overview import Overview
 from core.attention_results import Attention
 from core.experiment import Experiment
 from core.patching.results import Sweep
-from core.post.here import SITES, Here, of_prompt
+from core.post.here import SITES, Here, of_prompt, of_set
 from core.post.numbers import is_posts_pair, is_posts_prompt
 from core.results import Attribution
+from core.sets.averages import SetAverages
+from core.sets.results import SetResult
 from pages.patching.plan import Plan
+from pages.prompts.choosing import Chosen, viewed
+from pages.shared import stage, state
 from pages.shared.asking import Answer, ask, follow, so_far
 from pages.shared.filling import stop_button
 from pages.shared.service import service
 from pages.shared.text import plain
 from pages.shared.watching import line, progress_line
+from pages.shared.widgets import choice
 
 # The sweeps that a step's figure is drawn from; the last one shows what there is.
 NEEDS = {"outputs": ("z",), "colon": ("z",), "values": ("z", "v", "value_only"), "origin": ("z", "w_head")}
@@ -39,6 +44,13 @@ class Ours:
     sweeps: dict[str, Answer]
     kept: dict[str, Sweep]
     plan: Plan
+    averaged: Answer | None = None
+
+    @property
+    def averages(self) -> SetAverages | None:
+        """What there is, now, of the set whose numbers are wanted."""
+        found: SetResult | None = None if self.averaged is None else so_far(self.averaged.job) or self.averaged.value
+        return None if found is None else found.averages
 
     @property
     def own(self) -> bool:
@@ -51,7 +63,8 @@ class Ours:
 
     @property
     def answers(self) -> list[Answer]:
-        return [self.overview, self.attribution, self.attention, *self.sweeps.values()]
+        averaged = [] if self.averaged is None else [self.averaged]
+        return [self.overview, self.attribution, self.attention, *self.sweeps.values(), *averaged]
 
     def shown(self, site: str) -> Sweep:
         """What is drawn of a site: what has run of it."""
@@ -59,15 +72,37 @@ class Ours:
         return (asked.value if asked else None) or self.kept.get(site) or self.plan.nothing_yet(site)
 
     def here(self) -> Here:
-        """What is whole of it, now: it grows while jobs run."""
+        """What is whole of the prompt, or what there is of the set, now: it grows while jobs run."""
+        if (averages := self.averages) is not None:
+            return of_set(averages, self.plan.group_size)
+        return self.of_prompt()
+
+    def of_prompt(self) -> Here:
+        """What is whole of the prompt on screen, of which the figures are."""
         swept = {site: so_far(answer.job) for site, answer in self.sweeps.items()} | self.kept
         whole = {site: sweep for site, sweep in swept.items() if sweep is not None}
         found: tuple[Attribution | None, Attention | None] = (self.attribution.result, self.attention.result)
         return of_prompt(self.plan.overview.summary, *found, whole, self.plan.group_size)
 
 
-def found(overview: Answer, step: str) -> Ours:
-    """What is asked for a step, or for all of them where that was asked for."""
+def whose(overview: Answer) -> Chosen | None:
+    """The set whose averages stand beside the post's numbers; None for the prompt on screen."""
+    chosen = viewed(overview.result)
+    if chosen is None:
+        return None
+    titles = {"prompt": "this prompt", "set": f"the set {chosen.name}"}
+    asked = overview.asked.experiment
+    if state.view("numbers") == "" and service().known("prompt_set", asked, rows=chosen.text, sites=SITES) is not None:
+        titles = dict(reversed(titles.items()))
+    label = "Beside the post's numbers those of"
+    shown = state.view("numbers") or next(iter(titles))
+    if not stage.on():
+        shown = choice(st.segmented_control, label, "numbers", titles, required=True)
+    return chosen if shown == "set" else None
+
+
+def found(overview: Answer, step: str, averaged: Chosen | None) -> Ours:
+    """What is asked for a step, or for all of them where that was asked for; averaged: the set that is asked for."""
     plan = _plan(overview.result)
     experiment = overview.asked.experiment
     kept = {site: known for site in SITES if (known := service().known("sweep", experiment, **plan.at(site)))}
@@ -79,6 +114,7 @@ def found(overview: Answer, step: str) -> Ours:
         {site: follow(overview, "sweep", **plan.at(site)) for site in wanted},
         kept,
         plan,
+        None if averaged is None else follow(overview, "prompt_set", rows=averaged.text, sites=SITES),
     )
 
 
@@ -88,7 +124,8 @@ def progress(ours: Ours) -> Callable[[], None]:
         with st.container(width="stretch"):
             line(partial(_progress, ours))
         button = st.container(width="content")
-    if any(answer.running or answer.stopped for answer in ours.sweeps.values()):
+    asked = [*ours.sweeps.values(), *([ours.averaged] if ours.averaged else [])]
+    if any(answer.running or answer.stopped for answer in asked):
         return partial(stop_button, button)
     return partial(_compute_button, button, ours)
 
@@ -107,7 +144,11 @@ def _compute(experiment: Experiment) -> None:
 
 
 def _progress(ours: Ours) -> str:
-    """Of all patched runs, how many there are."""
+    """Of all patched runs, how many there are; of a set, what is being done for it."""
+    if ours.averaged is not None and ours.averaged.job is not None and not ours.averaged.complete:
+        ran = 0 if ours.averages is None else ours.averages.n
+        said = f"means over {ran} prompts so far · {plain(progress_line(ours.averaged.job))}"
+        return f":small[:blue[:material/hourglass_top:] {said}]"
     sweeps = [_now(ours, site) for site in SITES]
     done, total = (sum(getattr(sweep, name) for sweep in sweeps) for name in ("done", "total"))
     if done == total:

@@ -14,4 +14,4 @@ if not stage.on():
 if overview.result is None:
     nothing_yet(overview)
 else:
-    steps.show(step, ours.found(overview, step))
+    steps.show(step, ours.found(overview, step, ours.whose(overview)))

@@ -133,8 +133,12 @@ def _whose(found: Ours) -> None:
     if not found.own:
         models += f" (Llama 3.1 8B and its Instruct): {plain(found.plan.overview.pair or 'two models of your own')}."
     prompt = "" if found.own_prompt else " The prompt is not the one that the post prints."
-    averages = " The post's logit differences are averages over prompts; here it is one prompt."
-    st.caption(f"[The post]({URL}), Karthik Viswanathan, 2025. {models}{prompt}{averages}")
+    averages = found.averages
+    of = "here it is one prompt"
+    if averages is not None:
+        of = f"here the rows are means over {averages.n} prompts with their 95% intervals, the figures of the one above"
+    over = f"The post's logit differences are averages over prompts; {of}."
+    st.caption(f"[The post]({URL}), Karthik Viswanathan, 2025. {models}{prompt} {over}")
 
 
 def _closer(step: str) -> None:

@@ -18,6 +18,7 @@ from core.export.results import Results
 from core.models.pairs import PairSpec
 from core.patching.plan import DIRECTIONS
 from core.patching.results import Sweep
+from core.sets.results import SetResult
 from pages.patching.plan import SITES
 from pages.shared.asking import Answer
 from pages.shared.downloads import all_tables, manifest, named
@@ -38,20 +39,39 @@ def offer(overview: Answer) -> None:
     with st.container(horizontal=True, gap="medium", key="exports"):
         all_tables(overview)
         _button("Report", "html", "text/html", partial(_report, make, experiment, found, spec), overview)
+        if (averaged := _set()) is not None:
+            of_set = partial(_set_report, averaged, experiment, found, spec)
+            _button("Report of the set", "set.html", "text/html", of_set, overview)
         _button("Notebook", "ipynb", "application/x-ipynb+json", partial(_notebook, make, found, spec), overview)
 
 
 _HELP = {
     "Report": "What was computed of this experiment in one HTML file: figures, tables, definitions, versions",
+    "Report of the set": "The averages over the set in one HTML file: figures, tables, definitions, versions",
     "Notebook": "Computes the headline numbers again with transformers and TransformerLens alone",
 }
 
 
 def _button(label: str, suffix: str, mime: str, made: Callable[[], str], overview: Answer) -> None:
     st.download_button(
-        label, made, file_name=f"{named(label.lower(), overview)}.{suffix}", mime=mime, key=f"export_{suffix}",
+        label, made, file_name=f"{named(label.lower(), overview)}.{suffix.rpartition('.')[2]}", mime=mime,
+        key=f"export_{suffix.replace('.', '_')}",
         on_click="ignore", type="tertiary", icon=":material/description:", help=_HELP[label],
     )  # fmt: skip
+
+
+def _set() -> SetResult | None:
+    """Of the sets that the page shows the one of which most was patched."""
+    answers = st.session_state.asking.answers.values()
+    found = [answer.value for answer in answers if answer.asked.question == "prompt_set" and answer.value is not None]
+    ran = [result for result in found if result.averages is not None]
+    return max(ran, key=lambda result: len(result.averages.patching), default=None)
+
+
+def _set_report(result: SetResult, experiment: Experiment, found: Overview, spec: PairSpec) -> str:
+    from core.export.set_contents import set_report
+
+    return set_report(result, manifest(experiment, found, spec))
 
 
 def _report(make: Callable[[], Results], experiment: Experiment, found: Overview, spec: PairSpec) -> str:

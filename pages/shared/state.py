@@ -58,6 +58,7 @@ VIEW = {
     "recognize": ("instructions", r"instructions|heads"),
     "counter": ("repeat", r"repeat|opposite|remove"),
     "map": ("resid_pre", "|".join(LAYER_SITES)),
+    "numbers": ("", "prompt|set"),
     "against": ("post", "post|like"),
     "step": ("prompt", r"prompt|layers|heads|outputs|colon|values|where|origin|all"),
     "stage": ("", "1"),

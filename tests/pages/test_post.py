@@ -7,10 +7,16 @@ import re
 import pandas as pd
 import pytest
 
+from core.export.set_contents import sections
+from core.sets.reading import shipped_file
+from pages.post import ours
 from pages.post.steps import ORDER
 from pages.post.texts import ABOUT
+from pages.prompts.choosing import Chosen
 from pages.shared import service
 from tests.pages.app import opened, settled
+
+SHIPPED = shipped_file("tiny")
 
 
 @pytest.fixture
@@ -51,6 +57,21 @@ def test_next_and_back_go_through_every_step_and_each_shows_ours(page):
     assert settled(test).session_state.view["step"] == "origin"
     said = " ".join(caption.value for caption in test.caption)
     assert "**not** the post's models" in said and "one prompt" in said
+
+
+def test_a_set_gives_rows_with_intervals_and_a_report_of_its_own(page, monkeypatch):
+    few = "\n".join(SHIPPED.read_text().splitlines()[:4])
+    monkeypatch.setattr(ours, "viewed", lambda overview: Chosen(few, "tiny.csv", 3))
+    test = page(pair="tiny", step="outputs", numbers="set")
+    shown = rows(test)
+    assert shown["here"].str.fullmatch(r".+ \(L\dH\d\) \[.+, .+\]").all(), shown
+    assert "means over 3 prompts" in " ".join(caption.value for caption in test.caption)
+    # What is known of the set is there at once for the next visitor.
+    assert rows(page(pair="tiny", step="outputs"))["here"].tolist() == shown["here"].tolist()
+    answers = test.session_state.asking.answers.values()
+    averaged = next(answer.value for answer in answers if answer.asked.question == "prompt_set")
+    titles = [section.title for section in sections(averaged)]
+    assert "Patches of w_head, instruct to base, over the set" in titles and titles[-1] == "Every row"
 
 
 def test_one_button_computes_what_every_step_needs_and_what_is_known_is_there_at_once(page):
