@@ -23,6 +23,7 @@ from cache.job import Cancelled, Elsewhere, HadItsTurn, Job, MustWait, State
 from cache.kept import Kept, nbytes
 from cache.queue import Queue
 from cache.traces import default_torch_modes, drop_frames
+from cache.watched import Watched
 from core.experiment import InputError
 
 log = logging.getLogger(__name__)
@@ -42,6 +43,7 @@ class Status:
 class Worker:
     """Runs jobs one at a time in a daemon thread, and keeps their results within `results_bytes`.
 
+    Should the thread end before it is told to, the jobs that it ran fail, and another one goes on with the queue.
     `alive(owner)` says whether an owner still looks: asked before each job, then every `alive_every` seconds.
     """
 
@@ -60,8 +62,7 @@ class Worker:
         # a done job that a page still holds costs nothing to share, even when its result was too large to keep
         self._held: weakref.WeakValueDictionary[Hashable, Job] = weakref.WeakValueDictionary()
         self._stopping = False
-        self._thread = threading.Thread(target=self._loop, name="worker", daemon=True)
-        self._thread.start()
+        self._thread = Watched(self._loop, self._abandon, "worker")
 
     def submit(
         self,
@@ -82,7 +83,7 @@ class Worker:
         """
         size = nbytes(found)
         with self._lock:
-            if self._stopping or not self._thread.is_alive():
+            if self._stopping:
                 raise RuntimeError("the worker has ended and takes no more jobs")
             self._queue.look_at(owner, group, key)
             job = self._kept.get(key) or self._held.get(key)
@@ -151,8 +152,7 @@ class Worker:
             for owner in self._queue.owners():
                 self._queue.release(owner)
             self._lock.notify()
-        self._thread.join(timeout)
-        return not self._thread.is_alive()
+        return self._thread.join(timeout)
 
     def _place(self, job: Job) -> int:
         if job.state != "queued":
@@ -226,6 +226,7 @@ class Worker:
             else:
                 self._fail(job, error)
         except BaseException as error:  # library code may raise SystemExit: the thread outlives it
+            self._abandon(self._stack.index(job) + 1)
             self._fail(job, error)
         else:
             self._keep(job, result, size)
@@ -291,6 +292,11 @@ class Worker:
         with self._lock:
             self._stack.remove(job)
             self._queue.postpone(job)
+
+    def _abandon(self, depth: int = 0) -> None:
+        """What the thread had begun, from this depth on, when it was thrown out of its own code."""
+        for job in self._stack[depth:]:
+            self._leave(job, "failed", RuntimeError("the thread that computes ended within this; try it again"))
 
     def _loop(self) -> None:
         while not self._stopping:
