@@ -4,6 +4,9 @@ The frame is a script of its own in another folder: beside a folder `pages`, Str
 request in its legacy mode and answer a deep link with "Page not found".
 """
 
+import logging
+import os
+import signal
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, nullcontext
@@ -19,13 +22,27 @@ from core.settings import settings
 from pages.shared import addresses, circuitsvis, first_run, front
 from pages.shared.service import service
 
+ENDING = 6.0  # seconds for the chunk that runs and for what is still to be written, of the 10 a host allows
+
 
 @asynccontextmanager
-async def warm(app: st.App) -> AsyncIterator[None]:
-    """Let the worker import torch and load the default pair before the first visitor needs them."""
+async def lifespan(app: st.App) -> AsyncIterator[None]:
+    """Let the worker import torch and load the default pair before the first visitor needs them; end it well."""
     first_run.prepare()
+    end_on_terminate()
     service().warm()
     yield
+    if not service().close(ENDING):
+        logging.getLogger(__name__).warning("what runs did not end within %.0f s and is not kept", ENDING)
+        # A thread within torch would make of the interpreter's own ending an abort.
+        os._exit(0)
+
+
+def end_on_terminate() -> None:
+    """Status 0 on SIGTERM: what serves would end in order and then raise the signal once more, against itself."""
+    server = getattr(signal.getsignal(signal.SIGTERM), "__self__", None)
+    if hasattr(server, "should_exit"):
+        signal.signal(signal.SIGTERM, lambda *_: setattr(server, "should_exit", True))
 
 
 class Serving:
@@ -52,4 +69,5 @@ if st.get_option("server.fileWatcherType") != "none":
     sys.exit("error: the app runs without a file watcher; leave server.fileWatcherType at none and start it again")
 
 routes = [circuitsvis.route(), addresses.explore()]
-app = st.App("pages/frame.py", lifespan=warm, routes=routes, middleware=[Middleware(front.Front), Middleware(Serving)])
+middleware = [Middleware(front.Front), Middleware(Serving)]
+app = st.App("pages/frame.py", lifespan=lifespan, routes=routes, middleware=middleware)

@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property, partial
 from itertools import count
+from time import monotonic
 from typing import Any
 
 from cache.answers import Answers, Asked
@@ -134,6 +135,15 @@ class Service:
         except InputError:
             # There is no such pair, which whoever computes the answer will say.
             return None
+
+    def close(self, timeout: float) -> bool:
+        """Take no more jobs and let the chunk that runs end; False if it, or what is kept, did not within `timeout`.
+
+        What has run is on disk then: asked again, a sweep goes on with the missing cells.
+        """
+        began = monotonic()
+        ended = self.worker.stop(timeout)
+        return self.answers.flush(max(0.5, timeout - (monotonic() - began))) and ended
 
     def room(self) -> int | None:
         """Bytes that a pair may take on the device; None until a first pair has been loaded."""

@@ -5,11 +5,13 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
+from cache.job import wait_until
 from core.experiment import Experiment
 from core.patching import growing_pass
 from tests.cache.processes import PATIENCE, Process
@@ -106,4 +108,25 @@ def test_a_cancelled_sweep_goes_on_where_it_was_left(tmp_path, pairs, monkeypatc
     process.answer("sweep", EXPERIMENT, **PLAN)
     process.end()
     # The chunk in which it was left runs once more.
+    assert len(sizes) == 7 + 1
+
+
+def test_a_sweep_that_the_services_end_cuts_short_goes_on_in_the_next_process(tmp_path, pairs, monkeypatch):
+    ending, first = [], Process(tmp_path / "cache", pairs)
+
+    def end() -> None:
+        if len(sizes) == HALF:
+            ending.append(threading.Thread(target=first.service.close, args=(PATIENCE,)))
+            ending[0].start()
+            assert wait_until(lambda: first.service.worker.status().owners == 0, PATIENCE)
+
+    sizes = in_small_chunks(monkeypatch, end)
+    job = first.service.ask("sweep", EXPERIMENT, "me", **PLAN)
+    assert job.wait(PATIENCE) and job.state == "cancelled"
+    ending[0].join()
+    with pytest.raises(RuntimeError, match="no more jobs"):
+        first.service.ask("sweep", EXPERIMENT, "me", **PLAN)
+    second = Process(tmp_path / "cache", pairs)
+    second.answer("sweep", EXPERIMENT, **PLAN)
+    second.end()
     assert len(sizes) == 7 + 1
