@@ -16,12 +16,12 @@ from core.sets.results import with_interval
 from core.sets.statistics import Average
 from core.wording import signed
 
-HEIGHT = 280
+HEIGHT = 205
 BINS = 24
 MODELS = ("BASE", "INSTRUCT")
 _COLOURS = (theme.BASE, theme.INSTRUCT)
 _WIDE = 30  # characters of a line beside a bar
-_ROW = 30  # px of a bar's row
+_ROW = 22  # px of a bar's row
 
 
 def set_scatter(
@@ -141,8 +141,8 @@ def interval_bars(
         "xaxis": {"title": {"text": escape(unit)}, **theme.ZERO},
         "barmode": "group", "bargap": 0.3,
     }  # fmt: skip
-    lines = sum(1 + label.count("<br>") for label in labels)
-    wanted = max(_ROW * len(models) * len(rows), 1.35 * type_.tick * lines) * type_.scale
+    lines = max(1 + label.count("<br>") for label in labels)
+    wanted = len(rows) * max(_ROW * len(models), 1.35 * type_.tick * lines) * type_.scale
     return theme.frame(traces, layout, title, theme.plot_height(wanted, size, legend=True), size, legend=True)
 
 

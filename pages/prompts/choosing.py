@@ -12,6 +12,7 @@ from functools import lru_cache
 
 import pandas as pd
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from cache.questions.overview import Overview
 from core.experiment import InputError
@@ -39,8 +40,9 @@ class Chosen:
     whole: int
 
 
-def controls(overview: Overview) -> Chosen | None:
-    """The set, and how many of its prompts; None where there is no row to run, which has been said then."""
+def controls(overview: Overview) -> tuple[Chosen | None, DeltaGenerator]:
+    """The set, and how many of its prompts; None where there is no row to run, which has been said then. Beside it the
+    place of what has run of it."""
     with st.container(horizontal=True, vertical_alignment="bottom", key="set_controls"):
         which = choice(st.segmented_control, "Prompt set", "set", TITLES, required=True)
         count = _count(overview)
@@ -48,7 +50,8 @@ def controls(overview: Overview) -> Chosen | None:
             if own.open:
                 _upload()
                 _table(overview, which)
-    return chosen(overview, which, count)
+        beside = st.container(width="stretch")
+    return chosen(overview, which, count), beside
 
 
 def viewed(overview: Overview) -> Chosen | None:

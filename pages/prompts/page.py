@@ -18,12 +18,12 @@ elif stage.on():
     spread.on_stage(overview)
 else:
     with above:
-        chosen = choosing.controls(overview.result)
+        chosen, beside = choosing.controls(overview.result)
     if chosen is not None:
         answer = spread.ask_for(overview, chosen)
         with place, figures(answer, key="finding"):
             finding(spread.found(answer), definitions.SET)
         with above:
-            progress = spread.progress()
+            progress = spread.progress(beside)
             spread.prompts(overview, chosen, answer)
         progress([answer, *sections.section(overview, chosen, answer)])

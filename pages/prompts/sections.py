@@ -126,7 +126,7 @@ def _patching(overview: Answer, chosen: Chosen) -> list[Answer]:
             st.info("The first patches appear once one prompt has been swept.")
             return [answer]
         patches = averages.patching[0]
-        left, right = st.columns([3, 2], gap="medium")
+        left, right = st.columns(2, gap="medium")
         with left:
             _patch_map(patches, chosen)
         with right:
@@ -162,18 +162,19 @@ def _note(patches: SitePatches, place: tuple[int, int]) -> str:
 
 def _stable(patches: SitePatches, chosen: Chosen) -> None:
     """The places that are among the largest in most of the draws."""
-    order = np.argsort(-patches.top_share, axis=None, kind="stable")[: TOP + 4]
+    # The last of the keys counts most.
+    order = np.lexsort((-np.abs(patches.effect.mean).ravel(), -patches.top_share.ravel()))[: TOP + 4]
     places = [(int(n // patches.top_share.shape[1]), int(n % patches.top_share.shape[1])) for n in order]
     kind = unit(patches.site)
     name: Callable[[int, int], str] = {"head": head_name, "group": group_name}.get(kind, lambda layer, _: f"L{layer}")
     rows = [
         {
             kind: name(*place),
-            "mean effect [95%]": with_interval(patches.effect, *place),
+            f"in first {TOP}": share(float(patches.top_share[place])),
             "share": share(float(patches.ratio.value[place])),
+            "mean effect [95%]": with_interval(patches.effect, *place),
             "q": f"{patches.q[place]:.2g}",
             "same sign": share(float(patches.effect.same_sign[place])),
-            f"in first {TOP}": share(float(patches.top_share[place])),
         }
         for place in places
     ]

@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from cache.questions.overview import Overview
 from core.charts.sets import set_scatter, set_spread
@@ -38,14 +39,14 @@ def _said(result: SetResult | None) -> str:
     return "Both models are being run on every prompt of the set." if result is None else of_set(result)
 
 
-def progress() -> Callable[[list[Answer]], None]:
+def progress(place: DeltaGenerator) -> Callable[[list[Answer]], None]:
     """The line of what has run, with its button; call what is returned with all that has been asked."""
-    with st.container(horizontal=True, vertical_alignment="center", key="set_progress"):
-        place = st.container(width="stretch")
+    with place, st.container(horizontal=True, vertical_alignment="center", key="set_progress"):
+        said = st.container(width="stretch")
         button = st.container(width="content")
 
     def last(answers: list[Answer]) -> None:
-        with place:
+        with said:
             line(lambda: filling_state(answers))
         stop_button(button)
 
