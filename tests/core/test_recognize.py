@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from core.experiment import Experiment, InputError
+from core.logit_difference import summarize
 from core.models.loading import load_pair
 from core.models.pairs import registry
 from core.recognize.heads import countered, cross_prompt, head_numbers, heads_of, run_heads
@@ -80,6 +81,8 @@ def test_patching_everything_of_the_own_run_is_the_own_run_and_an_equal_prompt_m
         whole = cross_prompt((recipient, donor), own, site="resid_pre")
         assert abs(whole.gap.donor - whole.gap.recipient) > 1e-3
         np.testing.assert_allclose(whole.logit_diff[0, 0], whole.gap.donor, atol=2e-5)
+    plain = [summarize(record_both(prompt, pair), prompt).logit_diff for prompt in (own, other)]
+    np.testing.assert_allclose(head_numbers(own, other, pair)["cross gap"], plain[0] - plain[1], atol=1e-5)
     same = head_numbers(own, own, pair)
     assert np.abs(same["cross effect"]).max() < 2e-5 and np.abs(same["cross gap"]).max() == 0
 
@@ -94,8 +97,6 @@ def test_each_kind_has_the_logit_difference_of_its_own_prompt(pair, used):
     for row in used:
         experiment = row.entry.experiment(OF, row.prompt.answer.strip())
         alone.append(run(replace(experiment, instruction=found.wordings["repeat"]), pair))
-    from core.logit_difference import summarize
-
     expected = np.mean([summarize(each.recordings, each.prompt).logit_diff for each in alone], 0)
     np.testing.assert_allclose(found.logit_diff["repeat"].mean[:2], expected, atol=1e-5)
     own, other, contrast = found.logit_diff[OWN], found.logit_diff[SCRAMBLED], found.contrast[SCRAMBLED]
