@@ -176,7 +176,9 @@ difference between the models sits on its way to END.
 
 AGREEMENT = """
 Each point is a cell that has run: its first-order estimate against its exact effect. Spearman's rank correlation says
-whether the estimate ranks the cells as the exact patch does; it says nothing of their size.
+whether the estimate ranks the cells as the exact patch does; it says nothing of their size. Said of the cells with the
+largest exact effects, in either direction: how many of them are among as many of the largest estimates, and
+Σ |estimate| / Σ |exact|. Large effects may be estimated two or three times too small or too large.
 """
 
 ORIGIN = """

@@ -6,7 +6,7 @@ exist. Each result knows the noise floor of its cells, that of the third of the 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -69,6 +69,11 @@ class Sweep(Scored):
         towards = self.towards_donor
         order = np.argsort(-np.where(np.isfinite(towards), towards, -np.inf), axis=None, kind="stable")[: self.done]
         return [(int(n // towards.shape[1]), int(n % towards.shape[1])) for n in order[:count]]
+
+    def furthest(self, count: int | None = None) -> list[tuple[int, int]]:
+        """The (layer, column) cells that ran, largest movement first, whether towards the donor or away from it."""
+        towards = self.towards_donor
+        return sorted(self.top(), key=lambda cell: -abs(towards[cell]))[:count]
 
 
 @dataclass(frozen=True)
@@ -231,21 +236,34 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Agreement:
-    """Spearman's rank correlation of an estimate with the exact effects of the `cells` that have run; NaN below 3."""
+    """Of an estimate with the exact effects of the `cells` that have run.
+
+    correlation: Spearman's, of ranks; NaN below 3 cells. overlap: how many of the `most` cells with the largest exact
+    effects, in either direction, are among as many of the largest estimates; ratio: Σ |estimate| / Σ |exact| over
+    those with the largest exact ones, NaN where these are all 0.
+    """
 
     correlation: float
     cells: int
+    overlap: int
+    most: int
+    ratio: float
 
 
-def agreement(estimate: Estimate, sweep: Sweep) -> Agreement:
+def agreement(estimate: Estimate, sweep: Sweep, most: int = 8) -> Agreement:
     """How well the estimate ranks what has run so far; the score's normalisation cannot change it."""
     ran = np.isfinite(sweep.logit_diff)
     exact, estimated = sweep.effect[ran], estimate.effect[ran]
-    if ran.sum() < 3 or np.ptp(exact) == 0 or np.ptp(estimated) == 0:
-        return Agreement(float("nan"), int(ran.sum()))
+    sizes, guessed = np.abs(exact), np.abs(estimated)
+    first, others = (np.argsort(-each, kind="stable")[:most] for each in (sizes, guessed))
+    whole = sizes[first].sum()
+    ratio = float(guessed[first].sum() / whole) if whole > 0 else float("nan")
+    found = Agreement(float("nan"), len(exact), len(set(first) & set(others)), len(first), ratio)
+    if len(exact) < 3 or np.ptp(exact) == 0 or np.ptp(estimated) == 0:
+        return found
     # Pearson's of the ranks, ties shared. Importing SciPy's statistics takes 0.5 s that a first visit would wait for.
     ranks = [pd.Series(values).rank() for values in (estimated, exact)]
-    return Agreement(float(np.corrcoef(*ranks)[0, 1]), int(ran.sum()))
+    return replace(found, correlation=float(np.corrcoef(*ranks)[0, 1]))
 
 
 def _interaction(values: np.ndarray) -> np.ndarray:

@@ -12,8 +12,8 @@ import streamlit as st
 from core.charts.patching import exact_vs_estimate, layer_position_map, pair_matrix, recovery_curve
 from core.patching.members import name_of
 from core.patching.plan import LAYER_SITES, unit
-from core.patching.results import agreement
-from core.wording import brief, signed
+from core.patching.results import Agreement, agreement
+from core.wording import brief, signed, unsigned
 from pages.patching import direct, values
 from pages.patching.card import card_section
 from pages.patching.plan import SITES, Plan
@@ -203,6 +203,14 @@ def _positions(overview: Answer, plan: Plan) -> None:
     filled(overview, [("position_map", options)], draw)
 
 
+def _largest(measured: Agreement) -> str:
+    """Of the cells that move furthest: whether the estimate finds them, and how large it makes them."""
+    if not np.isfinite(measured.ratio):
+        return ""
+    found = f"Of the {measured.most} that move furthest it finds {measured.overlap}"
+    return f"{found}, at {unsigned(measured.ratio)} × their size. "
+
+
 def _agreement(overview: Answer, plan: Plan) -> None:
     if not plan.has_estimate:
         exist = "Estimates exist for output patches (z), value patches (v) and MLPs, at all positions"
@@ -220,7 +228,8 @@ def _agreement(overview: Answer, plan: Plan) -> None:
         fig = exact_vs_estimate(estimate.effect, exact.effect, names, measured.correlation, faint=exact.within_noise)
         columns = {"estimate": estimate.effect, "exact": exact.effect, "noise_floor": exact.noise_floor}
         table = pd.DataFrame({"name": names} | {name: values.ravel() for name, values in columns.items()})
-        read = f"{measured.cells} cells have run; on the dotted line estimate and exact effect agree. {grey(exact)}"
+        read = f"{measured.cells} cells have run; on the dotted line estimate and exact effect agree. "
+        read += f"{_largest(measured)}{grey(exact)}"
         kind = unit(plan.site)
         figure(fig, "estimate", read, definitions.AGREEMENT, table, "" if kind == "layer" else kind, plan.options)
 

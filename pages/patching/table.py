@@ -41,7 +41,7 @@ def top_heads(overview: Answer, plan: Plan, chosen: Place | None) -> None:
     cells = _cells(plan, sweep, chosen)
     table = _table(plan, sweep, cells, attention.value)
     asked = [swept, attention]
-    read = "Furthest towards the donor first. A selected row chooses its head; a chosen head is added below."
+    read = "Furthest first, towards the donor or away from it. A selected row chooses its head; a chosen one is added."
     read += f" {grey(sweep)}"
     if wanted:
         fine = None
@@ -90,7 +90,7 @@ def _in_float32(plan: Plan, fine: Sets | None) -> str:
 
 
 def _cells(plan: Plan, sweep: Sweep, chosen: Place | None) -> list[Place]:
-    cells = sweep.top(TOP)
+    cells = sweep.furthest(TOP)
     if chosen and unit(plan.site) == "group":
         chosen = (chosen[0], chosen[1] // plan.group_size)
     return cells if chosen is None or chosen in cells else [*cells, chosen]

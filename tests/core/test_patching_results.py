@@ -108,6 +108,7 @@ def test_effect_and_score_by_hand():
     np.testing.assert_array_equal(found.score, [[0, 1], [0.5, -0.5]])
     assert GAP.size == 4 and GAP.reason is None
     assert found.top() == [(0, 1), (1, 0), (0, 0), (1, 1)] and found.top(1) == [(0, 1)]
+    assert found.furthest() == [(0, 1), (1, 0), (1, 1), (0, 0)] and found.furthest(3)[-1] == (1, 1)
 
 
 def test_the_mirror_counts_its_gap_downwards():
@@ -174,8 +175,11 @@ def test_other_tables_name_their_rows():
 def test_agreement_ranks_only_what_has_run():
     exact = Sweep("z", "all", GAP, np.array([[np.nan, 0.0], [1.0, 2.0]]))
     same, opposite = (Estimate("z", GAP, sign * np.array([[9.0, 1.0], [2.0, 50.0]])) for sign in (1, -1))
-    assert agreement(same, exact) == Agreement(pytest.approx(1), 3)
-    assert agreement(opposite, exact) == Agreement(pytest.approx(-1), 3)
+    # Effects 1, 2 and 3.
+    assert agreement(same, exact, 2) == Agreement(pytest.approx(1), 3, 2, 2, pytest.approx((2 + 50) / (2 + 3)))
+    missed = Estimate("z", GAP, np.array([[9.0, -40.0], [2.0, 50.0]]))
+    assert (agreement(missed, exact, 2).overlap, agreement(missed, exact).most) == (1, 3)
+    assert agreement(opposite, exact).correlation == pytest.approx(-1)
     too_few = Sweep("z", "all", GAP, np.array([[np.nan, np.nan], [1.0, 2.0]]))
     assert np.isnan(agreement(same, too_few).correlation)
 
