@@ -89,7 +89,8 @@ prompt_bar.finish(slots, asking)
 with body:
     exports.offer(asking.ask("overview"))
 # Once the page is drawn: before, it would be the title of the prompt before.
-st.set_page_config(page_title=tab_title(page.title, state.experiment(), asking.ask("overview")))
+shown = [asking.compared, asking] if beside and asking.compared else [asking]
+st.set_page_config(page_title=tab_title(page.title, *(each.ask("overview") for each in shown)))
 history.note(asking)
 with slots["history"]:
     history.menu()

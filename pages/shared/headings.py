@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import streamlit as st
 
-from core.experiment import Experiment
 from core.wording import visible, word
 from pages.shared.asking import Answer
 
@@ -21,12 +20,19 @@ def part(text: str) -> None:
     st.header(text, anchor=False)
 
 
-def tab_title(page: str, experiment: Experiment, overview: Answer) -> str:
-    """“Patching · quick → swift · REPHRASE Circuit Explorer”: tabs and bookmarks of several prompts are told apart."""
+def tab_title(page: str, *overviews: Answer) -> str:
+    """“Patching · quick → swift · REPHRASE Circuit Explorer”: tabs and bookmarks of several prompts are told apart.
+
+    overviews: of the prompt on screen; of both, A's first, where two are compared.
+    """
+    about = " | ".join(filter(None, map(_about, overviews)))
+    return " · ".join(filter(None, (page, about, APP)))
+
+
+def _about(overview: Answer) -> str:
     if overview.fresh and overview.result is not None:
         prompt = overview.result.prompt
-        about = f"{word(prompt.original)} → {word(prompt.answer)}"
-    else:
-        words = [visible(text.strip()) for text in (experiment.original, experiment.answer) if text.strip()]
-        about = " → ".join(words)
-    return " · ".join(filter(None, (page, about, APP)))
+        return f"{word(prompt.original)} → {word(prompt.answer)}"
+    experiment = overview.wanted.experiment
+    words = [visible(text.strip()) for text in (experiment.original, experiment.answer) if text.strip()]
+    return " → ".join(words)

@@ -13,6 +13,7 @@ from typing import Any
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
+from cache.questions.catalogue import QUESTIONS
 from core.cautions import cautions
 from core.choice import chosen_word
 from core.examples import INSTRUCTIONS, next_sentence, task_of
@@ -59,14 +60,12 @@ _CSS = """<style>
   [class*=st-key-pick_original] { flex: 0 0 46%; }
   .st-key-words > [data-testid=stLayoutWrapper] { flex: 1 1 0; min-width: 8rem; }
 }
-@media (min-width: 900px) and (max-height: 800px) {
-  /* A low screen has no room for a second row of words: the one moves sideways, to the original at first. */
-  [class*=st-key-pick_original] { scrollbar-width: thin; scroll-padding-inline-start: 10rem; }
-  [class*=st-key-pick_original] :has(> button) { flex-wrap: nowrap; }
-  [class*=st-key-pick_original] button { flex: none; }
-  [class*=st-key-pick_original] button[aria-checked=true] { scroll-initial-target: nearest; }
-}
 </style>"""
+# A low screen and the stage have no room for a second row of words: the one moves sideways, at first to the original.
+_ONE_ROW = """[class*=st-key-pick_original] { scrollbar-width: thin; scroll-padding-inline-start: 10rem; }
+[class*=st-key-pick_original] :has(> button) { flex-wrap: nowrap; }
+[class*=st-key-pick_original] button { flex: none; }
+[class*=st-key-pick_original] button[aria-checked=true] { scroll-initial-target: nearest; }"""
 _MARK = "<style>[class*=st-key-input_{field}] [data-testid$=Element] {{ border-color: #d9364a !important }}</style>"
 
 
@@ -74,7 +73,8 @@ def bar() -> Slots:
     """Draw the inputs; returns for each field the place beside it for what is wrong, and that of the suggestions."""
     experiment = state.experiment()
     slots: Slots = {}
-    st.html(_CSS)
+    screen = "(min-width: 900px)" if stage.on() else "(min-width: 900px) and (max-height: 800px)"
+    st.html(f"{_CSS}<style>@media {screen} {{ {_ONE_ROW} }}</style>")
     with st.container(key="prompt_bar", border=True, gap="xsmall"):
         slots |= _free_prompt() if experiment.is_free else _parts()
         with st.container(key="words", horizontal=True, vertical_alignment="center", gap="small"):
@@ -211,15 +211,22 @@ def _wide() -> int:
 
 
 def _suggestions(overview: Answer) -> None:
-    """INSTRUCT's own next words, to click; marked is the one that is compared."""
+    """INSTRUCT's own next words, to click; marked is the one that is compared. Those of another prompt, which the last
+    good figures are of, are shown and cannot be chosen; a refused answer is mended by a click on one."""
     prompt, strings, free = overview.result.prompt, overview.result.summary.suggestions, state.experiment().is_free
     shown = list(dict.fromkeys(string if free else string.strip() for string in strings))
     answer = state.experiment().answer or (prompt.answer if free else prompt.answer.strip())
     show(
         st.pills, "INSTRUCT suggests", "pick_answer", answer if answer in shown else None,
         lambda picked: state.edit(answer=picked or ""), options=shown, format_func=quoted if free else plain,
-        label_visibility="collapsed", width="content", wrap=True,
+        label_visibility="collapsed", width="content", wrap=True, disabled=not _of_this_prompt(overview),
     )  # fmt: skip
+
+
+def _of_this_prompt(overview: Answer) -> bool:
+    """Whether it is of the text on screen, whatever the candidates."""
+    read = QUESTIONS["continuation"].matters
+    return read(overview.asked.experiment) == read(overview.wanted.experiment)
 
 
 def _cautions(slot: DeltaGenerator, overview: Answer) -> None:

@@ -1,4 +1,4 @@
-"""The stage: every page as one screen of 1280 × 720, to be read from the last row.
+"""The stage: every page as one screen of 1280 × 720, larger where there is more, to be read from the last row.
 
 It shows what its page found, the prompt, and the page's main figure with large type; what failed or is still computed
 is told, and nothing else. It is part of the view, and so of the address. The axes of its figures stay while prompts
@@ -61,6 +61,17 @@ _CSS = """<style>
   [class*=st-key-pick_original], .st-key-suggested { max-height: none; height: auto; }
 }
 </style>"""
+# On a larger screen it is drawn larger, an eighth at a time: figures and all, and still one screen. Plotly follows a
+# transform with its clicks, and no zoom. What lies over the page, as a list of keys, is outside of it.
+_LARGER = "".join(
+    f"@media (min-width: {160 * eighths}px) and (min-height: {90 * eighths}px) {{"
+    f" .stApp {{ --stage-scale: {eighths / 8}; }} }}\n"
+    for eighths in range(9, 33)
+)
+_SCALED = """.stApp { --stage-scale: 1; right: auto; bottom: auto; transform-origin: 0 0;
+  width: calc(100% / var(--stage-scale)); height: calc(100% / var(--stage-scale));
+  transform: scale(var(--stage-scale)); }
+"""
 _SHOWN = "stage"  # the parameter of the view
 
 
@@ -71,7 +82,7 @@ def on() -> bool:
 def style() -> None:
     """The page's look; for the frame."""
     if on():
-        st.html(_CSS)
+        st.html(f"{_CSS}<style>{_SCALED}{_LARGER}</style>")
 
 
 def size() -> theme.SizeName:

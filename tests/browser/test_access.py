@@ -28,6 +28,7 @@ AXE = """async () => {
   return found.violations.filter(({ impact }) => impact === 'serious' || impact === 'critical').flatMap(
     ({ id, nodes }) => nodes.map(({ target, failureSummary }) => `${id}: ${target}: ${failureSummary}`));
 }"""
+BACKGROUNDS = {"light": "rgb(255, 255, 255)", "dark": "rgb(18, 22, 28)"}
 # Texts of figures whose contrast with the page is below 4.5; numbers within a map's cells stand on the cells' colour.
 FAINT = """() => {
   const numbers = colour => colour.match(/[\\d.]+/g).map(Number);
@@ -82,8 +83,7 @@ def script() -> str:
 def on_a_page_of(viewer, scheme: str) -> None:
     """Have the whole page in a light or a dark theme: figures are drawn anew for it."""
     viewer.page.emulate_media(color_scheme=scheme)
-    colour = "rgb(18, 22, 28)" if scheme == "dark" else "rgb(255, 255, 255)"
-    expect(viewer.page.locator(".stApp")).to_have_css("background-color", colour)
+    expect(viewer.page.locator(".stApp")).to_have_css("background-color", BACKGROUNDS[scheme])
     viewer.settle()
 
 
@@ -155,13 +155,19 @@ def test_a_page_at_150_percent_is_not_squeezed_and_its_steps_hide_nothing(viewer
 
 
 @pytest.mark.parametrize("path", ["", "attribution", "patching", "origin", "attention", "head"])
-def test_a_stage_on_a_telephone_is_not_overprinted(viewer_of, path):
-    viewer = viewer_of(viewport={"width": 390, "height": 844})
-    viewer.open(path, stage="1")
-    expect(viewer.page.locator(".js-plotly-plot .main-svg .gtitle")).to_have_count(1)
+def test_a_stage_is_readable_in_both_themes_and_on_a_telephone_not_overprinted(viewer_of, path):
+    viewer = viewer_of(color_scheme="light", viewport={"width": 1280, "height": 720})
+    page = viewer.open(path, stage="1").page
+    expect(page.locator(".js-plotly-plot .main-svg .gtitle")).to_have_count(1)
+    page.evaluate(script())
+    for scheme in ("light", "dark"):
+        on_a_page_of(viewer, scheme)
+        assert page.evaluate(AXE) == [], scheme
+        assert page.evaluate(FAINT) == [], scheme
+    page.set_viewport_size({"width": 390, "height": 844})
     with suppress(TimeoutError):
-        viewer.page.wait_for_function(f"(({CROWDED})()).length === 0", timeout=15_000)
-    assert viewer.page.evaluate(CROWDED) == []
+        page.wait_for_function(f"(({CROWDED})()).length === 0", timeout=15_000)
+    assert page.evaluate(CROWDED) == []
 
 
 def test_a_maps_cells_are_reached_said_and_chosen_by_keyboard_and_the_focus_stays(viewer):

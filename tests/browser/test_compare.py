@@ -12,7 +12,7 @@ from cache.service import Service
 from core.experiment import Experiment
 from core.settings import Settings
 from tests.browser.server import server
-from tests.browser.test_access import AXE, CROWDED, on_a_page_of, script
+from tests.browser.test_access import AXE, BACKGROUNDS, CROWDED, on_a_page_of, script
 from tests.browser.test_stage import SCREEN, press
 
 BEAR = {"sentence": "The tired bear sleeps.", "original": "tired"}
@@ -70,9 +70,11 @@ def test_a_key_keeps_a_edits_are_bs_and_the_key_ends_it(viewer, apart):
     viewer.type("Sentence", BEAR["sentence"])
     expect(bar(viewer)).to_contain_text("sentence “The quick fox jumps over the dog.” · word “quick”")
     shown(viewer, apart(), apart(**BEAR))
+    expect(viewer.page).to_have_title(re.compile(r"^Explore · quick → swift \| tired → \w+ · REPHRASE"))
     press(viewer, "c")
     expect(bar(viewer)).to_have_count(0)
     expect(viewer.page).not_to_have_url(re.compile("compare|b_"))
+    expect(viewer.page).to_have_title(re.compile(r"^Explore · tired → \w+ · REPHRASE"))
     assert len(viewer.figures) == 3
 
 
@@ -138,6 +140,12 @@ def test_the_history_lists_what_was_shown_returns_to_it_and_compares_with_it(vie
     expect(entries.nth(1).locator("[aria-current]")).to_have_count(0)
     base, instruct, gap = (f"{value:+.2f}".replace("-", "−") for value in apart())
     expect(entries.nth(1)).to_contain_text(f"BASE {base} · INSTRUCT {instruct} · gap {gap}")
+    page = viewer.page
+    page.evaluate(script())
+    for scheme in ("dark", "light"):
+        page.emulate_media(color_scheme=scheme)
+        expect(page.locator(".stApp")).to_have_css("background-color", BACKGROUNDS[scheme])
+        assert page.evaluate(AXE) == [], scheme
     # Behind the list no other key does anything, and its own closes it.
     viewer.page.keyboard.press("p")
     viewer.page.keyboard.press("h")

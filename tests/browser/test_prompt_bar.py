@@ -114,12 +114,22 @@ def test_the_link_is_copied_or_where_that_is_refused_shown(viewer_of, allowed):
     assert link.startswith(f"{viewer.url}attention?") and asked["original"] == ["tired"] and asked["pair"] == ["tiny"]
 
 
-def test_a_refused_answer_is_marked_and_told_in_the_bar(viewer):
+def test_what_is_refused_is_marked_and_told_in_the_bar_and_only_suggestions_of_its_prompt_can_be_chosen(viewer):
+    suggested = viewer.page.locator("[class*=st-key-pick_answer]")
     viewer.open()
     viewer.type("Answer: the replacement", "swift-footed")
     expect(bar(viewer).locator("[data-testid=stAlert]")).to_contain_text("tokens:")
     frame = viewer.page.locator("[class*=st-key-input_answer] [data-testid=stTextInputRootElement]")
     expect(frame).to_have_css("border-top-color", "rgb(217, 54, 74)")
+    # Those of the last figures are of this prompt still: one click mends the answer.
+    suggested.get_by_role("radio").nth(1).click()
+    expect(bar(viewer).locator("[data-testid=stAlert]")).to_have_count(0)
+    viewer.settle()
+    taken = suggested.get_by_role("radio", checked=True).inner_text()
+    assert len(viewer.figures) == 3 and parse_qs(urlparse(viewer.page.url).query)["answer"] == [taken]
+    viewer.type("Original word", "nowhere")
+    viewer.told("nowhere")
+    expect(suggested.get_by_role("radio").first).to_be_disabled()
 
 
 def test_a_toy_says_what_it_has_never_read_and_the_figures_are_there(viewer):
