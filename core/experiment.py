@@ -244,6 +244,10 @@ def _check_text(text: str, field: str) -> None:
 
 def _start_of_original(sentence: str, word: str, occurrence: int) -> int:
     starts, shown = occurrences(sentence, word), repr(shorten(word, 40))
+    if not starts and not words(sentence):
+        raise InputError(
+            f"the sentence {sentence.strip()!r} holds no word; write one with a word to replace", "sentence"
+        )
     if not starts:
         near = [w for w in words(sentence) if w.casefold() == word.casefold()]
         hint = f"write it as {near[0]!r}" if near else f"choose one of: {shorten(', '.join(words(sentence)), 120)}"

@@ -97,6 +97,7 @@ with slots["history"]:
 asking.close()
 state.write_address()
 with status:
+    stage.measure()
     chart_keys.listen()
     chart_fit.fit()
     watch(asking, "" if stage.on() else sidebar.state_line(on_screen()))

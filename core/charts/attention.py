@@ -42,7 +42,7 @@ def layer_difference_lines(
     layout = {
         "xaxis": {
             "title": {"text": "layer"}, "range": [-0.4, layers - 0.6], "tick0": 0,
-            "dtick": theme.step(layers, 850 / (2.2 * type_.tick)), "showgrid": False, "zeroline": False,
+            "dtick": theme.step(layers, type_.width / (2.2 * type_.tick)), "showgrid": False, "zeroline": False,
         },
         "yaxis": {"title": {"text": escape(unit)}, "range": [0, ROOM * highest], **theme.ZERO},
         "annotations": _named_top(differences, layers, highest, type_),
@@ -60,7 +60,7 @@ def _named_top(differences: Mapping[str, np.ndarray], layers: int, highest: floa
     ]
     found.sort(reverse=True)
     points = [(layer, value, f"L{layer}") for value, layer in found]
-    return name_points(points, (layers, ROOM * highest), HEIGHT * type_.scale, type_, width=850)
+    return name_points(points, (layers, ROOM * highest), HEIGHT * type_.scale, type_, width=type_.width)
 
 
 def attention_span(values: np.ndarray) -> theme.Span:

@@ -44,7 +44,7 @@ def layer_bars(
     noise = np.zeros(layers, bool) if faint is None else np.asarray(faint, bool)
     # A few layers on a wide page: bars, not walls.
     layout: Part = {"barmode": "group", "bargap": 0.2 if layers >= 12 else 0.75 - 0.045 * layers, "bargroupgap": 0.05}
-    x = {"range": [-0.5, layers - 0.5], "tick0": 0, "dtick": theme.step(layers, 850 / (2.2 * type_.tick))}
+    x = {"range": [-0.5, layers - 0.5], "tick0": 0, "dtick": theme.step(layers, type_.width / (2.2 * type_.tick))}
     y = {"range": list(span or layer_span(*rows.values())), **theme.ZERO, "zerolinewidth": 1.5}
     layout |= stacked(len(rows), 0.06, {**x, "showgrid": False, "zeroline": False}, y)
     traces: list[Part] = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from difflib import SequenceMatcher
 
 import numpy as np
 import plotly.graph_objects as go
@@ -80,7 +81,7 @@ def layers_beside(
     traces: list[Part] = []
     for c, (column, values) in enumerate(columns.items()):
         layers = values[rows[0]].shape[1]
-        across = {"range": [-0.5, layers - 0.5], "dtick": theme.step(layers, 850 / count / (2.4 * type_.tick))}
+        across = {"range": [-0.5, layers - 0.5], "dtick": theme.step(layers, type_.width / count / (2.4 * type_.tick))}
         for r, row in enumerate(rows):
             panel = r * count + c
             layout[axis("x", panel)] |= across
@@ -135,43 +136,53 @@ def token_span(rows: Sequence[TokenRow]) -> theme.Span:
 def tokens_below(
     rows: Sequence[TokenRow], title: str, size: theme.SizeName = "normal", span: theme.Span | None = None
 ) -> go.Figure:
-    """One row of bars an experiment, all on one axis of values; rows of as many positions have their tokens once."""
+    """One row of bars an experiment, all on one axis of values, their tokens named once below the last."""
     type_ = theme.SIZES[size]
-    shared = len({row.values.shape[1] for row in rows}) == 1
-    labels = [token_labels(row.tokens, LONGEST) for row in rows]
-    if shared:
-        labels = [_merged(labels)] * len(rows)
+    places, labels = _slots(rows)
     y = {"range": list(span or token_span(rows)), **theme.ZERO, "nticks": 4}
-    layout = stacked(len(rows), 0.06 if shared else 0.3, {"showgrid": False, "zeroline": False}, y)
+    layout = stacked(len(rows), 0.06, {"showgrid": False, "zeroline": False}, y)
     layout |= {"barmode": "group", "bargap": 0.25, "bargroupgap": 0.05}
+    ticks, shown = theme.token_axis(labels, {}, size)
     traces: list[Part] = []
-    bottom = 0.0
-    for panel, (row, names) in enumerate(zip(rows, labels)):
-        ticks, shown = theme.token_axis(names, {}, size)
-        alone = {} if shared else {"matches": None, "showticklabels": True}
-        layout[axis("x", panel)] |= {**ticks, **alone, "range": [-0.6, len(names) - 0.4]}
+    for panel, row in enumerate(rows):
+        layout[axis("x", panel)] |= {**ticks, "range": [-0.6, len(labels) - 0.4]}
         layout[axis("y", panel)]["title"] = {"text": escape(row.title)}
-        traces += _token_bars(row, names, panel)
-        bottom = max(bottom, theme.tick_row(shown, size, title=False))
-    height = (56 if shared else 120) * len(rows) * type_.scale
+        traces += _token_bars(row, places[panel], panel)
+    bottom = theme.tick_row(shown, size, title=False)
+    height = 56 * max(len(rows), 3) * type_.scale
     return theme.frame(traces, layout, title, height, size, legend=True, bottom=bottom)
 
 
-def _token_bars(row: TokenRow, labels: Sequence[str], panel: int) -> list[Part]:
-    hover = [_token_hover(row, i, label) for i, label in enumerate(labels)]
+def _slots(rows: Sequence[TokenRow]) -> tuple[list[list[int]], list[str]]:
+    """Of every row the slots of the axis in which its tokens stand, and what each slot is called: by all that stand in
+    it. Prompts of as many tokens share them by position, two others by what both have in common."""
+    names = [token_labels(row.tokens, LONGEST) for row in rows]
+    places = [list(range(len(of))) for of in names]
+    count = len(places[0])
+    if len({len(of) for of in names}) > 1:
+        first, second = (row.tokens for row in rows)
+        places, count = [[], []], 0
+        for _, a, a_end, b, b_end in SequenceMatcher(None, first, second, autojunk=False).get_opcodes():
+            places[0] += range(count, count + a_end - a)
+            places[1] += range(count, count + b_end - b)
+            count += max(a_end - a, b_end - b)
+    called: list[list[str]] = [[] for _ in range(count)]
+    for of, slots in zip(names, places):
+        for name, slot in zip(of, slots):
+            called[slot].append(name)
+    return places, ["/".join(dict.fromkeys(each)) for each in called]
+
+
+def _token_bars(row: TokenRow, slots: Sequence[int], panel: int) -> list[Part]:
+    hover = [_token_hover(row, i, label) for i, label in enumerate(token_labels(row.tokens, LONGEST))]
     return [
         {
-            "type": "bar", "x": list(range(len(values))), "y": values.tolist(), "name": model, "text": hover,
+            "type": "bar", "x": list(slots), "y": values.tolist(), "name": model, "text": hover,
             "textposition": "none", "hovertemplate": "%{text}<extra></extra>", "legendgroup": model,
             "marker": {"color": colour, "line": {"width": 0}}, "showlegend": panel == 0, **on(panel),
         }
         for model, colour, values in zip(("BASE", "INSTRUCT"), (theme.BASE, theme.INSTRUCT), row.values)
     ]  # fmt: skip
-
-
-def _merged(labels: Sequence[Sequence[str]]) -> list[str]:
-    """The tokens of one axis for several prompts: where they differ, all of them."""
-    return ["/".join(dict.fromkeys(names)) for names in zip(*labels)]
 
 
 def _token_hover(row: TokenRow, position: int, label: str) -> str:

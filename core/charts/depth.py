@@ -42,7 +42,7 @@ def logit_lens(
     layout = {
         "xaxis": {
             "title": {"text": "layers passed"}, "range": [-0.01 * layers, 1.01 * layers], "tick0": 0,
-            "dtick": theme.step(layers, 850 / (2.2 * type_.tick)), "showgrid": False, "zeroline": False,
+            "dtick": theme.step(layers, type_.width / (2.2 * type_.tick)), "showgrid": False, "zeroline": False,
         },
         "yaxis": {
             "title": {"text": theme.LOGITS}, "range": list(span or lens_span(depth, candidates)),

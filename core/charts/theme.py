@@ -10,8 +10,7 @@ have what the frame leaves; a subtitle has no room there.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import astuple, dataclass
 
 import plotly.graph_objects as go
 
@@ -19,7 +18,7 @@ from core.charts.axes import Part, at
 from core.charts.labels import escape, width_em
 from core.prompt import role_names
 
-SizeName = Literal["normal", "large", "beside"]
+SizeName = str  # of SIZES
 Span = tuple[float, float]  # where an axis of values begins and ends
 
 # Told apart in every common colour blindness, and at contrast 3 or more on white and on near-black.
@@ -70,21 +69,40 @@ ATTENTION = "attention"
 
 @dataclass(frozen=True)
 class Size:
-    """Type sizes in px; `scale` is what lengths in px grow by; height: of the whole figure, where that is given."""
+    """Type sizes in px; `scale` is what lengths in px grow by; height: of the whole figure, where that is given; width:
+    at least of its axes."""
 
-    title: int
-    text: int
-    tick: int
+    title: float
+    text: float
+    tick: float
     scale: float
     height: float | None = None
+    width: float = 850
 
 
 STAGE_HEIGHT = 400  # of the one figure on a screen of 720
 BESIDE_HEIGHT = 310  # where it is of two experiments, whose words stand above it
-SIZES: dict[str, Size] = {
+_ON_STAGE = {"large": Size(24, 19, 17, 1.45, STAGE_HEIGHT), "beside": Size(20, 17, 15, 1.2, BESIDE_HEIGHT)}
+EIGHTHS = range(8, 33)  # of the screen that the stage is laid out for: how large the one may be that it is shown on
+
+
+def on_screen_of(name: str, eighths: int) -> SizeName:
+    """The size of a figure on a screen so much larger."""
+    return f"{name}, {eighths}/8"
+
+
+def _enlarged(size: Size, by: float) -> Size:
+    return Size(*(round(by * length, 2) for length in astuple(size)))
+
+
+SIZES: dict[SizeName, Size] = {
     "normal": Size(16, 13, 12, 1.0),
-    "large": Size(24, 19, 17, 1.45, STAGE_HEIGHT),
-    "beside": Size(20, 17, 15, 1.2, BESIDE_HEIGHT),
+    **_ON_STAGE,
+    **{
+        on_screen_of(name, eighths): _enlarged(size, eighths / 8)
+        for name, size in _ON_STAGE.items()
+        for eighths in EIGHTHS
+    },
 }
 
 _TEMPLATE = {"layout": {"colorway": [BASE, INSTRUCT, *SERIES]}}
@@ -216,7 +234,7 @@ def token_axis(labels: list[str], roles: Mapping[str, int | None], size: SizeNam
     Positions, not strings, are the axis: tokens repeat. Where there is no room for all, roles keep their labels.
     """
     marked = {position for position in roles.values() if position is not None}
-    every = step(len(labels), 850 / (1.1 * SIZES[size].tick))
+    every = step(len(labels), SIZES[size].width / (1.1 * SIZES[size].tick))
     near = {m + d for m in marked for d in range(1 - every, every)}
     ticks = [i for i in range(len(labels)) if i in marked or (i % every == 0 and i not in near)]
     shown = [f"<b>{labels[i]}</b>" if i in marked else labels[i] for i in ticks]

@@ -37,8 +37,7 @@ function moveIn(plot) {
     if (bar && left - bar.right > 6) move = bar.right + 4 - left;
     if (bar && bar.left - right > 6) move = bar.left - 4 - right;
     move -= Math.max(0, right + move - page.right + 1) || Math.min(0, left + move - page.left - 1);
-    // In the figure's own px, which the stage may enlarge.
-    if (move) text.setAttribute('dx', move * plot.offsetWidth / page.width);
+    if (move) text.setAttribute('dx', move);
   }
 }
 

@@ -29,6 +29,7 @@ _CSS = """<style>
 .st-key-compare_bar button { min-height: 1.7rem; }
 .st-key-compare_bar :is([data-testid=stMarkdownContainer], p) { margin: 0; }
 .st-key-compared_a, .st-key-compared_b, .st-key-compared_difference { padding-bottom: 1rem; }
+.st-key-page:has(> * > .st-key-compared_findings, > .st-key-compared_findings) { gap: .3rem; }
 .st-key-compared_findings { margin-top: -.6rem; }
 .st-key-compared_findings p { line-height: 1.35; }
 .st-key-compared_a p, .st-key-compared_b p { font-size: .95rem; min-height: 4.05em; }
@@ -103,7 +104,7 @@ def bar(alone: str) -> None:
 
 
 def size() -> theme.SizeName:
-    return "beside" if stage.on() else "normal"
+    return stage.size("beside")
 
 
 def titles(a: Answer, b: Answer) -> list[str]:

@@ -79,8 +79,7 @@ button:focus-visible { outline: 2px solid var(--st-primary-color); outline-offse
 .hidden { display: none; }
 dialog { color: var(--st-text-color); background: var(--st-background-color);
   font: 1rem/1.45 var(--st-font, sans-serif); border: 1px solid var(--st-border-color, #8884); border-radius: 12px;
-  padding: 1.1rem 1.4rem; zoom: var(--stage-scale, 1); width: min(62rem, 94vw / var(--stage-scale, 1));
-  max-height: calc(88vh / var(--stage-scale, 1)); box-sizing: border-box; overflow-y: auto; }
+  padding: 1.1rem 1.4rem; width: min(62rem, 94vw); max-height: 88vh; box-sizing: border-box; overflow-y: auto; }
 dialog::backdrop { background: #0006; }
 h2 { font-size: 1.15rem; margin: 0 0 .6rem; }
 ol { list-style: none; margin: 0; padding: 0; }

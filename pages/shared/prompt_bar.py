@@ -207,7 +207,7 @@ def _answer(experiment: Experiment, own: str = _OWN) -> None:
 
 def _wide() -> int:
     """Of a box for one word, in px."""
-    return 180 if stage.on() else 120
+    return stage.pixels(11.25 if stage.on() else 7.5)
 
 
 def _suggestions(overview: Answer) -> None:

@@ -37,7 +37,7 @@ ALWAYS = (
 _CSS = """
 dialog { color: var(--st-text-color); background: var(--st-background-color); font: 1rem/1.5 var(--st-font, sans-serif);
   border: 1px solid var(--st-border-color, #8884); border-radius: 12px; padding: 1.2rem 1.6rem; max-width: 36rem;
-  zoom: var(--stage-scale, 1); max-height: calc(90vh / var(--stage-scale, 1)); overflow-y: auto; }
+  max-height: 90vh; overflow-y: auto; }
 dialog::backdrop { background: #0006; }
 h2 { font-size: 1.15rem; margin: 0 0 .6rem; }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: .3rem 1rem; margin: 0; align-items: baseline; }

@@ -28,6 +28,7 @@ _CSS = """<style>
   .st-key-stage_pages { min-height: 1.7rem; }
   .st-key-stage_pages a { padding: 0 .5rem; }
   .st-key-prompt_bar { position: relative; }
+  .st-key-stage_size { position: absolute; }
   .st-key-prompt_bar [data-testid=stWidgetLabel] { display: none; }
   .st-key-prompt_bar [data-testid=stTextInputRootElement] { height: 2.6rem; }
   .st-key-prompt_bar [data-testid=stColumn] { min-height: 2.6rem; }
@@ -61,17 +62,24 @@ _CSS = """<style>
   [class*=st-key-pick_original], .st-key-suggested { max-height: none; height: auto; }
 }
 </style>"""
-# On a larger screen it is drawn larger, an eighth at a time: figures and all, and still one screen. Plotly follows a
-# transform with its clicks, and no zoom. What lies over the page, as a list of keys, is outside of it.
-_LARGER = "".join(
-    f"@media (min-width: {160 * eighths}px) and (min-height: {90 * eighths}px) {{"
-    f" .stApp {{ --stage-scale: {eighths / 8}; }} }}\n"
-    for eighths in range(9, 33)
-)
-_SCALED = """.stApp { --stage-scale: 1; right: auto; bottom: auto; transform-origin: 0 0;
-  width: calc(100% / var(--stage-scale)); height: calc(100% / var(--stage-scale));
-  transform: scale(var(--stage-scale)); }
+# Tells how many eighths of 1280 × 720 the window holds, whenever that changes.
+_JS = """
+export default function ({ data, parentElement, setTriggerValue }) {
+  const told = () => {
+    const eighths = Math.floor(8 * Math.min(innerWidth / 1280, innerHeight / 720));
+    const held = Math.max(data.least, Math.min(data.most, eighths));
+    if (held !== parentElement.told) setTriggerValue('eighths', parentElement.told = held);
+  };
+  parentElement.told ??= data.eighths;
+  parentElement.listening?.abort();
+  const listening = parentElement.listening = new AbortController();
+  window.addEventListener('resize', told, { signal: listening.signal });
+  told();
+  return () => listening.abort();
+}
 """
+_window = st.components.v2.component("rephrase_stage_size", js=_JS)
+_KEY = "stage_size"
 _SHOWN = "stage"  # the parameter of the view
 
 
@@ -80,13 +88,37 @@ def on() -> bool:
 
 
 def style() -> None:
-    """The page's look; for the frame."""
+    """The page's look; for the frame. On a larger screen its lengths, all of them in rem, are longer."""
     if on():
-        st.html(f"{_CSS}<style>{_SCALED}{_LARGER}</style>")
+        st.html(f"{_CSS}<style>:root {{ font-size: {2 * _eighths()}px; }}</style>")
 
 
-def size() -> theme.SizeName:
-    return "large" if on() else "normal"
+def measure() -> None:
+    """On it: have the browser say how large its window is; for the frame."""
+
+    def told() -> None:
+        eighths = st.session_state[_KEY].get("eighths")
+        if eighths in theme.EIGHTHS:
+            st.session_state.eighths = eighths
+
+    if on():
+        data = {"eighths": _eighths(), "least": theme.EIGHTHS[0], "most": theme.EIGHTHS[-1]}
+        _window(data=data, key=_KEY, on_eighths_change=told)
+
+
+def _eighths() -> int:
+    """How large the screen is, in eighths of the one that the stage is laid out for."""
+    return st.session_state.get("eighths", theme.EIGHTHS[0])
+
+
+def size(name: str = "large") -> theme.SizeName:
+    """Of a figure; name: what it has on the stage."""
+    return theme.on_screen_of(name, _eighths()) if on() else "normal"
+
+
+def pixels(rem: float) -> int:
+    """A length in px, where Streamlit takes none in rem."""
+    return round(2 * _eighths() * rem) if on() else round(16 * rem)
 
 
 def toggle() -> None:

@@ -57,6 +57,11 @@ def test_the_posts_prompt_has_its_roles(tokenizer):
     assert "".join(prompt.tokens[1:]).lstrip(" ") == prompt.text
 
 
+def test_a_sentence_without_a_word_is_refused_at_the_sentence(tokenizer):
+    error = refusal(tokenizer, sentence="?!")
+    assert error.field == "sentence" and "'?!' holds no word" in str(error)
+
+
 def test_ids_are_those_of_the_text_in_one_piece(tokenizer):
     prompt = tokenize(POST, tokenizer)
     assert list(prompt.ids) == tokenizer(prompt.text)["input_ids"]
