@@ -9,6 +9,7 @@ from streamlit.delta_generator import DeltaGenerator
 from streamlit.errors import StreamlitInvalidLayoutContextError
 
 from cache.job import Job, wait_until
+from pages.shared import stage
 from pages.shared.asking import Asking, again
 from pages.shared.service import service
 from pages.shared.text import plain
@@ -67,7 +68,7 @@ def watch(asking: Asking, on_screen: str) -> None:
             st.rerun()
 
     st.fragment(tick, run_every=POLL if asking.waiting else None)()
-    if asking.errors and failed:
+    if asking.errors and failed and not stage.on():
         st.button("Try again", on_click=again, args=(failed,), key="again", icon=":material/refresh:", type="tertiary")
 
 
@@ -75,7 +76,9 @@ def _state(asking: Asking, failed: bool, on_screen: str) -> str:
     if waiting := next((job for job in asking.drawn if not job.finished), None):
         return f":blue[:material/hourglass_top:] {plain(progress_line(waiting))}"
     if asking.errors:
-        return ":orange[:material/error:] Not computed: see the marked input. Dimmed figures are the last good ones."
+        # On the stage what is wrong stands below the prompt already, and nothing lies over the figure.
+        why = "" if stage.on() else " Not computed: see the marked input. Dimmed figures are the last good ones."
+        return f":orange[:material/error:]{why}"
     if failed:
         return ":orange[:material/error:] Not all could be computed: where its figure would stand it says why."
     return f":green[:material/check_circle:] {on_screen}"

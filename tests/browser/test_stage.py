@@ -88,6 +88,8 @@ def test_a_talk_by_keyboard(speaker):
     speaker.type("Answer: the replacement", "swift-footed")
     speaker.told("tokens:")
     speaker.page.wait_for_function(FITS)
+    # No words lie over the figure of before.
+    assert speaker.status.bounding_box()["width"] < 60
 
 
 def test_on_a_larger_screen_the_whole_stage_is_larger_and_on_a_smaller_one_smaller_again(viewer_of):
