@@ -57,12 +57,6 @@ def read_set(data: bytes) -> PromptSet:
     return _gathered(((number, line, _cells(line, names)) for number, line in rows), len(rows))
 
 
-def read_rows(rows: Iterable[Mapping[str, str]]) -> PromptSet:
-    """The set in a table's rows by column; their lines are those of a file that holds the table."""
-    every = list(rows)
-    return _gathered(((number, "", dict(row)) for number, row in enumerate(every, 2)), len(every))
-
-
 def _too_large(size: int) -> InputError:
     return InputError(
         f"the file has {size / 1e6:,.1f} MB; at most {MAX_BYTES / 1e6:.0f} MB and {MAX_ROWS:,} rows can be read: "

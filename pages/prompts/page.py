@@ -26,4 +26,6 @@ else:
         with above:
             progress = spread.progress(beside)
             spread.prompts(overview, chosen, answer)
-        progress([answer, *sections.section(overview, chosen, answer)])
+        asked = [answer, *sections.section(overview, chosen, answer)]
+        spread.first(asked)
+        progress(asked)

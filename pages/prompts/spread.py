@@ -22,6 +22,7 @@ from pages.shared.figures import figure, figures
 from pages.shared.filling import state as filling_state
 from pages.shared.filling import stop_button
 from pages.shared.finding import finding
+from pages.shared.service import owner, service
 from pages.shared.watching import line
 
 
@@ -51,6 +52,16 @@ def progress(place: DeltaGenerator) -> Callable[[list[Answer]], None]:
         stop_button(button)
 
     return last
+
+
+def first(answers: list[Answer]) -> None:
+    """While these run, what else this tab has asked of sets stops: looked at again, it goes on where it was."""
+    shown = {answer.job for answer in answers if answer.job is not None}
+    others = [job for job in st.session_state.get("set_jobs", ()) if job not in shown and not job.finished]
+    if any(answer.running for answer in answers):
+        for job in others:
+            service().worker.cancel(job.key, owner())
+    st.session_state.set_jobs = [*others, *shown]
 
 
 def prompts(overview: Answer, chosen: Chosen, answer: Answer) -> None:

@@ -17,7 +17,7 @@ from core.recognize.results import KINDS, NONE, OWN, SCRAMBLED, TASKS
 from core.recognize.wordings import as_long, differs_inside, instructed, scrambled
 from core.runs import read_prompt, record_both, run
 from core.sets.kept import InMemory
-from core.sets.reading import read_file, read_rows, shipped_file
+from core.sets.reading import as_text, read_file, read_set, shipped_file
 from core.sets.usable import usable
 
 OF = Experiment()
@@ -105,9 +105,8 @@ def test_each_kind_has_the_logit_difference_of_its_own_prompt(pair, used):
 
 
 def test_what_has_run_is_not_run_again_and_a_row_without_a_counter_is_named(pair, used):
-    short = read_rows(
-        [{"instruction": "Rephrase", "sentence": "The quick fox runs.", "original": "quick", "answers": "swift"}]
-    )
+    row = {"instruction": "Rephrase", "sentence": "The quick fox runs.", "original": "quick", "answers": "swift"}
+    short = read_set(as_text([row]).encode())
     found = countered([*used[:2], *usable(short, pair, OF).used], pair, OF, "repeat")
     assert list(found.without) == ["Rephrase"] and len(found.used) == 2
     kept, told = InMemory(), []

@@ -12,7 +12,7 @@ from core.experiment import Experiment, InputError
 from core.models.loading import load_pair
 from core.models.pairs import registry
 from core.sets.entries import Entry
-from core.sets.reading import MAX_BYTES, MAX_ROWS, read_file, read_rows, read_set
+from core.sets.reading import MAX_BYTES, MAX_ROWS, as_text, read_file, read_set
 from core.sets.usable import usable
 
 HEADER = "instruction,sentence,original,answers"
@@ -158,7 +158,8 @@ def test_an_id_and_a_prompt_count_once():
 
 def test_a_tables_rows_are_read_as_a_files():
     cells = [dict(zip(HEADER.split(","), line.split(","))) for line in (GOOD, GOOD_2)]
-    assert read_rows([*cells, PARTS | {"original": "slow"}]).entries == read_set(text(HEADER, GOOD, GOOD_2)).entries
+    table = as_text([*cells, PARTS | {"original": "slow"}]).encode()
+    assert read_set(table).entries == read_set(text(HEADER, GOOD, GOOD_2)).entries
 
 
 def test_a_row_is_an_experiment_of_the_pair_that_is_asked():

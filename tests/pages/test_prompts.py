@@ -124,6 +124,16 @@ def test_a_set_is_built_from_the_sentence(page):
     assert any("in the lists of adjectives and nouns" in warning.value for warning in test.warning)
 
 
+def test_what_is_no_longer_looked_at_keeps_nothing_waiting(page):
+    test = page(sample="12")
+    test.session_state.view = {"sample": "72", "set_part": "patching"}
+    test.run()
+    left = [answer.job for answer in test.session_state.asking.answers.values() if answer.running]
+    assert left
+    show(test, sample="12", set_part="recognize")
+    assert all(job.wait(60) for job in left) and {job.state for job in left} == {"cancelled"}
+
+
 def test_a_set_on_the_stage_is_its_sentence_and_its_scatter(page):
     test = page(sample="12", stage="1")
     assert len(charts(test)) == 1 and charts(test)[0]["layout"]["font"]["size"] > 16
