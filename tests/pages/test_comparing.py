@@ -198,7 +198,7 @@ def test_what_is_wrong_with_a_is_told_in_the_place_of_the_figures(app):
 
 
 def test_an_address_without_bs_word_leaves_it_to_instruct(app):
-    test = settled(opened("", pair="tiny", b_sentence="The tired horse sleeps near the small river."))
+    test = settled(opened("", pair="tiny", original="quick", b_sentence="The tired horse sleeps near the small river."))
     assert test.session_state["experiment"].original in ("tired", "small")
     assert test.session_state["compared"] == A
 
