@@ -51,6 +51,8 @@ def controls(overview: Overview) -> tuple[Chosen | None, DeltaGenerator]:
                 _upload()
                 _table(overview, which)
         beside = st.container(width="stretch")
+    if which == OWN and "own_set_text" not in st.session_state:
+        st.info("Upload a file or edit the table; until then the shipped set is shown.")
     return chosen(overview, which, count), beside
 
 
@@ -77,8 +79,6 @@ def _text(overview: Overview, which: str) -> tuple[str, str]:
         return own
     if which == BUILT:
         return as_text(build(state.experiment(), word(overview.prompt.answer, 100))), "built from the sentence"
-    if which == OWN:
-        st.info("Upload a file or edit the table; until then the shipped set is shown.")
     path = shipped_file(overview.pair)
     return _file(str(path)), path.name
 

@@ -101,11 +101,11 @@ def _scatter(chosen: Chosen, found: Recognized, model: int) -> None:
         if shares
         else (found.effect.mean[model], found.replacement.mean)
     )
-    unit = "share of the mean gap" if shares else "logits"
+    unit = "share of gap" if shares else "logits"
     layers, count = x.shape
     names = [head_name(layer, h) for layer in range(layers) for h in range(count)]
     pale = found.effect.spans_zero[model] & found.replacement.spans_zero
-    axes = (f"carries the instruction within {name}, {unit}", f"carries the replacement, {unit}")
+    axes = (f"instruction within {name}, {unit}", f"replacement, {unit}")
     picked = state.chosen_head(layers, count)
     title = f"Instruction against replacement, {name}"
     fig = origin_scatter(x, y, names, title, axes, bool(shares), pale, picked)
