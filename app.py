@@ -19,7 +19,7 @@ from cache.courtesy import busy
 from core.models.pairs import default_pair
 from core.presets import of_file
 from core.settings import settings
-from pages.shared import addresses, circuitsvis, first_run, front
+from pages.shared import addresses, circuitsvis, first_run, front, uncut
 from pages.shared.service import service
 
 ENDING = 6.0  # seconds for the chunk that runs and for what is still to be written, of the 10 a host allows
@@ -28,6 +28,7 @@ ENDING = 6.0  # seconds for the chunk that runs and for what is still to be writ
 @asynccontextmanager
 async def lifespan(app: st.App) -> AsyncIterator[None]:
     """Let the worker import torch and load the default pair before the first visitor needs them; end it well."""
+    uncut.runs()
     first_run.prepare()
     end_on_terminate()
     service().warm()

@@ -24,6 +24,7 @@ from pages.shared import (
     sidebar,
     stage,
     state,
+    uncut,
 )
 from pages.shared.asking import Asking, on_screen
 from pages.shared.headings import tab_title
@@ -31,10 +32,12 @@ from pages.shared.once import remembering
 from pages.shared.text import plain
 from pages.shared.watching import watch
 
-# Before anything is drawn: a run that is cut short must not have missed that the viewer went back.
-if state.read_address():
-    choosing.read()
-    presets.read()
+uncut.runs()
+# A run that is cut short must not have missed that the viewer went back.
+with uncut.uncut():
+    if state.read_address():
+        choosing.read()
+        presets.read()
 choosing.move()
 st.set_page_config(page_icon="🔁", layout="wide", initial_sidebar_state=240)
 
