@@ -15,7 +15,7 @@ import streamlit as st
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from cache.courtesy import busy
+from cache.courtesy import busy, coming
 from core.models.pairs import default_pair
 from core.presets import of_file
 from core.settings import settings
@@ -29,7 +29,9 @@ ENDING = 6.0  # seconds for the chunk that runs and for what is still to be writ
 async def lifespan(app: st.App) -> AsyncIterator[None]:
     """Let the worker import torch and load the default pair before the first visitor needs them; end it well."""
     uncut.runs()
-    first_run.prepare()
+    with busy():
+        # The quiet moment for importing torch is one after this.
+        first_run.prepare()
     end_on_terminate()
     service().warm()
     yield
@@ -47,12 +49,14 @@ def end_on_terminate() -> None:
 
 
 class Serving:
-    """ASGI middleware: torch is imported when no request is being answered."""
+    """ASGI middleware: torch is imported when no request is being answered, and no page is about to be drawn."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if front.for_a_page(scope):
+            coming()
         with busy() if scope["type"] == "http" else nullcontext():
             await self.app(scope, receive, send)
 

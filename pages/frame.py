@@ -55,7 +55,7 @@ pages = [
     st.Page(folder / "post/page.py", title="Post", icon=":material/article:", url_path="post"),
     st.Page(folder / "models/page.py", title="Models", icon=":material/memory:", url_path="models"),
 ]
-with busy():
+with busy(drawing=True):
     # Streamlit's own list of pages would drop the address's parameters, and Back would find an entry without them.
     page = st.navigation(pages, position="hidden")
     stage.turn(pages, page)

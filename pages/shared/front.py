@@ -21,7 +21,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from streamlit.file_util import get_static_dir
 
 # Chunks of every page, by what stands before the hash in their names; of what draws charts, the last and largest.
-CHUNKS: tuple[str, ...] = ("purify.es", "PageLink", "Button", "MenuButton", "BidiComponent", "TextInput")
+CHUNKS: tuple[str, ...] = ("Html", "purify.es", "PageLink", "Button", "MenuButton", "BidiComponent", "TextInput")
 CHUNKS += ("ButtonGroup", "DownloadButton", "PlotlyChart")
 _IMPORTS = re.compile(r"""(?:from|import)"\./([^"]+\.js)\"""")
 _TOP = 20_000  # bytes of a chunk within which its imports stand
@@ -50,6 +50,9 @@ class Front:
         elif (path := self._files.get(scope["path"])) and not any(name in Headers(scope=scope) for name in _SPECIAL):
             await _response(path)(scope, receive, send)
         else:
+            if for_a_page(scope):
+                # Not compressed: every browser would have it so, and it is small.
+                scope = {**scope, "headers": [each for each in scope["headers"] if each[0] != b"accept-encoding"]}
             await self.app(scope, receive, self._sending(send))
 
     def _sending(self, send: Send) -> Send:
@@ -77,6 +80,11 @@ class Front:
         # Its mark would be that of the file without the links.
         given = [(name, value) for name, value in start["headers"] if name not in (b"content-length", b"etag")]
         return {**start, "headers": [*given, (b"content-length", str(len(self._announcing)).encode())]}
+
+
+def for_a_page(scope: Scope) -> bool:
+    """Whether a browser asks for a page, and not for what belongs to one."""
+    return scope["type"] == "http" and "text/html" in Headers(scope=scope).get("accept", "")
 
 
 def chunks(folder: Path) -> list[str]:

@@ -50,6 +50,19 @@ def test_another_page_begins_the_quiet_anew(monkeypatch):
     assert ended[0] > busy_until[0]
 
 
+def test_who_was_sent_the_first_page_is_waited_for_until_drawn_for(waiting, monkeypatch):
+    for name, seconds in {"PATIENCE": 30.0, "COMING": 30.0, "QUIET": 0.0}.items():
+        monkeypatch.setattr(courtesy, name, seconds)
+    courtesy.coming()
+    done = waiting()
+    with courtesy.busy():
+        pass  # of the page's files
+    assert not done.wait(0.2)
+    with courtesy.busy(drawing=True):
+        pass
+    assert done.wait(20)
+
+
 def test_after_its_patience_a_busy_page_is_waited_for_no_longer(waiting, monkeypatch):
     monkeypatch.setattr(courtesy, "PATIENCE", 0.2)
     with courtesy.busy():
