@@ -158,7 +158,9 @@ def frame(
 def _sized(axis: Part, type_: Size) -> Part:
     """An axis with its type sizes, where it says nothing of them itself."""
     title = {**axis.get("title", {}), "font": {"size": type_.text}, "standoff": 0.7 * type_.text}
-    return {"tickfont": {"size": type_.tick}, "automargin": True, **axis, "title": title}
+    # Margins give every label room. Looking for those without would measure each, one after the other.
+    ours = {"tickfont": {"size": type_.tick}, "automargin": True, "ticklabeloverflow": "allow"}
+    return {**ours, **axis, "title": title}
 
 
 def _margins(type_: Size, title_row: float, legend: bool, headings: bool, bottom: float) -> tuple[float, float]:
