@@ -2,7 +2,8 @@
 
 Torch is held back throughout, so that nothing but what is on disk can be shown. A visit is measured from its first byte
 to the last of the page's figures, by the page's own clock; server time is one run of a page's script in a process in
-which everything but torch is imported.
+which everything but torch is imported. What the browser and Streamlit take by themselves is measured beside it, on a
+page with one chart and nothing else (`one_chart.py`), turn by turn, so that a slow moment is in all of them.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from playwright.sync_api import Browser, sync_playwright
@@ -36,13 +38,13 @@ DRAWN = f"""() => {{
 }}"""
 
 
-def visit(browser: Browser, page_name: str, folder: Path) -> tuple[float, float]:
+def visit(browser: Browser, page_name: str, folder: Path, app: str = "app.py") -> tuple[float, float]:
     """Seconds from a fresh server's first byte to the page's answers and to its last chart, torch asleep."""
     held = folder / "held"
     held.touch()
     held.with_suffix(".woken").unlink(missing_ok=True)
     cache = {"REPHRASE_CACHE": str(folder / "cache"), "REPHRASE_STORE_MB": "512", "REPHRASE_SHIPPED": "1"}
-    with server(folder / "log", "tests.bench.replay_server", HOLD_TORCH=str(held), **cache) as running:
+    with server(folder / "log", "tests.bench.replay_server", app, HOLD_TORCH=str(held), **cache) as running:
         page = browser.new_page()
         page.goto(f"{running.url}{page_name}", wait_until="commit")
         took = [page.wait_for_function(each, polling=10, timeout=60_000).json_value() for each in (ANSWERED, DRAWN)]
@@ -50,6 +52,18 @@ def visit(browser: Browser, page_name: str, folder: Path) -> tuple[float, float]
         page.close()
         held.unlink()
     return took[0] / 1000, took[1] / 1000
+
+
+def replays(browser: Browser, folder: Path) -> Iterator[tuple[str, list[tuple[float, float]]]]:
+    """Each page and the seconds of its visits, at the end those of the page with one chart."""
+    apps = {f"/{page}": (page, "app.py") for page in PAGES} | {"one chart": ("", "tests/bench/one_chart.py")}
+    took: dict[str, list[tuple[float, float]]] = {name: [] for name in apps}
+    for name in apps:
+        (folder / name.strip("/")).mkdir(exist_ok=True)
+    for _ in range(VISITS):
+        for name, (page, app) in apps.items():
+            took[name].append(visit(browser, page, folder / name.strip("/"), app))
+    yield from took.items()
 
 
 def server_time(folder: Path) -> dict[str, float]:
@@ -64,13 +78,10 @@ def main() -> None:
     pair = default_pair()
     with sync_playwright() as playwright, tempfile.TemporaryDirectory() as folder:
         browser = playwright.chromium.launch(executable_path=find(), args=ARGS)
-        for page in PAGES:
-            each = Path(folder) / (page or "explore")
-            each.mkdir()
-            visits = [visit(browser, page, each) for _ in range(VISITS)]
+        for name, visits in replays(browser, Path(folder)):
             for until, took in zip(("answers", "last chart"), zip(*visits)):
                 print(
-                    f"{pair}: replay of /{page}: first byte to {until}: median {statistics.median(took):.2f} s of "
+                    f"{pair}: replay of {name}: first byte to {until}: median {statistics.median(took):.2f} s of "
                     f"{VISITS} ({min(took):.2f} to {max(took):.2f}), torch asleep"
                 )
         browser.close()

@@ -27,10 +27,10 @@ class Server:
 
 
 @contextmanager
-def server(log: Path, module: str = "streamlit", **environment: str) -> Iterator[Server]:
+def server(log: Path, module: str = "streamlit", app: str = "app.py", **environment: str) -> Iterator[Server]:
     """Start the app on a free port, wait until it is healthy, stop it at the end. `environment`: settings to add."""
     port = free_port()
-    command = [sys.executable, "-m", module, "run", "app.py", "--server.headless=true", f"--server.port={port}"]
+    command = [sys.executable, "-m", module, "run", app, "--server.headless=true", f"--server.port={port}"]
     with log.open("w") as out:
         process = subprocess.Popen(
             command, cwd=ROOT, stdout=out, stderr=subprocess.STDOUT, env={**os.environ, **environment}
