@@ -32,7 +32,8 @@ nouns, sentences filled from natural frames, {share} of the documents asking for
 copy, the opposite or none, and ordinary text that BASE wrote itself as rehearsal. Only outputs are learned; where a
 word is to be replaced, every replacement of one token that fits is right, so that the model keeps its own favourite.
 
-Every figure below was measured on the stored files, in float32. `sampled` are those of every fourth held-out prompt alone.
+Every figure below was measured on the stored files, in float32. `sampled` are those of every fourth
+held-out prompt alone.
 """
 _JUDGED = """
 ## What judges it
