@@ -13,8 +13,8 @@ import streamlit as st
 from core.charts import theme
 from core.patching.floor import NoiseFloor
 from core.patching.gap import Gap
-from core.patching.results import Sets, Sweep
-from pages.patching import table, values
+from core.patching.results import Agreement, Sets, Sweep
+from pages.patching import sections, table, values
 from pages.patching.plan import Plan
 
 SUMMARY = SimpleNamespace(logit_diff=np.array([0.0, 4.0]))
@@ -28,6 +28,17 @@ CELLS = [(0, 0), (0, 1), (1, 0), (1, 1)]
 @pytest.fixture
 def made():
     return table._table(PLAN, SWEEP, CELLS, None)
+
+
+def test_what_pushes_away_stands_among_what_moves_furthest():
+    away = replace(SWEEP, logit_diff=np.array([[2.0, -3.0], [0.3, 0.2], [0.1, 0.0]]))
+    assert table._cells(PLAN, away, None)[:3] == [(0, 1), (0, 0), (1, 0)]
+
+
+def test_it_is_said_what_an_estimate_finds_of_the_largest_effects():
+    said = sections._largest(Agreement(0.9, 20, overlap=5, most=8, ratio=0.42))
+    assert said == "Of the 8 that move furthest it finds 5, at 0.42 × their size. "
+    assert sections._largest(Agreement(float("nan"), 0, overlap=0, most=0, ratio=float("nan"))) == ""
 
 
 def test_every_row_has_the_floor_of_its_own_third(made):
