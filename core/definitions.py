@@ -287,7 +287,8 @@ averaged over prompts of one structure: shown for comparison, nothing is compute
 same head, by name; elsewhere it is the one of the same rank: the head that writes most of INSTRUCT's logit difference,
 the heads whose outputs move BASE furthest, in their order. A row **agrees** (✓) where it says the same of direction:
 the sign, the way an attention weight moves between the models, the place along the depth give or take a tenth of it. In
-brackets: the 95% interval over the set. Each number's own definition stands on its own page.
+brackets: the 95% interval over the set. A(:), A(original): what a head attends to that token from END. Each number's
+own definition stands on its own page.
 """
 
 SET = """

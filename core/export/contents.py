@@ -15,6 +15,7 @@ from core.charts.grid import Panel, colour_limit
 from core.charts.heatmap import Columns, head_heatmaps, model_panels
 from core.charts.origin import origin_panels
 from core.charts.patching import value_output_scatter
+from core.charts.tokens import logit_difference_bars, top_tokens
 from core.export.report import Section, report
 from core.export.results import Results
 from core.patching.plan import unit
@@ -47,12 +48,13 @@ def sections(results: Results) -> list[Section]:
 def _models(results: Results) -> Iterator[Section]:
     prompt, summary = results.prompt, results.summary
     said = findings.of_models(summary, prompt.answer, prompt.original)
-    yield Section("What the models prefer", "summary", said, definitions.LOGIT_DIFF, table=summary.to_frame())
+    bars = logit_difference_bars(summary, prompt.answer, prompt.original)
+    yield Section("What the models prefer", "summary", said, definitions.LOGIT_DIFF, bars, summary.to_frame())
     tops = [found.to_frame().assign(model=model) for model, found in zip(("BASE", "INSTRUCT"), summary.top)]
     table = pd.concat(tops, ignore_index=True)
     yield Section(
         "Most likely next tokens", "top_tokens", "The ten that each model ranks first.", definitions.TOP_TOKENS,
-        table=table[["model", *tops[0].columns[:-1]]],
+        top_tokens(summary, prompt.answer, prompt.original), table[["model", *tops[0].columns[:-1]]],
     )  # fmt: skip
 
 

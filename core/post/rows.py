@@ -123,20 +123,19 @@ def _layers(here: Here, own: bool) -> Iterator[Row]:
     for name, layer in post.TOP_LAYER.items():
         found = here.attn if name == "attention" else here.mlp
         at = float("nan") if found is None else float(found.value[1].argmax())
-        yield _places(Row("layers", f"the {name} that writes most in INSTRUCT", "layer", layer, at), here)
+        yield _places(Row("layers", f"strongest {name}", "layer", layer, at), here)
 
 
 def _heads(here: Here, own: bool) -> Iterator[Row]:
     both = suppressing(here, own) or (None, None)
-    what = {post.SUPPRESSES: "the head that writes most", post.COMPETES: "the head that writes most against it"}
     for m, number in enumerate(post.DLA[post.SUPPRESSES]):
-        label = f"writes most: direct share, {MODELS[m].upper()}"
+        label = f"writes most: share, {MODELS[m].upper()}"
         row = Row("heads", label, "logits", number, float("nan"), head_name(*post.SUPPRESSES))
         yield _signs(_given(row, here.head, both[0] and (m, *both[0]), both[0]))
-    for named, place in zip(what, both):
-        label = "writes most" if named == post.SUPPRESSES else "writes most against it"
+    for named, place in zip((post.SUPPRESSES, post.COMPETES), both):
+        label = "writes most" if named == post.SUPPRESSES else "writes against"
         found = (here.attention or {}).get("original")
-        yield from _weights("heads", f"{label}: A(original→END)", post.A_ORIGINAL[named], named, found, place)
+        yield from _weights("heads", f"{label}: A(original)", post.A_ORIGINAL[named], named, found, place)
 
 
 def _outputs(here: Here, own: bool) -> Iterator[Row]:
@@ -151,18 +150,18 @@ def _colon(here: Here, own: bool) -> Iterator[Row]:
     found = (here.attention or {}).get("colon")
     for n, (head, place) in enumerate(_side_by_side(heads, top_heads(here, own)), 1):
         if head in post.A_COLON:
-            yield from _weights("colon", f"{_ordinal(n)}: A(:→END)", post.A_COLON[head], head, found, place)
+            yield from _weights("colon", f"{_ordinal(n)}: A(:)", post.A_COLON[head], head, found, place)
 
 
 def _values(here: Here, own: bool) -> Iterator[Row]:
     group, size = top_group(here, own), here.group_size
     named = group_name(post.GROUP[0][0], post.GROUP[0][1] // post.GROUP_SIZE)
-    row = Row("values", "values of the KV group that move most", "share", post.VALUE, float("nan"), named)
+    row = Row("values", "values of one group", "share", post.VALUE, float("nan"), named)
     joint = _given(row, here.score("v"), group)
     joint = _signs(replace(joint, here_head="" if group is None else group_name(*group)))
     yield joint
     nothing = Row("values", "", "share", float("nan"), float("nan"))
-    for site, what in {"z": "… one of its heads' outputs, at most", "value_only": "… one head's own values"}.items():
+    for site, what in {"z": "its heads' best output", "value_only": "its heads' best values"}.items():
         found, place = here.score(site), None
         if found is not None and group is not None:
             heads = found.value[group[0], group[1] * size : (group[1] + 1) * size]
@@ -183,7 +182,7 @@ def _where(here: Here, own: bool) -> Iterator[Row]:
         ours = None if found is None else band_of(found)
         for n, edge in enumerate(("first", "last")):
             at = float("nan") if ours is None else float(ours[n])
-            what = f"A({':' if role == 'colon' else role}→END) differs: {edge} layer"
+            what = f"A({':' if role == 'colon' else role}) differs: {edge}"
             yield _places(Row("where", what, "layer", band[n], at), here)
 
 
@@ -198,9 +197,9 @@ def band_of(found: Measured) -> tuple[int, int] | None:
 def _origin(here: Here, own: bool) -> Iterator[Row]:
     output, changed = here.score("z"), here.score("w_head")
     for n, (head, place) in enumerate(_side_by_side(list(post.OUTPUT), top_heads(here, own)), 1):
-        row = Row("origin", f"{_ordinal(n)}: by its output", "share", post.OUTPUT[head], float("nan"), head_name(*head))
+        row = Row("origin", f"{_ordinal(n)}: output", "share", post.OUTPUT[head], float("nan"), head_name(*head))
         yield _signs(_given(row, output, place, place))
-        row = Row("origin", f"{_ordinal(n)}: by its own changed weights", "share", float("nan"), float("nan"))
+        row = Row("origin", f"{_ordinal(n)}: own weights", "share", float("nan"), float("nan"))
         yield _given(row, changed, place, place)
 
 

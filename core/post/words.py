@@ -136,12 +136,9 @@ def _values(here: Here, own: bool) -> str:
 def _where(here: Here, own: bool) -> str:
     if not here.attention:
         return NOT_YET
-    bands = {role: band_of(found) for role, found in here.attention.items()}
-    said = [
-        f"{'“:”' if role == 'colon' else 'the original'} in layers {band[0]}–{band[1]}"
-        for role, band in bands.items()
-        if band is not None
-    ]
+    names = {"colon": "“:”", "original": "the original"}
+    bands = {role: band_of(here.attention[role]) for role in names if role in here.attention}
+    said = [f"{names[role]} in {_layers_of(*band)}" for role, band in bands.items() if band is not None]
     if not said:
         return "Unlike in the post the models attend alike."
     order = ""
@@ -149,6 +146,10 @@ def _where(here: Here, own: bool) -> str:
         earlier = sum(bands["colon"] or ()) < sum(bands["original"] or ())
         order = "; as in the post “:” comes first" if earlier else "; unlike in the post “:” does not come first"
     return f"Half of the models' difference in attention lies for {' and for '.join(said)}, of {here.layers}{order}."
+
+
+def _layers_of(first: int, last: int) -> str:
+    return f"layer {first}" if first == last else f"layers {first}–{last}"
 
 
 def _origin(here: Here, own: bool) -> str:
@@ -164,7 +165,8 @@ def _origin(here: Here, own: bool) -> str:
     )
     if first in carry:
         said += ": it mostly carries what was changed elsewhere"
-    return f"{said}. Of these {len(moving)} heads {len(carry)} mostly carry, which the post's patches cannot tell."
+    verb = "carries" if len(carry) == 1 else "carry"
+    return f"{said}. Of these {len(moving)} heads {len(carry)} mostly {verb}, which the post's patches cannot tell."
 
 
 _SENTENCES: dict[str, Callable[[Here, bool], str]] = {

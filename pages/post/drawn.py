@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
+import plotly.graph_objects as go
 import streamlit as st
 
 from core.charts import theme
@@ -24,6 +25,7 @@ from pages.shared import definitions, stage, state
 from pages.shared.figures import figure, figures
 from pages.shared.widgets import choice
 
+HIGHEST = 310  # px
 _AGAINST = {"post": "as in the post", "like": "like with like"}
 _CLICK = "One cell a head; click one to choose it everywhere."
 
@@ -37,6 +39,11 @@ def figure_of(step: str, ours: Ours) -> None:
             _FIGURES[step](ours)
 
 
+def _low(fig: go.Figure) -> go.Figure:
+    """The figure no higher than one screen has room for beside a step's text; the stage gives heights of its own."""
+    return fig if stage.on() else fig.update_layout(height=min(fig.layout.height, HIGHEST))
+
+
 def _prompt(ours: Ours) -> None:
     summary, prompt = ours.plan.overview.summary, ours.plan.overview.prompt
     span = stage.steady("logit difference", logit_difference_span(summary))
@@ -48,9 +55,8 @@ def _layers(ours: Ours) -> None:
     found = ours.attribution.result
     span = stage.steady("layer attribution", layer_span(found.attn, found.mlp))
     read = "What a layer adds to the logit difference directly."
-    figure(
-        layer_attribution(found, stage.size(), span), "post_layers", read, definitions.ATTRIBUTION, layer_table(found)
-    )
+    fig = _low(layer_attribution(found, stage.size(), span))
+    figure(fig, "post_layers", read, definitions.ATTRIBUTION, layer_table(found))
 
 
 def _heads(ours: Ours) -> None:
@@ -90,9 +96,10 @@ def _values(ours: Ours) -> None:
     both = values.scatters(ours.plan, z, v, value_only, None, stage.size())
     shown = state.view("against")
     if not stage.on():
-        shown = choice(st.segmented_control, "Values against outputs", "against", _AGAINST, required=True)
+        hidden = {"label_visibility": "collapsed"}
+        shown = choice(st.segmented_control, "Values against outputs", "against", _AGAINST, required=True, **hidden)
     key, fig, table, read = both[list(_AGAINST).index(shown)]
-    figure(fig, f"post_{key}", read, definitions.SCATTER, table, heads="head")
+    figure(_low(fig), f"post_{key}", read, definitions.SCATTER, table, heads="head")
 
 
 def _where(ours: Ours) -> None:

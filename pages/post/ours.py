@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
@@ -85,20 +84,45 @@ class Ours:
         return of_prompt(self.plan.overview.summary, *found, whole, self.plan.group_size)
 
 
-def whose(overview: Answer) -> Chosen | None:
-    """The set whose averages stand beside the post's numbers; None for the prompt on screen."""
-    chosen = viewed(overview.result)
-    if chosen is None:
-        return None
-    titles = {"prompt": "this prompt", "set": f"the set {chosen.name}"}
-    asked = overview.asked.experiment
-    if state.view("numbers") == "" and service().known("prompt_set", asked, rows=chosen.text, sites=SITES) is not None:
-        titles = dict(reversed(titles.items()))
-    label = "Beside the post's numbers those of"
-    shown = state.view("numbers") or next(iter(titles))
-    if not stage.on():
-        shown = choice(st.segmented_control, label, "numbers", titles, required=True)
-    return chosen if shown == "set" else None
+class Row:
+    """The row below the heading: how much of what all steps need is there, the button that has the rest computed, and
+    whose numbers stand beside the post's. None of it is drawn on the stage."""
+
+    def __init__(self) -> None:
+        with st.container(horizontal=True, vertical_alignment="center", gap="small", key="post_progress"):
+            self._line = st.container(width="stretch")
+            self._button, self._whose = st.container(width="content"), st.container(width="content")
+
+    def whose(self, overview: Answer) -> Chosen | None:
+        """The set whose averages stand beside the post's numbers; None for the prompt on screen."""
+        chosen = viewed(overview.result)
+        if chosen is None:
+            return None
+        titles, asked = {"prompt": "this prompt", "set": chosen.name}, overview.asked.experiment
+        if (
+            state.view("numbers") == ""
+            and service().known("prompt_set", asked, rows=chosen.text, sites=SITES) is not None
+        ):
+            titles = dict(reversed(titles.items()))
+        shown = state.view("numbers") or next(iter(titles))
+        if not stage.on():
+            with self._whose:
+                label = "Numbers beside the post's: of this prompt, or averages over a set"
+                hidden = {"label_visibility": "collapsed"}
+                shown = choice(st.segmented_control, label, "numbers", titles, required=True, **hidden)
+        return chosen if shown == "set" else None
+
+    def progress(self, ours: Ours) -> None:
+        """Call it once all is asked."""
+        if stage.on():
+            return
+        with self._line:
+            line(partial(_progress, ours))
+        asked = [*ours.sweeps.values(), *([ours.averaged] if ours.averaged else [])]
+        if any(answer.running or answer.stopped for answer in asked):
+            stop_button(self._button)
+        else:
+            _compute_button(self._button, ours)
 
 
 def found(overview: Answer, step: str, averaged: Chosen | None) -> Ours:
@@ -116,18 +140,6 @@ def found(overview: Answer, step: str, averaged: Chosen | None) -> Ours:
         plan,
         None if averaged is None else follow(overview, "prompt_set", rows=averaged.text, sites=SITES),
     )
-
-
-def progress(ours: Ours) -> Callable[[], None]:
-    """How much of what all steps need is there, with the button that has the rest computed: call what is returned."""
-    with st.container(horizontal=True, vertical_alignment="center", key="post_progress"):
-        with st.container(width="stretch"):
-            line(partial(_progress, ours))
-        button = st.container(width="content")
-    asked = [*ours.sweeps.values(), *([ours.averaged] if ours.averaged else [])]
-    if any(answer.running or answer.stopped for answer in asked):
-        return partial(stop_button, button)
-    return partial(_compute_button, button, ours)
 
 
 def _compute_button(place: DeltaGenerator, ours: Ours) -> None:

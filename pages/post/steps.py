@@ -12,17 +12,28 @@ import streamlit as st
 from core.post.numbers import URL
 from core.post.rows import Row, every_row, rows_of, to_frame, written
 from core.post.words import matched, sentence, tally
-from pages.post import drawn, ours
+from pages.post import drawn
 from pages.post.ours import ALL, Ours
 from pages.post.texts import ABOUT, CLOSER, TITLES
 from pages.shared import definitions, stage, state
 from pages.shared.figures import below, figures
 from pages.shared.finding import finding
-from pages.shared.headings import part
+from pages.shared.headings import heading
 from pages.shared.shortcuts import Shortcut
 from pages.shared.text import plain
 
 ORDER = list(TITLES)
+MOST = 15  # rows in sight
+_ROW = 27  # px
+# One screen holds a step.
+_CSS = """<style>
+.st-key-page { gap: .45rem; }
+.st-key-page .st-key-finding { padding-bottom: .7rem; }
+.st-key-post_about p { font-size: .94rem; line-height: 1.45; margin: 0; }
+</style>"""
+# Room for a number with its head and its interval.
+_WIDTHS = {"the post": st.column_config.Column(width=95), "here": st.column_config.Column(width=155)}
+_WIDTHS["agrees"] = st.column_config.Column("✓", width=32, help="Whether it points the same way as in the post")
 _AGREES = {True: "✓", False: "✗", None: ""}
 
 
@@ -32,9 +43,11 @@ def current() -> str:
 
 def bar(step: str) -> None:
     """Which step it is, and the ways on and back."""
-    at = ORDER.index(step)
+    st.html(_CSS)
     with st.container(horizontal=True, vertical_alignment="center", key="post_steps"):
-        part(f"{at + 1} of {len(ORDER)}: {TITLES[step]}")
+        heading(f"The post, {ORDER.index(step) + 1} of {len(ORDER)}: {TITLES[step]}")
+        if stage.on():
+            return
         st.space("stretch")
         for by, label, icon, key in (
             (-1, "Back", ":material/arrow_back:", "b"),
@@ -78,10 +91,11 @@ def show(step: str, found: Ours) -> None:
         _finding(step, found)
         _main(step, found)
         return
-    left, right = st.columns((5, 7), gap="medium")
+    _finding(step, found)
+    left, right = st.columns(2, gap="medium")
     with left:
-        st.markdown(ABOUT[step])
-        _finding(step, found)
+        with st.container(key="post_about"):
+            st.markdown(ABOUT[step])
         if step != ALL:
             _rows(step, rows_of(step, found.here(), found.own), found)
     with right:
@@ -89,8 +103,6 @@ def show(step: str, found: Ours) -> None:
         if step != ALL:
             _closer(step)
     _whose(found)
-    finish = ours.progress(found)
-    finish()
 
 
 def _main(step: str, found: Ours) -> None:
@@ -122,8 +134,16 @@ def _rows(step: str, rows: Sequence[Row], found: Ours) -> None:
         }
     )
     with figures(*found.answers, key="rows"):
-        height = 35 * min(len(rows) + 1, 15) + 3
-        st.dataframe(table, key=f"post_rows_{step}", hide_index=True, width="stretch", height=height)
+        height = _ROW * (min(len(rows), MOST) + 1) + 10
+        st.dataframe(
+            table,
+            key=f"post_rows_{step}",
+            hide_index=True,
+            width="stretch",
+            height=height,
+            row_height=_ROW,
+            column_config=_WIDTHS,
+        )
         below(f"rows_{step}", matched(found.own), definitions.POST, partial(to_frame, rows))
 
 
@@ -138,7 +158,8 @@ def _whose(found: Ours) -> None:
     if averages is not None:
         of = f"here the rows are means over {averages.n} prompts with their 95% intervals, the figures of the one above"
     over = f"The post's logit differences are averages over prompts; {of}."
-    st.caption(f"[The post]({URL}), Karthik Viswanathan, 2025. {models}{prompt} {over}")
+    # Captions are too faint for a link.
+    st.markdown(f":small[[The post]({URL}), Karthik Viswanathan, 2025. {models}{prompt} {over}]")
 
 
 def _closer(step: str) -> None:

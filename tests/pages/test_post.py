@@ -55,7 +55,7 @@ def test_next_and_back_go_through_every_step_and_each_shows_ours(page):
     assert outputs["the post"] == "20% (L30H31)" and outputs["here"].endswith("(L2H6)")
     test.button(key="post_back").click()
     assert settled(test).session_state.view["step"] == "origin"
-    said = " ".join(caption.value for caption in test.caption)
+    said = " ".join(markdown.value for markdown in test.markdown)
     assert "**not** the post's models" in said and "one prompt" in said
 
 
@@ -65,7 +65,7 @@ def test_a_set_gives_rows_with_intervals_and_a_report_of_its_own(page, monkeypat
     test = page(pair="tiny", step="outputs", numbers="set")
     shown = rows(test)
     assert shown["here"].str.fullmatch(r".+ \(L\dH\d\) \[.+, .+\]").all(), shown
-    assert "means over 3 prompts" in " ".join(caption.value for caption in test.caption)
+    assert "means over 3 prompts" in " ".join(markdown.value for markdown in test.markdown)
     # What is known of the set is there at once for the next visitor.
     assert rows(page(pair="tiny", step="outputs"))["here"].tolist() == shown["here"].tolist()
     answers = test.session_state.asking.answers.values()
