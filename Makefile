@@ -53,7 +53,7 @@ $(VENV)/app.stamp: requirements.txt
 	$(BIN)/python -m pip install --quiet --requirement requirements.txt
 	@touch $@
 
-$(VENV)/test.stamp: requirements.txt requirements-test.txt
+$(VENV)/test.stamp: requirements.txt requirements-ray.txt requirements-test.txt
 	@.ci/venv "$(VENV)" "$(PYTHON)"
 	$(BIN)/python -m pip install --quiet --requirement requirements-test.txt
 	@touch $(VENV)/app.stamp $@

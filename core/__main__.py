@@ -7,6 +7,7 @@ Exit status 0, or 2 with one line on stderr and nothing written.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import sys
 from collections.abc import Mapping
@@ -43,8 +44,11 @@ from core.sets.reading import read_file, shipped_file
 from core.settings import Settings, settings
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     from core.models.loading import LoadedPair
     from core.runs import Runs
+    from core.sets.command import Where
 
 
 def _settings() -> Settings:
@@ -146,13 +150,28 @@ def _prompts(args: argparse.Namespace) -> str:
     file = args.set or shipped_file(models.pair)
     found = read_file(file)
     check_folder(args.out, "out")
-    pair = _load(args, models, environment, clock)
-    from core.sets.command import run_and_write
+    # Only `--ray` may do without torch in this process.
+    from core.sets.command import Here, run_and_write
 
     try:
-        return run_and_write(args, file, found, pair, models, sites, environment.max_tokens, clock)
+        with contextlib.ExitStack() as stack:
+            if args.ray is None:
+                where: Where = Here(_load(args, models, environment, clock))
+            else:
+                with clock.stage("load"):
+                    where = stack.enter_context(_fleet(args, models, environment))
+            return run_and_write(args, file, found, where, models, sites, environment.max_tokens, clock)
     except KeyboardInterrupt:
         raise KeyboardInterrupt("stopped; the set goes on from here with the same command") from None
+
+
+def _fleet(args: argparse.Namespace, models: Experiment, environment: Settings) -> AbstractContextManager[Where]:
+    from core.sets.on_ray import fleet
+    from core.sets.ray_actor import Loading
+
+    spec = find_pair(models, pairs_file(environment))
+    dtype, device = models.dtype or environment.dtype or "", args.device or environment.device
+    return fleet(args.ray, Loading(spec, dtype, device, _limit(environment), environment.cache, environment.threads))
 
 
 def _stored_gap(pair: LoadedPair, runs: Runs, tables: dict[str, pd.DataFrame], limit: int | None, clock: Clock) -> str:

@@ -83,6 +83,11 @@ def _add_prompts(command: argparse.ArgumentParser) -> None:
     )
     _add_patching(command).add_argument("--positions", choices=("all", "end"), default="all")
     command.add_argument("--out", metavar="DIR", type=Path, required=True, help="where tables go; a run goes on there")
+    command.add_argument(
+        "--ray",
+        metavar="ADDRESS",
+        help="run on a Ray cluster: HOST:PORT or auto joins one, local starts one on this machine",
+    )
 
 
 def _add_models(command: argparse.ArgumentParser) -> None:

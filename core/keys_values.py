@@ -35,21 +35,28 @@ class Keeping(DynamicCache):  # type: ignore[misc]
 
 
 class Before(DynamicCache):  # type: ignore[misc]
-    """Puts the keys and values of the first `positions` tokens in front; of every length, since it knows no window."""
+    """Puts the keys and values of the first `positions` tokens in front; of every length, since it knows no window.
 
-    def __init__(self, known: tuple[KeysValues, ...], positions: int) -> None:
+    times: how often each row of the known stands in the batch, one after another.
+    """
+
+    def __init__(self, known: tuple[KeysValues, ...], positions: int, times: int = 1) -> None:
         super().__init__([(keys[:, :, :positions], values[:, :, :positions]) for keys, values in known])
+        self._times = times
 
     def update(
         self, keys: Tensor, values: Tensor, layer: int, *args: Any, **kwargs: Any
     ) -> tuple[Tensor | Shared, Tensor | Shared]:
         known = self.layers[layer]
-        return _behind(known.keys, keys), _behind(known.values, values)
+        return _behind(known.keys, keys, self._times), _behind(known.values, values, self._times)
 
 
-def _behind(known: Tensor, new: Tensor) -> Tensor | Shared:
+def _behind(known: Tensor, new: Tensor, times: int) -> Tensor | Shared:
     """Of one run shared by all rows, or of every row its own."""
-    return Shared(known.to(new), new) if len(known) == 1 else torch.cat([known.to(new), new], dim=2)
+    if len(known) == 1:
+        return Shared(known.to(new), new)
+    every = known.to(new).repeat_interleave(times, 0) if times > 1 else known.to(new)
+    return torch.cat([every, new], dim=2)
 
 
 @dataclass(frozen=True, eq=False)

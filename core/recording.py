@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
@@ -28,6 +28,7 @@ from core.readout import readout
 
 if TYPE_CHECKING:
     from core.patching.beginnings import Beginning
+    from core.patching.together import Together
 
 # Per layer: the residual stream, what each sublayer adds to it, and what attention is made of.
 _LAYER_HOOKS = (
@@ -48,6 +49,7 @@ class Recording:
     activations: hook name → activation, first axis batch of size 1. `unembed.hook_out` holds END only.
     past: each layer's keys, rotated, and values; none where the model does not hand over all of them.
     begins: what patched rows have left of the first tokens, where other prompts begin with them too.
+    together: the prompts, this one among them, whose patched rows run in the same passes.
     """
 
     bridge: TransformerBridge
@@ -55,6 +57,7 @@ class Recording:
     activations: dict[str, Tensor]
     past: tuple[KeysValues, ...] = ()
     begins: Beginning | None = None
+    together: Together | None = None
 
     @cached_property
     def nbytes(self) -> int:
@@ -97,7 +100,20 @@ def record(
     streams: another run of the same sizes, whose residual stream each sublayer gets in place of its own.
     more: names of hooks whose activations are kept besides, where the model has them.
     """
-    ids = tuple(int(i) for i in ids)
+    return _recorded(bridge, [tuple(int(i) for i in ids)], streams, more)[0]
+
+
+def record_together(bridge: TransformerBridge, every: Sequence[tuple[int, ...]]) -> list[Recording]:
+    """The same of several prompts of one length, in one forward pass; what each keeps is a part of what all keep."""
+    return _recorded(bridge, every)
+
+
+def _recorded(
+    bridge: TransformerBridge,
+    every: Sequence[tuple[int, ...]],
+    streams: Recording | None = None,
+    more: Collection[str] = (),
+) -> list[Recording]:
     kept: dict[str, Tensor] = {}
 
     def keeper(name: str) -> Hook:
@@ -120,9 +136,23 @@ def record(
     # Of a vocabulary times a prompt of logits only END's are read.
     hooks.append(("unembed.hook_in", lambda x, hook: x[:, -1:]))
     take_turn(bridge)
-    tokens, cache = torch.tensor([ids], device=bridge.cfg.device), Keeping()
+    tokens, cache = torch.tensor(every, device=bridge.cfg.device), Keeping()
     with torch.no_grad(), fast_linears(bridge):
         bridge.run_with_hooks(tokens, return_type=None, fwd_hooks=hooks, past_key_values=cache)
     layers = range(bridge.cfg.n_layers)
     past = tuple(cache.kept[layer] for layer in layers) if len(cache.kept) == len(layers) else ()
-    return Recording(bridge, ids, kept, past)
+    if len(every) == 1:
+        return [Recording(bridge, every[0], kept, past)]
+
+    def part(x: Tensor, n: int) -> Tensor:
+        return x[n : n + 1]
+
+    return [
+        Recording(
+            bridge,
+            ids,
+            {name: part(x, n) for name, x in kept.items()},
+            tuple((part(keys, n), part(values, n)) for keys, values in past),
+        )
+        for n, ids in enumerate(every)
+    ]

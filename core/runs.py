@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from core.experiment import Experiment, InputError
@@ -17,7 +18,7 @@ from core.prompt import (
     tokenize,
     with_answer,
 )
-from core.recording import Recording, record
+from core.recording import Recording, record, record_together
 from core.results import MODELS
 from core.template import has_template, missing
 
@@ -43,6 +44,20 @@ def read_prompt(experiment: Experiment, pair: LoadedPair, max_tokens: int = MAX_
 def record_both(prompt: Prompt | Reading, pair: LoadedPair) -> tuple[Recording, Recording]:
     """One forward pass of each model; it depends on nothing but the prompt's ids."""
     recordings = record(pair.base, prompt.ids), record(pair.instruct, prompt.ids)
+    _check_finite(recordings, pair)
+    return recordings
+
+
+def record_every(prompts: Sequence[Prompt], pair: LoadedPair) -> list[tuple[Recording, Recording]]:
+    """The same of several prompts of one length, in one forward pass of each model."""
+    ids = [prompt.ids for prompt in prompts]
+    every = list(zip(record_together(pair.base, ids), record_together(pair.instruct, ids)))
+    for recordings in every:
+        _check_finite(recordings, pair)
+    return every
+
+
+def _check_finite(recordings: tuple[Recording, Recording], pair: LoadedPair) -> None:
     for name, recording in zip(MODELS, recordings):
         if not recording.final_residual[-1].isfinite().all():
             raise InputError(
@@ -50,7 +65,6 @@ def record_both(prompt: Prompt | Reading, pair: LoadedPair) -> tuple[Recording, 
                 "float16; choose float32 or bfloat16",
                 "dtype",
             )
-    return recordings
 
 
 def settle(prompt: Prompt, recordings: tuple[Recording, Recording]) -> AnsweredPrompt:

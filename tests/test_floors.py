@@ -184,13 +184,13 @@ def outside(paths: list[Path]) -> set[str]:
 
 
 def test_what_is_imported_is_pinned():
-    app = pins(ROOT, "requirements.txt")
+    app = pins(ROOT, "requirements.txt", "requirements-ray.txt")
     assert outside([*shown(ROOT), *(ROOT / "core").rglob("*.py"), *(ROOT / "cache").rglob("*.py")]) <= set(app)
     assert outside(list((ROOT / "tests").rglob("*.py"))) <= set(app) | set(pins(ROOT, "requirements-test.txt"))
 
 
 def test_what_is_pinned_is_what_is_tested():
-    for name, pinned in pins(ROOT, "requirements.txt", "requirements-test.txt").items():
+    for name, pinned in pins(ROOT, "requirements.txt", "requirements-ray.txt", "requirements-test.txt").items():
         assert version(name).split("+")[0] == pinned, name
 
 

@@ -25,6 +25,10 @@ class Budget:
     bytes: int
     tokens: int
 
+    def part(self, count: int) -> Budget:
+        """What each of several prompts may hold that run at once."""
+        return Budget(self.bytes // count, self.tokens // count)
+
 
 def default_budget(bridge: TransformerBridge) -> Budget:
     """Half of the memory that is free on the bridge's device now."""

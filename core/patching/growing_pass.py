@@ -38,6 +38,7 @@ from core.patching.norms import norms_once
 from core.patching.plan import CARRIED, WEIGHT_SITES, Row, Shape
 from core.patching.shortage import within_memory
 from core.patching.sources import Sources
+from core.patching.together import hooks_of
 from core.recording import Recording
 
 Progress = Callable[[Begun], None]
@@ -86,6 +87,8 @@ def run_rows(
         same = one.arranged(lambda values: values.repeat(len(idle)))
         ran = ran.with_rows(idle, reader.logit_diff(plain), same)
     begins = beginning if recipient.past else _at_the_first
+    if recipient.together is not None:
+        budget = budget.part(len(recipient.together.recordings))
     shared = recipient.begins
     if shared is not None and (frozen_patterns or not shared.serves(rows, budget)):
         shared = None
@@ -131,6 +134,27 @@ def _grow(
     no_op: bool,
 ) -> Float[Tensor, "row d_model"]:
     """Residual at END after the last layer: of a no-op where there is one, then of `rows`, which stand as they join."""
+    together = sources.recipient.together
+    # Rows that begin late read their own prompt's keys, of which several prompts have several.
+    if together is None or (shared is None and sources.recipient.past and min(map(beginning, rows))):
+        return _finals([sources], rows, checkpoint, frozen_patterns, shared, no_op)[0]
+
+    def run(every: list[tuple[Recording, Recording]]) -> list[Tensor]:
+        return _finals([Sources(*both) for both in every], rows, checkpoint, frozen_patterns, shared, no_op)
+
+    return together.of_rows(sources.recipient, rows, (frozen_patterns, no_op), run)
+
+
+def _finals(
+    every: list[Sources],
+    rows: list[Row],
+    checkpoint: Callable[[], None],
+    frozen_patterns: bool,
+    shared: Beginning | None,
+    no_op: bool,
+) -> list[Float[Tensor, "row d_model"]]:
+    """Of each prompt, in one pass."""
+    sources = every[0]
     recipient = sources.recipient
     if shared is None:
         before, past = min(map(beginning, rows)) if recipient.past else 0, recipient.past
@@ -138,28 +162,30 @@ def _grow(
         alone = Sources(shared.run_of(recipient.bridge), shared.run_of(sources.donor.bridge))
         past, before = shared.of_rows(recipient.bridge, rows, lambda: _keys_of(alone, rows, checkpoint))
     late = [_from(row, before) for row in rows]
-    growth = Growth(sources, shape_of(recipient), late, checkpoint, before, frozen_patterns, no_op)
+    growths = [Growth(each, shape_of(recipient), late, checkpoint, before, frozen_patterns, no_op) for each in every]
     # Without use_cache=False the keys and values of every row in every layer would be kept to the end.
-    _pass(growth, {"past_key_values": Before(past, before)} if before else {"use_cache": False})
-    return growth.final[0]
+    _pass(growths, {"past_key_values": Before(past, before, len(every))} if before else {"use_cache": False})
+    return [growth.final[0] for growth in growths]
 
 
 def _keys_of(sources: Sources, rows: list[Row], checkpoint: Callable[[], None]) -> dict[int, KeysValues]:
     """Every layer's keys and values of the rows, from the lowest layer that they patch up."""
     cache = Keeping()
-    _pass(Growth(sources, shape_of(sources.recipient), rows, checkpoint), {"past_key_values": cache})
+    _pass([Growth(sources, shape_of(sources.recipient), rows, checkpoint)], {"past_key_values": cache})
     return cache.kept
 
 
-def _pass(growth: Growth, how: dict[str, object]) -> None:
-    """One forward pass of the recipient with the hooks of a growth."""
+def _pass(growths: list[Growth], how: dict[str, object]) -> None:
+    """One forward pass of the recipient with the hooks of a growth, or of one for every prompt."""
+    growth = growths[0]
     bridge, others = growth.recipient.bridge, growth.sources.donor.bridge
     ids = torch.tensor([growth.recipient.ids[growth.before :]], device=bridge.cfg.device)
+    hooks = list(growth.hooks() if len(growths) == 1 else hooks_of(growths))
     take_turn(bridge)
     weights = any(patch.site in WEIGHT_SITES for row in growth.rows for patch in row)
     theirs = fast_linears(others) if weights else nullcontext()
     with fast_linears(bridge), theirs, replaced(_shortened(bridge, growth.first)), suppress(Read):
-        bridge.run_with_hooks(ids, return_type=None, fwd_hooks=list(growth.hooks()), **how)
+        bridge.run_with_hooks(ids, return_type=None, fwd_hooks=hooks, **how)
 
 
 def _from(row: Row, before: int) -> Row:

@@ -11,48 +11,82 @@ import hashlib
 import json
 import sys
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from core.console import Clock
 from core.experiment import Experiment
 from core.export.tables import to_csv, write_whole
-from core.models.loading import LoadedPair
-from core.sets.entries import PromptSet, Usable
+from core.sets.entries import PromptSet, Usable, Used
 from core.sets.fields import Plan, common_roles
-from core.sets.kept import OnDisk, set_up
+from core.sets.kept import Kept, OnDisk, set_up
+from core.sets.parts import SoFar
 from core.sets.results import SetResult, result_of, with_interval
-from core.sets.running import SoFar, run_set
 from core.sets.statistics import CONFIDENCE, DRAWS, FLIPS
-from core.sets.usable import usable
 from core.wording import signed
+
+if TYPE_CHECKING:
+    from core.models.loading import LoadedPair
 
 TABLES = ("summary", "attribution", "attention", "patching", "prompts")
 _SILENCE = 5  # seconds between two lines of progress
+
+
+class Where(Protocol):
+    """Where a set runs. manifest: of the pair that does."""
+
+    @property
+    def manifest(self) -> dict[str, Any]: ...
+
+    def usable(self, found: PromptSet, of: Experiment, max_tokens: int) -> Usable: ...
+
+    def run_set(self, used: Sequence[Used], plan: Plan, kept: Kept, progress: Callable[[SoFar], None]) -> None: ...
+
+
+class Here:
+    """In this process, by a resident pair."""
+
+    def __init__(self, pair: LoadedPair) -> None:
+        self._pair = pair
+
+    @property
+    def manifest(self) -> dict[str, Any]:
+        return self._pair.manifest
+
+    def usable(self, found: PromptSet, of: Experiment, max_tokens: int) -> Usable:
+        from core.sets.usable import usable
+
+        return usable(found, self._pair, of, max_tokens)
+
+    def run_set(self, used: Sequence[Used], plan: Plan, kept: Kept, progress: Callable[[SoFar], None]) -> None:
+        from core.sets.running import run_set
+
+        run_set(used, self._pair, plan, kept, progress=progress)
 
 
 def run_and_write(
     args: argparse.Namespace,
     file: Path,
     given: PromptSet,
-    pair: LoadedPair,
+    where: Where,
     models: Experiment,
     sites: tuple[str, ...],
     max_tokens: int,
     clock: Clock,
 ) -> str:
     """The last line of the command; tables and manifest are in `args.out`."""
-    rows = usable(given, pair, models, max_tokens)
+    rows = where.usable(given, models, max_tokens)
     plan = Plan(sites, args.direction, args.positions, common_roles(rows.used))
     args.out.mkdir(exist_ok=True)
-    with OnDisk(args.out / set_up(pair.manifest, plan.to_json())) as kept:
+    with OnDisk(args.out / set_up(where.manifest, plan.to_json())) as kept:
         with clock.stage("run"):
-            run_set(rows.used, pair, plan, kept, progress=_Lines())
+            where.run_set(rows.used, plan, kept, _Lines())
         with clock.stage("averages"):
             found = result_of(rows, plan, kept)
     tables = found.tables()
     files: dict[Path, str | bytes] = {args.out / f"{name}.csv": to_csv(frame) for name, frame in tables.items()}
-    manifest = _manifest(file, rows, pair, plan, models, clock)
+    manifest = _manifest(file, rows, where, plan, models, clock)
     files[args.out / "manifest.json"] = json.dumps(manifest, ensure_ascii=False, indent=1, allow_nan=False)
     write_whole(files)
     # A table of an earlier run would pass for one of this.
@@ -61,9 +95,7 @@ def run_and_write(
     return f"{_said(found)}; wrote {args.out}"
 
 
-def _manifest(
-    file: Path, rows: Usable, pair: LoadedPair, plan: Plan, models: Experiment, clock: Clock
-) -> dict[str, Any]:
+def _manifest(file: Path, rows: Usable, where: Where, plan: Plan, models: Experiment, clock: Clock) -> dict[str, Any]:
     of_set = {
         "file": file.name,
         "sha256": hashlib.sha256(file.read_bytes()).hexdigest(),
@@ -73,7 +105,7 @@ def _manifest(
     }
     statistics = {"confidence": CONFIDENCE, "bootstrap_draws": DRAWS, "sign_flips": FLIPS}
     seconds = {stage: round(value, 6) for stage, value in clock.seconds.items()}
-    return {**pair.manifest, "set": of_set, **plan.to_json(), "statistics": statistics, "seconds": seconds}
+    return {**where.manifest, "set": of_set, **plan.to_json(), "statistics": statistics, "seconds": seconds}
 
 
 def _said(found: SetResult) -> str:

@@ -18,7 +18,7 @@ import numpy as np
 
 from core.experiment import InputError
 
-_FORMAT = 1  # of the numbers that are kept
+_FORMAT = 2  # of the numbers that are kept
 Values = Mapping[str, np.ndarray]  # field → its numbers of one prompt
 
 
@@ -28,6 +28,10 @@ class Kept(Protocol):
     def __contains__(self, prompt: str) -> bool: ...
 
     def keep(self, prompt: str, values: Values) -> None: ...
+
+    def keep_all(self, values: Mapping[str, Values]) -> None:
+        """All of these prompts or, whatever ends the process, none."""
+        ...
 
     def column(self, field: str, prompts: Sequence[str]) -> np.ndarray:
         """(prompt, *shape of the field) float32, in the order asked for."""
@@ -51,6 +55,10 @@ class InMemory:
 
     def keep(self, prompt: str, values: Values) -> None:
         self._found[prompt] = {field: np.asarray(array, np.float32) for field, array in values.items()}
+
+    def keep_all(self, values: Mapping[str, Values]) -> None:
+        for prompt, of_prompt in values.items():
+            self.keep(prompt, of_prompt)
 
     def column(self, field: str, prompts: Sequence[str]) -> np.ndarray:
         return np.stack([self._found[prompt][field] for prompt in prompts])
@@ -89,13 +97,17 @@ class OnDisk(AbstractContextManager["OnDisk"]):
         return self._file.execute("SELECT 1 FROM prompts WHERE prompt = ?", (prompt,)).fetchone() is not None
 
     def keep(self, prompt: str, values: Values) -> None:
+        self.keep_all({prompt: values})
+
+    def keep_all(self, values: Mapping[str, Values]) -> None:
         with self._file:
-            for field, array in values.items():
-                shape = ",".join(map(str, array.shape))
-                self._file.execute("INSERT OR IGNORE INTO shapes VALUES (?, ?)", (field, shape))
-                numbers = np.asarray(array, "<f4").tobytes()
-                self._file.execute("INSERT OR REPLACE INTO kept VALUES (?, ?, ?)", (field, prompt, numbers))
-            self._file.execute("INSERT OR REPLACE INTO prompts VALUES (?)", (prompt,))
+            for prompt, of_prompt in values.items():
+                for field, array in of_prompt.items():
+                    shape = ",".join(map(str, array.shape))
+                    self._file.execute("INSERT OR IGNORE INTO shapes VALUES (?, ?)", (field, shape))
+                    numbers = np.asarray(array, "<f4").tobytes()
+                    self._file.execute("INSERT OR REPLACE INTO kept VALUES (?, ?, ?)", (field, prompt, numbers))
+                self._file.execute("INSERT OR REPLACE INTO prompts VALUES (?)", (prompt,))
 
     def column(self, field: str, prompts: Sequence[str]) -> np.ndarray:
         (text,) = self._file.execute("SELECT shape FROM shapes WHERE field = ?", (field,)).fetchone()

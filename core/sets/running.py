@@ -1,16 +1,16 @@
-"""Both models over a set, prompt by prompt: the numbers of each are kept as soon as it is finished.
+"""Both models over a set in this process: the numbers of each prompt are kept as soon as it is finished.
 
 A prompt that is kept already is not run again, so a run that was broken off goes on where it was. Nothing of a prompt
-stays in memory: averages are made of what is kept (`core.sets.averages`). Prompts of one instruction run after one
-another, and what patched rows do on the tokens that all of them begin with runs once (`core.patching.beginnings`).
+stays in memory: averages are made of what is kept (`core.sets.averages`). Which prompts run after one another:
+`core.sets.parts`. What patched rows do on the tokens that prompts of an instruction begin with runs once
+(`core.patching.beginnings`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-
-import numpy as np
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 
 from core.attention import attend
 from core.attention_results import table_roles
@@ -19,28 +19,20 @@ from core.experiment import InputError
 from core.logit_difference import summarize
 from core.models.loading import LoadedPair
 from core.patching.beginnings import Beginning, beginning_of
+from core.patching.budget import Budget, default_budget
+from core.patching.floor import ROWS, THIRDS
+from core.patching.plan import Shape, sweep_rows
 from core.patching.sweeps import no_checkpoint, sweep
+from core.patching.together import Together
 from core.prompt import AnsweredPrompt
 from core.recording import Recording
-from core.runs import record_both
+from core.runs import record_every
 from core.sets.entries import Used
 from core.sets.fields import ATTRIBUTION, PATCHING, SUMMARY, Plan, attention_field, attribution_field, patching_field
 from core.sets.kept import Kept, Values
+from core.sets.parts import MOST, Part, SoFar, gather, no_progress, parts_of
 
-LEAST = 4  # tokens that are worth sharing
-
-
-@dataclass(frozen=True)
-class SoFar:
-    """How far a set has run. logit_diff: (model,) the mean over the prompts that are done."""
-
-    done: int
-    total: int
-    logit_diff: np.ndarray
-
-
-def no_progress(so_far: SoFar) -> None:
-    """The default: nobody watches."""
+_NUMBERS = 2**22  # of an MLP's activations in one pass, of a model so small that its passes are mostly calls of layers
 
 
 def run_set(
@@ -52,57 +44,79 @@ def run_set(
     progress: Callable[[SoFar], None] = no_progress,
     checkpoint: Callable[[], None] = no_checkpoint,
 ) -> None:
-    """Run what is not kept yet, in the set's order. checkpoint may raise to cancel; what is kept then stays."""
-    done = [row.key for row in used if row.key in kept]
-    total = kept.column("logit_diff", done).sum(0, dtype=float) if done else np.zeros(2)
-    count = len(done)
-
-    def report() -> None:
-        progress(SoFar(count, len(used), total / max(count, 1)))
-
-    report()
-    for group in _groups(used):
-        left = [row for row in group if row.key not in kept]
-        begins = _beginning(group, pair) if left and plan.sites else None
-        for row in left:
-            checkpoint()
-            try:
-                values = numbers(_recorded(row.prompt, pair, begins), row.prompt, plan, checkpoint)
-            except InputError as error:
-                raise InputError(f"{row.entry.id}: {error}", error.field) from None
-            kept.keep(row.key, values)
-            total, count = total + values["logit_diff"], count + 1
-            report()
+    """Run what is not kept yet. checkpoint may raise to cancel; what is kept then stays."""
+    runner = Runner(pair, plan)
+    found = (each for part in parts_of(used, kept) for each in runner.run(part, checkpoint))
+    gather(used, kept, found, progress)
 
 
-def _groups(used: Sequence[Used]) -> list[list[Used]]:
-    """The rows of each instruction and template, in the set's order."""
-    found: dict[tuple[str, str], list[Used]] = {}
-    for row in used:
-        found.setdefault((row.entry.instruction, row.entry.template), []).append(row)
-    return list(found.values())
+class Runner:
+    """A resident pair that runs parts; what they begin with stays until a part begins otherwise."""
+
+    def __init__(self, pair: LoadedPair, plan: Plan) -> None:
+        self._pair, self._plan = pair, plan
+        self._begins: Beginning | None = None
+        cfg = pair.base.cfg
+        self._shape = Shape(cfg.n_layers, cfg.n_heads, cfg.n_key_value_heads or cfg.n_heads, 1, neurons=cfg.d_mlp or 0)
+
+    def run(self, part: Part, checkpoint: Callable[[], None] = no_checkpoint) -> Iterator[list[tuple[str, Values]]]:
+        """What each of its prompts gives, those together that ran together."""
+        begins = self._beginning(part) if self._plan.sites else None
+        size = self._at_once(part)
+        for start in range(0, len(part.rows), size):
+            yield self._together(part.rows[start : start + size], begins, checkpoint)
+
+    def _together(
+        self, rows: Sequence[Used], begins: Beginning | None, checkpoint: Callable[[], None]
+    ) -> list[tuple[str, Values]]:
+        checkpoint()
+        found = []
+        with _named(rows[0]):
+            every = record_every([row.prompt for row in rows], self._pair)
+        shared = Together({row.prompt.ids: both for row, both in zip(rows, every)}) if len(rows) > 1 else None
+        for row, both in zip(rows, every):
+            base, instruct = (replace(each, begins=begins, together=shared) for each in both)
+            with _named(row):
+                found.append((row.key, numbers((base, instruct), row.prompt, self._plan, self._budget(), checkpoint)))
+        return found
+
+    def _at_once(self, part: Part) -> int:
+        """Prompts that run together: as many as all rows of each fit into one pass with."""
+        rows = max((len(sweep_rows(site, (), self._shape)) for site in self._plan.sites), default=0)
+        beside = 1 + ROWS * len(THIRDS) if rows else 1  # the no-op, and the noise floor's
+        return min(MOST, max(1, self._budget().tokens // ((rows + beside) * (part.longest - len(part.shared)))))
+
+    def _budget(self) -> Budget:
+        """What a pass may hold: of a small model more tokens, until its numbers are as many as a large one's."""
+        bridge = self._pair.base
+        found = default_budget(bridge)
+        return replace(found, tokens=max(found.tokens, _NUMBERS // (bridge.cfg.d_mlp or bridge.cfg.d_model)))
+
+    def _beginning(self, part: Part) -> Beginning | None:
+        if not part.shared:
+            return None
+        found = self._begins
+        if found is None or (found.recordings[0].ids, found.longest) != (part.shared, part.longest):
+            # What is kept of the earlier one is let go of first.
+            self._begins = None
+            self._begins = beginning_of((self._pair.base, self._pair.instruct), part.shared, part.longest)
+        return self._begins
 
 
-def _beginning(group: Sequence[Used], pair: LoadedPair) -> Beginning | None:
-    """What all prompts of a group share, whether they are kept or not: a run that goes on gives the same numbers."""
-    texts = [row.prompt.ids for row in group]
-    shortest, longest = (bound(map(len, texts)) for bound in (min, max))
-    shared = next((n for n, ids in enumerate(zip(*texts)) if len(set(ids)) > 1), shortest)
-    shared = min(shared, shortest - 1)
-    if len(group) < 2 or shared < LEAST:
-        return None
-    return beginning_of((pair.base, pair.instruct), texts[0][:shared], longest)
-
-
-def _recorded(prompt: AnsweredPrompt, pair: LoadedPair, begins: Beginning | None) -> tuple[Recording, Recording]:
-    base, instruct = record_both(prompt, pair)
-    return replace(base, begins=begins), replace(instruct, begins=begins)
+@contextmanager
+def _named(row: Used) -> Iterator[None]:
+    """Which prompt it is that cannot be run."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"{row.entry.id}: {error}", error.field) from None
 
 
 def numbers(
     recordings: tuple[Recording, Recording],
     prompt: AnsweredPrompt,
     plan: Plan,
+    budget: Budget,
     checkpoint: Callable[[], None] = no_checkpoint,
 ) -> Values:
     """One prompt's numbers by field; see `core.sets.fields`."""
@@ -112,6 +126,6 @@ def numbers(
     attention, roles = attend(recordings, prompt), table_roles(prompt.roles, prompt.colons)
     found |= {attention_field(role): attention.at(roles[role]) for role in plan.roles}
     for site in plan.sites:
-        swept = sweep(recordings, prompt, site, plan.direction, plan.positions, checkpoint=checkpoint)
+        swept = sweep(recordings, prompt, site, plan.direction, plan.positions, budget=budget, checkpoint=checkpoint)
         found |= {patching_field(site, name): swept.measure(name) for name in PATCHING}
     return found

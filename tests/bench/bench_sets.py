@@ -1,50 +1,112 @@
-"""Prompts of one instruction that share their beginning against each on its own: a z sweep of each, in turns.
+"""Prompt sets: prompts of one instruction together against each on its own, memory, and two Ray actors against one.
 
-On the tiny pair and, where its files are there, on the real one; a ratio of medians within one run.
+On the tiny pair and, where its files are there, on the real one; ratios within one run.
 """
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
 from statistics import median
+from tempfile import TemporaryDirectory
+from time import process_time
 
 from core.experiment import Experiment
-from core.models.loading import fit_threads, load_pair
+from core.models.loading import LoadedPair, fit_threads, load_pair
 from core.models.pairs import EMBEDDED, REAL, lacking, registry
-from core.sets import running
 from core.sets.entries import Used
 from core.sets.fields import Plan, common_roles
 from core.sets.kept import InMemory
+from core.sets.on_ray import fleet
+from core.sets.parts import parts_of
+from core.sets.ray_actor import Loading
 from core.sets.reading import read_file, shipped_file
 from core.sets.running import run_set
 from core.sets.usable import usable
+from core.settings import DEFAULT_CACHE
 from tests.bench.bench_patching import seconds
 
-PROMPTS = {EMBEDDED: 24, REAL: 6}
+PROMPTS = {EMBEDDED: 102, REAL: 8}
 TURNS = 3
+FEW, MANY = 20, 200  # prompts whose peaks of memory are compared
 
 
-def measured(name: str) -> None:
-    pair = load_pair(registry()[name])
-    fit_threads(pair, 2)
-    found = usable(read_file(shipped_file(name)), pair, Experiment(pair=name)).used
-    used = [row for row in found if row.entry.instruction == found[0].entry.instruction][: PROMPTS[name]]
-    plan = Plan(("z",), "instruct_to_base", "all", common_roles(used))
+def of_one_instruction(found: tuple[Used, ...]) -> list[Used]:
+    return [row for row in found if row.entry.instruction == found[0].entry.instruction]
+
+
+def plan_of(used: list[Used] | tuple[Used, ...]) -> Plan:
+    return Plan(("z",), "instruct_to_base", "all", common_roles(used))
+
+
+def shared(name: str, pair: LoadedPair, found: tuple[Used, ...]) -> None:
+    used = of_one_instruction(found)[: PROMPTS[name]]
+    plan = plan_of(used)
 
     def together(rows: list[Used]) -> float:
-        return seconds(lambda: run_set(rows, pair, plan, InMemory()))
+        start = process_time()
+        run_set(rows, pair, plan, InMemory())
+        return process_time() - start
 
     together(used[:1])
     times = [(together(used), sum(together([row]) for row in used)) for _ in range(TURNS)]
-    shared, alone = (median(column) for column in zip(*times))
-    tokens = len(running._beginning(used, pair).recordings[0].ids)
+    whole, alone = (median(column) for column in zip(*times))
+    parts = parts_of(used, InMemory())
+    lengths = [len(row.prompt.ids) for row in used]
     print(
-        f"{name}: {len(used)} prompts of {min(len(r.prompt.ids) for r in used)}–{max(len(r.prompt.ids) for r in used)} "
-        f"tokens, {tokens} shared: {alone / len(used):.2f} s a prompt alone, {shared / len(used):.2f} s together, "
-        f"{alone / shared:.2f} ×"
+        f"{name}: {len(used)} prompts of {min(lengths)}–{max(lengths)} tokens in {len(parts)} parts, "
+        f"{len(parts[0].shared)} tokens shared: {1000 * alone / len(used):.0f} ms of CPU a prompt alone, "
+        f"{1000 * whole / len(used):.0f} ms together, {alone / whole:.2f} ×"
     )
+
+
+def memory() -> None:
+    """The command line's peak, in a process of its own each."""
+    lines = shipped_file(EMBEDDED).read_text(encoding="utf-8").splitlines()
+    peaks = []
+    with TemporaryDirectory() as folder:
+        for count in (FEW, MANY):
+            file = Path(folder, f"{count}.csv")
+            file.write_text("\n".join([lines[0], *lines[-count:]]), encoding="utf-8")
+            command = ["prompts", "--set", file, "--pair", EMBEDDED, "--sweeps", "z", "--out", Path(folder, str(count))]
+            process = subprocess.Popen(
+                [sys.executable, "-m", "core", *map(str, command)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            )
+            _, status, used = os.wait4(process.pid, 0)
+            assert status == 0
+            peaks.append(used.ru_maxrss)
+    few, many = peaks
+    print(
+        f"{EMBEDDED}, z sweep: peak memory of {FEW} prompts {few / 1e3:.0f} MB, of {MANY} {many / 1e3:.0f} MB, "
+        f"{many / few:.2f} ×"
+    )
+
+
+def on_ray(found: tuple[Used, ...]) -> None:
+    plan = plan_of(found)
+    how = Loading(registry()[EMBEDDED], "", "cpu", None, DEFAULT_CACHE, 1)
+    with fleet("local", how) as actors:
+
+        def took(count: int) -> float:
+            actors.most = count
+            return seconds(lambda: actors.run_set(found, plan, InMemory()))
+
+        # Loading is not what is measured.
+        while len(actors.idle) < 2:
+            took(2)
+        times = [(took(1), took(2)) for _ in range(TURNS)]
+    one, two = (median(column) for column in zip(*times))
+    print(f"{EMBEDDED}, {len(found)} prompts on Ray: one actor {one:.1f} s, two {two:.1f} s, {one / two:.2f} ×")
 
 
 def main() -> None:
     for name in PROMPTS:
         if not lacking(registry()[name]):
-            measured(name)
+            pair = load_pair(registry()[name])
+            fit_threads(pair, 2 if name == REAL else 1)
+            shared(name, pair, usable(read_file(shipped_file(name)), pair, Experiment(pair=name)).used)
+            if name == EMBEDDED:
+                on_ray(usable(read_file(shipped_file(name)), pair, Experiment(pair=name)).used)
+    memory()

@@ -16,12 +16,13 @@ from core.logit_difference import summarize
 from core.models.loading import load_pair
 from core.models.pairs import registry
 from core.patching.sweeps import sweep
-from core.runs import record_both
+from core.runs import record_both, record_every
 from core.sets import running
 from core.sets.averages import SetAverages, averages_of
 from core.sets.entries import Usable
 from core.sets.fields import Plan, common_roles
 from core.sets.kept import InMemory, OnDisk
+from core.sets.parts import MOST, parts_of
 from core.sets.reading import read_file, read_set, shipped_file
 from core.sets.results import result_of
 from core.sets.running import run_set
@@ -42,9 +43,11 @@ def pair():
 
 @pytest.fixture(scope="module")
 def used(pair):
-    """Prompts of several structures and lengths."""
-    found = usable(read_file(shipped_file("tiny")), pair, Experiment())
-    return found.used[:: len(found.used) // COUNT][:COUNT]
+    """Prompts of several structures and lengths, and of one instruction and length three."""
+    found = usable(read_file(shipped_file("tiny")), pair, Experiment()).used
+    spread = found[:: len(found) // COUNT][: COUNT - 2]
+    kind = lambda row: (row.entry.instruction, len(row.prompt.ids))  # noqa: E731
+    return (*spread, *[row for row in found if row not in spread and kind(row) == kind(spread[0])][:2])
 
 
 @pytest.fixture(scope="module")
@@ -100,12 +103,25 @@ def test_an_equal_component_has_no_effect_and_p_1(found):
 
 def test_prompts_of_one_instruction_share_their_beginning_whatever_is_kept(pair, used):
     same = [row for row in used if row.entry.instruction == used[0].entry.instruction]
-    begins = running._beginning(same, pair)
-    text = begins.recordings[0].ids
+    nothing, some = InMemory(), InMemory()
+    text = parts_of(same, nothing)[0].shared
     assert all(row.prompt.ids[: len(text)] == text for row in same) and len(text) > 4
     assert len({row.prompt.ids[: len(text) + 1] for row in same}) > 1
-    assert running._beginning(same[:1], pair) is None
-    assert sorted(row.key for group in running._groups(used) for row in group) == sorted(row.key for row in used)
+    assert parts_of(same[:1], nothing)[0].shared == ()
+    some.keep(same[0].key, {})
+    whole, left = parts_of(same, nothing), parts_of(same, some)
+    assert {(part.shared, part.longest) for part in left} == {(part.shared, part.longest) for part in whole}
+    assert [row for part in left for row in part.rows] == [row for part in whole for row in part.rows if row != same[0]]
+
+
+def test_a_part_holds_prompts_of_one_instruction_and_one_length_and_every_prompt_is_in_one(pair):
+    every = usable(read_file(shipped_file("tiny")), pair, Experiment()).used
+    parts = parts_of(every, InMemory())
+    assert sorted(row.key for part in parts for row in part.rows) == sorted(row.key for row in every)
+    for part in parts:
+        assert len({(row.entry.instruction, len(row.prompt.ids)) for row in part.rows}) == 1
+        assert 0 < len(part.rows) <= MOST
+    assert len(parts) < len(every) / 2
 
 
 def test_groups_are_the_averages_of_their_prompts(found, used, alone):
@@ -129,11 +145,11 @@ def recorded(monkeypatch) -> list[object]:
     """The prompts that both models run from now on."""
     ran: list[object] = []
 
-    def counted(prompt, pair):
-        ran.append(prompt)
-        return record_both(prompt, pair)
+    def counted(prompts, pair):
+        ran.extend(prompts)
+        return record_every(prompts, pair)
 
-    monkeypatch.setattr(running, "record_both", counted)
+    monkeypatch.setattr(running, "record_every", counted)
     return ran
 
 
@@ -149,36 +165,36 @@ def test_a_run_that_breaks_off_goes_on_and_gives_identical_tables(at, pair, used
 
     with pytest.raises(Cancelled), OnDisk(path) as kept:
         if at == "while it is written":
-            put = kept.keep
+            put = kept.keep_all
 
-            def keep(prompt, values):
+            def keep(together):
                 # The first fields are written when the process ends.
-                if len(ran) == 3:
-                    broken = {name: (1 if name == "attention end" else array) for name, array in values.items()}
+                if len(ran) >= 4:
+                    last = {**list(together.values())[-1], "attention end": 1}
                     with pytest.raises(AttributeError):
-                        put(prompt, broken)
+                        put({**together, list(together)[-1]: last})
                     raise Cancelled
-                put(prompt, values)
+                put(together)
 
-            monkeypatch.setattr(kept, "keep", keep)
+            monkeypatch.setattr(kept, "keep_all", keep)
             run_set(used, pair, plan, kept)
         elif at == "between prompts":
             run_set(used, pair, plan, kept, progress=lambda so_far: cancel_at(4))
         else:
-            run_set(used, pair, plan, kept, checkpoint=lambda: cancel_at(40))
+            run_set(used, pair, plan, kept, checkpoint=lambda: cancel_at(20))
     before = len(ran)
     assert 0 < before < COUNT
     with OnDisk(path) as kept:
         done = [row for row in used if row.key in kept]
-        assert len(done) == before - (at != "between prompts")
+        assert (len(done) == before) == (at == "between prompts")
         run_set(used, pair, plan, kept)
         again = averages_of(used, plan, kept)
-    # The one that had begun is run again, no other.
-    assert len(ran) == COUNT + (at != "between prompts")
+    # Those that had begun are run again, no other.
+    assert len(ran) == COUNT + before - len(done) and not [row for row in done if row.prompt in ran[before:]]
     assert same(again, found)
     with OnDisk(path) as kept:
         run_set(used, pair, plan, kept)
-    assert len(ran) == COUNT + (at != "between prompts")
+    assert len(ran) == COUNT + before - len(done)
 
 
 def test_progress_counts_what_was_kept_and_says_the_means_so_far(pair, used, plan, alone):
@@ -201,9 +217,13 @@ def test_averages_of_a_part_are_those_of_the_prompts_that_are_kept(pair, used, p
 def test_memory_does_not_grow_with_the_number_of_prompts(used, plan, tmp_path, monkeypatch):
     """With values in place of runs: what the set itself holds, in bytes."""
     fields = {"logit_diff": np.ones(2)} | {f"field {n}": np.ones((8, 64)) for n in range(20)}
-    monkeypatch.setattr(running, "_recorded", lambda prompt, pair, begins: None)
-    monkeypatch.setattr(running, "_beginning", lambda group, pair: None)
-    monkeypatch.setattr(running, "numbers", lambda *args: {name: array.copy() for name, array in fields.items()})
+
+    def run(runner, part, checkpoint):
+        for row in part.rows:
+            yield [(row.key, {name: array.copy() for name, array in fields.items()})]
+
+    monkeypatch.setattr(running.Runner, "__init__", lambda *given: None)
+    monkeypatch.setattr(running.Runner, "run", run)
     peaks = []
     for count in (20, 200):
         rows = [replace(used[0], prompt=replace(used[0].prompt, answer_id=n)) for n in range(count)]
