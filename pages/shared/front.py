@@ -4,10 +4,14 @@ Streamlit reads each of some hundred small files from disk in pieces, behind all
 the chunk that draws charts, by far the largest, only as the first chart arrives. So files whose names hold a hash are
 served from memory, and the page that starts everything names the chunks that every page of ours needs. What is not
 found in Streamlit's folder is left to Streamlit.
+
+It also tells where the app's root is and what the server would answer about hosts. Without these a browser asks first,
+for a link to a page at a wrong place, and connects only then.
 """
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable
 from functools import cache
@@ -42,7 +46,8 @@ class Front:
         files = (path for path in (folder / "static").rglob("*") if path.is_file())
         self._files = {root + path.relative_to(folder).as_posix(): path for path in files}
         self._index = _read(folder / "index.html")
-        self._announcing = announcing(self._index, chunks(folder / "static/js"))
+        origins = st.get_option("client.allowedOrigins")
+        self._announcing = announcing(self._index, chunks(folder / "static/js"), origins)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["method"] != "GET":
@@ -106,11 +111,18 @@ def _with_imports(path: Path, names: dict[str, None]) -> None:
     names[path.name] = None
 
 
-def announcing(index: bytes, names: Iterable[str]) -> bytes:
-    """The first page with a link to each chunk that it doesn't name itself, behind its own, which are needed sooner."""
+def announcing(index: bytes, names: Iterable[str], origins: Iterable[str] = ()) -> bytes:
+    """The first page with a link to each chunk that it doesn't name itself, behind its own, which are needed sooner,
+    and before all with the app's root and the hosts that may speak to it.
+    """
     new = [name.encode() for name in names if name.encode() not in index]
     links = b"".join(b'<link rel="modulepreload" crossorigin href="./static/js/%b">\n' % name for name in new)
-    return index.replace(b"</head>", links + b"</head>", 1)
+    hosts = json.dumps({"allowedOrigins": list(origins), "useExternalAuthToken": False}).replace("<", "\\u003c")
+    # The root as the page's own files have it: relative to the address, so behind a proxy too.
+    root = b"<script>window.__streamlit = {BACKEND_BASE_URL: new URL('.', location).href, HOST_CONFIG: %b}</script>\n"
+    if not new or b"</head>" not in index:
+        return index  # of a Streamlit that is not known here
+    return index.replace(b"<head>", b"<head>\n" + root % hosts.encode(), 1).replace(b"</head>", links + b"</head>", 1)
 
 
 def _response(path: Path) -> Response:

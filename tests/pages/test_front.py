@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ from starlette.routing import Mount
 from starlette.testclient import TestClient
 from streamlit.file_util import get_static_dir
 from streamlit.web.server.starlette.starlette_app import create_streamlit_middleware
+from streamlit.web.server.starlette.starlette_routes import create_host_config_routes
 from streamlit.web.server.starlette.starlette_static_routes import create_streamlit_static_handler
 
 from pages.shared.front import CHUNKS, Front, announcing, chunks
@@ -61,6 +64,14 @@ def test_the_first_page_names_the_chunks_once_whatever_page_is_opened(small, pat
     assert answer.headers["content-length"] == str(len(answer.content)) and "etag" not in answer.headers
     assert answer.headers["cache-control"] == "no-cache"
     assert answer.text.replace("\n", "").endswith(INDEX.partition("</script>")[2])
+
+
+def test_the_first_page_tells_of_hosts_what_the_server_would(small):
+    server = TestClient(Starlette(routes=create_host_config_routes(None)))
+    told = re.search(r"HOST_CONFIG: (\{.*?\})\}</script>", client(small).get("/attention", headers=PAGE).text)
+    answer = server.get("/_stcore/host-config").json()
+    # Of lists that are empty the frontend would take no notice.
+    assert json.loads(told[1]).items() <= answer.items() and answer["allowedOrigins"]
 
 
 def test_without_such_chunks_the_first_page_is_streamlits_own(small):
