@@ -95,10 +95,13 @@ def test_a_part_of_a_file_or_a_question_about_it_is_left_to_streamlit(small):
     address = "/static/js/shared.bb.js"
     part = client(small).get(address, headers={"Range": "bytes=0-3"})
     assert (part.status_code, part.text) == (206, "impo")
-    assert client(small).head(address).content == b""
+    # Streamlit's answers have a mark.
+    assert "etag" in client(small).head(address).headers
 
 
-@pytest.mark.parametrize("path", ["/static/../secret", "/static/%2e%2e/secret", "/static/js/../../secret"])
+@pytest.mark.parametrize(
+    "path", ["/%2e%2e/secret", "/static/%2e%2e/%2e%2e/secret", "/static/js/../%2e%2e/%2e%2e/secret"]
+)
 def test_no_path_leads_out_of_the_folder(small, path):
     (small.parent / "secret").write_text("secret")
     assert "secret" not in client(small).get(path).text
