@@ -5,9 +5,10 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
+from core import definitions
 from core.attention_results import Attention
 from core.wording import signed, unsigned
-from pages.shared import definitions, heads
+from pages.shared import heads
 from pages.shared.asking import ask
 from pages.shared.figures import below
 from pages.shared.headings import part

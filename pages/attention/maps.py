@@ -12,6 +12,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from cache.questions.overview import Overview
+from core import definitions
 from core.attention_results import Attention
 from core.charts import theme
 from core.charts.attention import layer_difference_lines
@@ -19,7 +20,7 @@ from core.charts.grid import Panel, outline
 from core.charts.heatmap import head_heatmaps, model_panels
 from core.results import MODELS
 from core.wording import located
-from pages.shared import definitions, heads, stage, state
+from pages.shared import heads, stage, state
 from pages.shared.figures import below, figure
 from pages.shared.once import once
 from pages.shared.text import plain

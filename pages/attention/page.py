@@ -1,8 +1,9 @@
 """Attention: where END looks in each model, head by head, and where the two models differ."""
 
+from core import definitions
 from core.findings import of_attention
 from pages.attention import listed, maps, patterns
-from pages.shared import definitions, heads, stage
+from pages.shared import heads, stage
 from pages.shared.asking import ask
 from pages.shared.figures import figures, nothing_yet
 from pages.shared.finding import finding

@@ -7,9 +7,10 @@ from functools import partial
 import numpy as np
 import streamlit as st
 
+from core import definitions
 from core.attention_results import Patterns
 from core.results import MODELS, head_name
-from pages.shared import circuitsvis, definitions, heads, layer_grid, state
+from pages.shared import circuitsvis, heads, layer_grid, state
 from pages.shared.asking import ask
 from pages.shared.figures import NOTHING, below, figures
 from pages.shared.headings import part

@@ -6,11 +6,12 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+from core import definitions
 from core.findings import of_neurons
 from core.neuron_results import NeuronPatches, Neurons
 from core.results import Attribution
 from core.wording import signed, visible
-from pages.shared import definitions, state, tables
+from pages.shared import state, tables
 from pages.shared.asking import Answer, follow
 from pages.shared.figures import below, figures
 from pages.shared.text import plain

@@ -2,11 +2,11 @@
 
 import streamlit as st
 
-from core import findings
+from core import definitions, findings
 from core.charts.attribution import layer_attribution, layer_span
 from core.charts.heatmap import head_heatmaps, model_panels
 from pages.attribution import neurons, parts
-from pages.shared import definitions, heads, stage, state
+from pages.shared import heads, stage, state
 from pages.shared.asking import ask
 from pages.shared.figures import figure, figures, nothing_yet
 from pages.shared.finding import finding

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from core import findings
+from core import definitions, findings
 from core.charts.depth import logit_lens
 from core.results import MODELS, Attribution, Depth
 from core.wording import brief, signed
-from pages.shared import definitions, heads, state, tables
+from pages.shared import heads, state, tables
 from pages.shared.figures import below, figure
 from pages.shared.headings import part
 from pages.shared.text import plain

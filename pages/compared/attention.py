@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import streamlit as st
 
-from core import compared
+from core import compared, definitions
 from core.attention_results import Attention
 from core.charts.compared import map_panels
 from core.charts.grid import Panel, colour_limit
@@ -15,7 +15,7 @@ from core.charts.heatmap import head_heatmaps
 from core.comparison import other_shape
 from core.findings import of_attention
 from pages.attention import maps
-from pages.shared import comparing, definitions, heads, stage, state
+from pages.shared import comparing, heads, stage, state
 from pages.shared.comparing import Both
 from pages.shared.figures import figure, figures
 from pages.shared.headings import heading

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from core import compared, findings
+from core import compared, definitions, findings
 from core.charts import theme
 from core.charts.attribution import layer_span
 from core.charts.compared import layers_beside
 from core.comparison import other_shape
 from core.results import Attribution
 from pages.attribution.parts import layer_table
-from pages.shared import comparing, definitions, stage, state
+from pages.shared import comparing, stage, state
 from pages.shared.comparing import Both
 from pages.shared.figures import figure, figures
 from pages.shared.headings import heading

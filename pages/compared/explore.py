@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from core import compared, findings
+from core import compared, definitions, findings
 from core.charts.compared import gap_beside, gap_span, gap_values
-from pages.shared import comparing, definitions, stage
+from pages.shared import comparing, stage
 from pages.shared.comparing import Both
 from pages.shared.figures import figure, figures
 from pages.shared.headings import heading

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from core import compared
+from core import compared, definitions
 from core.charts.compared import TokenRow, token_span, tokens_below
 from core.head.results import HeadReport
 from core.head.sentence import head_in_brief
-from pages.shared import comparing, definitions, heads, stage, state
+from pages.shared import comparing, heads, stage, state
 from pages.shared.asking import Answer
 from pages.shared.comparing import Both
 from pages.shared.figures import figure, figures

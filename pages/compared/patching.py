@@ -9,7 +9,7 @@ import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
 
-from core import compared
+from core import compared, definitions
 from core.charts.attribution import layer_span
 from core.charts.compared import layers_beside
 from core.charts.grid import Panel, ScaleName, colour_limit
@@ -20,7 +20,7 @@ from core.patching.plan import unit
 from core.patching.results import Sweep
 from pages.patching import choice, score_map
 from pages.patching.plan import Plan
-from pages.shared import comparing, definitions, heads, stage
+from pages.shared import comparing, heads, stage
 from pages.shared.asking import Answer, Asking, so_far
 from pages.shared.comparing import Both
 from pages.shared.figures import figure, figures

@@ -1,8 +1,9 @@
 """Explore: what both models say next, and how far apart they are."""
 
+from core import definitions
 from core.charts.tokens import logit_difference_bars, logit_difference_span, top_tokens
 from pages.explore import parts
-from pages.shared import definitions, stage
+from pages.shared import stage
 from pages.shared.asking import ask
 from pages.shared.figures import figure, figures
 

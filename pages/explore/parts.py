@@ -12,12 +12,12 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from cache.questions.overview import Overview
-from core import findings
+from core import definitions, findings
 from core.experiment import HEADER, InputError, prompt_text
 from core.prompt import AnsweredPrompt, Prompt, role_names
 from core.results import MODELS, Summary
 from core.wording import arrow, neighbours, percent, rank
-from pages.shared import definitions, state
+from pages.shared import state
 from pages.shared.asking import Answer, follow, so_far, stop
 from pages.shared.figures import below, figures
 from pages.shared.finding import finding

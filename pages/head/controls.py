@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
+from core import definitions
 from core.charts.controls import control_bars
 from core.control_findings import doubt, of_head, of_null
 from core.head.control_results import HeadControls
@@ -13,7 +14,7 @@ from core.results import head_name
 from core.wording import brief
 from pages.patching.plan import DIRECTIONS as ARROWS
 from pages.patching.plan import Plan
-from pages.shared import definitions, heads, state
+from pages.shared import heads, state
 from pages.shared.asking import Answer, ask, follow
 from pages.shared.figures import figure, figures
 from pages.shared.once import once

@@ -2,9 +2,10 @@
 
 import streamlit as st
 
+from core import definitions
 from pages.head import controls, parts, paths
 from pages.head.sources import source
-from pages.shared import definitions, heads, stage, state
+from pages.shared import heads, stage, state
 from pages.shared.asking import ask
 from pages.shared.figures import figures, nothing_yet
 from pages.shared.headings import heading

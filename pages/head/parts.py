@@ -9,6 +9,7 @@ from functools import partial
 import pandas as pd
 import streamlit as st
 
+from core import definitions
 from core.attention_results import Attention
 from core.charts import theme
 from core.charts.attention import attention_bars, attention_span
@@ -17,7 +18,7 @@ from core.head.sentence import PatchEvidence, head_in_brief, head_sentence, unse
 from core.results import MODELS, group_name, head_name
 from core.wording import brief, located, percent, rank, signed, unsigned, words
 from pages.head.sources import source
-from pages.shared import circuitsvis, definitions, heads, stage, state
+from pages.shared import circuitsvis, heads, stage, state
 from pages.shared.asking import Answer, ask
 from pages.shared.figures import below, figure, figures
 from pages.shared.finding import finding

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from cache.questions.overview import Overview
+from core import definitions
 from core.charts import theme
 from core.charts.grid import Panel, colour_limit
 from core.charts.paths import sender_at, sender_map
@@ -16,7 +17,7 @@ from core.results import head_name
 from pages.patching.choice import direction
 from pages.patching.plan import DIRECTIONS
 from pages.patching.score_map import grey
-from pages.shared import definitions, heads, state
+from pages.shared import heads, state
 from pages.shared.asking import Answer
 from pages.shared.figures import figure
 from pages.shared.filling import filled

@@ -8,6 +8,7 @@ from functools import partial
 import streamlit as st
 
 from cache.questions.overview import Overview
+from core import definitions
 from core.charts.grid import colour_limit
 from core.charts.heatmap import head_heatmaps
 from core.charts.origin import origin_panels
@@ -18,7 +19,7 @@ from core.wording import share, signed
 from pages.patching.plan import DIRECTIONS as ARROWS
 from pages.patching.plan import Plan
 from pages.patching.score_map import grey
-from pages.shared import definitions, heads, stage, state
+from pages.shared import heads, stage, state
 from pages.shared.asking import Answer, follow, so_far
 from pages.shared.figures import figure, figures
 from pages.shared.filling import stop_button

@@ -2,9 +2,10 @@
 
 import streamlit as st
 
+from core import definitions
 from pages.origin import origin_map, sections
 from pages.patching.choice import direction
-from pages.shared import definitions, heads, stage
+from pages.shared import heads, stage
 from pages.shared.asking import ask
 from pages.shared.figures import figures, nothing_yet
 from pages.shared.finding import finding

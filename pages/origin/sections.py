@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+from core import definitions
 from core.charts.attribution import layer_bars
 from core.charts.origin import boundary_curves, origin_scatter
 from core.patching.origin_results import PATCHED, SHARE, Block, EarlyLate, Origin, WeightNorms
@@ -20,7 +21,6 @@ from core.wording import share, signed
 from pages.origin import origin_map
 from pages.patching.plan import Plan
 from pages.patching.score_map import grey
-from pages.shared import definitions
 from pages.shared.asking import Answer, follow
 from pages.shared.figures import figure
 from pages.shared.filling import filled

@@ -7,13 +7,13 @@ from functools import partial
 import pandas as pd
 import streamlit as st
 
+from core import definitions
 from core.charts.card import card_bars, minimality_bars, recovery_curves
 from core.patching.card_results import Card
 from core.patching.card_words import card_description, card_sentence, card_tables
 from core.patching.plan import unit
 from pages.patching.plan import Plan
 from pages.patching.sets import set_input
-from pages.shared import definitions
 from pages.shared.asking import Answer
 from pages.shared.downloads import json_button
 from pages.shared.figures import figure

@@ -5,10 +5,11 @@ from __future__ import annotations
 import streamlit as st
 
 from cache.questions.overview import Overview
+from core import definitions
 from core.patching.plan import WEIGHT_SITES, unit
 from core.wording import signed
 from pages.patching.plan import ADVANCED, COMMON, DIRECTIONS, MEASURED, Plan
-from pages.shared import definitions, state
+from pages.shared import state
 from pages.shared.text import plain, quoted
 from pages.shared.tokens import token_strip
 from pages.shared.widgets import choice, show

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+from core import definitions
 from core.charts import theme
 from core.charts.controls import SHARE
 from core.charts.origin import origin_scatter
@@ -14,7 +15,6 @@ from core.patching.control_results import WRITTEN, Effects
 from core.patching.plan import unit
 from pages.patching.plan import Plan
 from pages.patching.score_map import grey
-from pages.shared import definitions
 from pages.shared.asking import Answer
 from pages.shared.figures import figure
 from pages.shared.filling import filled

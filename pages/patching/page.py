@@ -2,8 +2,9 @@
 
 import streamlit as st
 
+from core import definitions
 from pages.patching import choice, panel, score_map, sections, table
-from pages.shared import definitions, heads, stage
+from pages.shared import heads, stage
 from pages.shared.asking import ask
 from pages.shared.figures import figures, nothing_yet
 from pages.shared.finding import finding

@@ -9,6 +9,7 @@ import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
 
+from core import definitions
 from core.charts.attribution import layer_bars, layer_span
 from core.charts.grid import Panel, ScaleName, colour_limit
 from core.charts.heatmap import Columns, head_heatmaps
@@ -18,7 +19,7 @@ from core.patching.plan import unit
 from core.patching.results import Estimate, Sweep, agreement
 from core.wording import signed
 from pages.patching.plan import DIRECTIONS, MEASURED, SITES, Plan
-from pages.shared import definitions, heads, stage
+from pages.shared import heads, stage
 from pages.shared.asking import Answer, follow, so_far
 from pages.shared.figures import figure, figures
 from pages.shared.filling import stop_button

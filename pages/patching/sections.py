@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+from core import definitions
 from core.charts.patching import exact_vs_estimate, layer_position_map, pair_matrix, recovery_curve
 from core.patching.members import name_of
 from core.patching.plan import LAYER_SITES, unit
@@ -20,7 +21,7 @@ from pages.patching.plan import SITES, Plan
 from pages.patching.score_map import grey
 from pages.patching.sets import as_set, set_input
 from pages.patching.table import numbers
-from pages.shared import definitions, state
+from pages.shared import state
 from pages.shared.asking import Answer, follow
 from pages.shared.figures import below, figure
 from pages.shared.filling import filled

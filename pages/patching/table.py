@@ -7,6 +7,7 @@ import streamlit as st
 from pandas.io.formats.style import Styler
 
 from cache.questions.overview import Overview
+from core import definitions
 from core.attention_results import Attention
 from core.charts import theme
 from core.models.dtype import HALVES
@@ -17,7 +18,7 @@ from core.wording import brief, signed, unsigned, word
 from pages.patching.plan import MEASURED, Plan
 from pages.patching.score_map import grey
 from pages.patching.sets import as_set
-from pages.shared import definitions, state
+from pages.shared import state
 from pages.shared.asking import Answer, follow
 from pages.shared.figures import below, dark, figures
 from pages.shared.headings import part

@@ -8,6 +8,7 @@ from functools import partial
 import plotly.graph_objects as go
 import streamlit as st
 
+from core import definitions
 from core.charts import theme
 from core.charts.attention import layer_difference_lines
 from core.charts.attribution import layer_attribution, layer_span
@@ -21,7 +22,7 @@ from pages.attribution.parts import layer_table
 from pages.patching import values
 from pages.patching.score_map import grey
 from pages.post.ours import Ours
-from pages.shared import definitions, stage, state
+from pages.shared import stage, state
 from pages.shared.figures import figure, figures
 from pages.shared.widgets import choice
 

@@ -9,13 +9,14 @@ from pathlib import Path
 import pandas as pd
 import streamlit as st
 
+from core import definitions
 from core.post.numbers import URL
 from core.post.rows import Row, every_row, rows_of, to_frame, written
 from core.post.words import matched, sentence, tally
 from pages.post import drawn
 from pages.post.ours import ALL, Ours
 from pages.post.texts import ABOUT, CLOSER, TITLES
-from pages.shared import definitions, stage, state
+from pages.shared import stage, state
 from pages.shared.figures import below, figures
 from pages.shared.finding import finding
 from pages.shared.headings import heading

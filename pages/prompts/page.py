@@ -2,8 +2,9 @@
 
 import streamlit as st
 
+from core import definitions
 from pages.prompts import choosing, sections, spread
-from pages.shared import definitions, stage
+from pages.shared import stage
 from pages.shared.asking import ask
 from pages.shared.figures import figures, nothing_yet
 from pages.shared.finding import finding

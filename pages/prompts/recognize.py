@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+from core import definitions
 from core.charts.origin import origin_scatter
 from core.charts.sets import interval_bars
 from core.recognize.results import NONE, OWN, SCRAMBLED, TASKS, Instructed, Recognized
@@ -16,7 +17,7 @@ from core.results import head_name
 from core.set_findings import of_heads, of_instructions
 from core.sets.results import with_interval
 from pages.prompts.choosing import Chosen
-from pages.shared import definitions, state
+from pages.shared import state
 from pages.shared.asking import Answer, follow
 from pages.shared.figures import figure, figures
 from pages.shared.text import plain

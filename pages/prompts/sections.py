@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+from core import definitions
 from core.charts import theme
 from core.charts.grid import Panel
 from core.charts.heatmap import MODEL_TITLES, Columns, head_heatmaps
@@ -23,7 +24,7 @@ from pages.patching.plan import COMMON
 from pages.prompts.choosing import Chosen
 from pages.prompts.recognize import recognize
 from pages.prompts.spread import ask_for, named
-from pages.shared import definitions, state
+from pages.shared import state
 from pages.shared.asking import Answer
 from pages.shared.figures import below, figure, figures
 from pages.shared.tables import choosable, worded

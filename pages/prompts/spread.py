@@ -11,12 +11,13 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from cache.questions.overview import Overview
+from core import definitions
 from core.charts.sets import set_scatter, set_spread
 from core.set_findings import of_set
 from core.sets.results import SetResult
 from core.wording import word
 from pages.prompts.choosing import Chosen, viewed
-from pages.shared import definitions, opening, stage, state
+from pages.shared import opening, stage, state
 from pages.shared.asking import Answer, follow, so_far
 from pages.shared.figures import figure, figures
 from pages.shared.filling import state as filling_state

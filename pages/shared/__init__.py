@@ -1,3 +1,1 @@
-"""What several pages share. The definitions are the core's: a report has them too."""
-
-from core import definitions as definitions
+"""What several pages share."""
