@@ -56,7 +56,7 @@ def bar(step: str) -> None:
         ):
             st.button(
                 label, on_click=go, args=(by,), disabled=ends(by), icon=icon, key=f"post_{label.lower()}",
-                type="primary" if by > 0 else "secondary", help=f"Key: {key.upper()}",
+                help=f"Key: {key.upper()}",
             )  # fmt: skip
 
 

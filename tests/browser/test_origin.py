@@ -52,6 +52,7 @@ def test_a_click_on_a_sender_follows_the_path_backwards(viewer):
     page = viewer.page
     viewer.open("head?head=L2H6&path=L2H6")
     expect(page.locator(".st-key-fold_paths")).to_contain_text("all exact")
+    viewer.settle()
     # Rows of the embedding and the layers 0 and 1; columns of 8 heads and the MLP.
     click_in(page, page.locator(".st-key-paths .js-plotly-plot"), 3.5 / 9, 2.5 / 3)
     expect(page).to_have_url(re.compile(r"path=L2H6(,|%2C)L1H3"))

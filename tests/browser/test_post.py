@@ -14,6 +14,7 @@ def test_keys_go_through_the_steps_and_one_screen_holds_each(viewer):
     page = viewer.page
     page.set_viewport_size({"width": 1280, "height": 720})
     viewer.open("post")
+    viewer.settle()
     page.keyboard.press("n")
     expect(page).to_have_url(re.compile("step=layers"))
     page.wait_for_function(LIES_BETWEEN, arg=[".st-key-post_layers .js-plotly-plot", 0, 720])
