@@ -49,7 +49,7 @@ def fleet(address: str, how: Loading) -> Iterator[Fleet]:
 
 def _ray(address: str) -> Any:
     if address == "local":
-        # Read when Ray is imported: a cluster of this machine alone listens to nobody else.
+        # Read when Ray is imported: its servers of a cluster of this machine alone keep to the loopback address.
         os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
     try:
         import ray
