@@ -71,7 +71,8 @@ ZEROS = """() => [...document.querySelectorAll('.js-plotly-plot')].map(plot => p
 SHIFTS = """
 window.shifts = [];
 new PerformanceObserver(list => list.getEntries().forEach(entry => window.shifts.push([
-  entry.value, ...entry.sources.map(({ node }) => node?.className ?? node?.nodeName)]))
+  entry.value, ...entry.sources.map(({ node, previousRect: from, currentRect: to }) =>
+    `${node?.className ?? node?.nodeName}: ${from.y} + ${from.height} -> ${to.y} + ${to.height}`)]))
 ).observe({ type: 'layout-shift' });
 """
 

@@ -8,23 +8,23 @@ from playwright.sync_api import expect
 
 from tests.browser.test_downloads import downloaded
 from tests.browser.test_explore import LIES_BETWEEN
+from tests.browser.test_stage import press
 
 
 def test_keys_go_through_the_steps_and_one_screen_holds_each(viewer):
     page = viewer.page
     page.set_viewport_size({"width": 1280, "height": 720})
     viewer.open("post")
-    viewer.settle()
-    page.keyboard.press("n")
+    press(viewer, "n")
     expect(page).to_have_url(re.compile("step=layers"))
     page.wait_for_function(LIES_BETWEEN, arg=[".st-key-post_layers .js-plotly-plot", 0, 720])
     expect(page.locator(".st-key-finding")).to_contain_text("in the post")
-    page.keyboard.press("b")
+    press(viewer, "b")
     expect(page.get_by_role("heading", name=re.compile("1 of 9"))).to_be_visible()
     viewer.settle()
-    page.keyboard.press("p")
+    press(viewer, "p")
     viewer.settle()
-    page.keyboard.press("PageDown")
+    press(viewer, "PageDown")
     expect(page).to_have_url(re.compile("step=layers"))
     page.wait_for_function(LIES_BETWEEN, arg=[".st-key-post_layers .js-plotly-plot", 0, 720])
     viewer.settle()
