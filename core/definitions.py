@@ -84,10 +84,10 @@ With a gap under 0.5 logits, or a negative one, a share of it would mislead: onl
 
 The **noise floor** is what rounding alone moves: the recipient's own activation is patched into it, each number × (1 +
 ulp·{−1, 0, +1}) with seeded signs, ulp being the step of the models' dtype, in 8 runs for each third of the depth; the
-floor is the 95th percentile of their |effect|. Early patches pass more layers and so have a higher floor. What lies
-within it is grey: in bfloat16 that can be a tenth of a logit, in float32 it is a few millionths. (Patching the
-unchanged activation back only checks the machinery; it repeats the same rounding and measures none.) For models in
-half precision the table's cells can be run once more in float32, on a second copy of both models.
+floor is the 95th percentile of their |effect|, plus what patching the unchanged activation back moves: nothing where
+that repeats the same rounding, but patches at the last token run from there on alone and may round otherwise. Early
+patches pass more layers and so have a higher floor. What lies within it is grey: in bfloat16 that can be a tenth of a
+logit, in float32 it is a few millionths. For models in half precision the table's cells can be run once more in float32, on a second copy of both models.
 
 Dots mark a first-order **estimate** (attribution patching): (donor − recipient activation) · gradient of the
 recipient's logit difference. Exact scores replace it, deepest layers first.

@@ -2,8 +2,10 @@
 
 The recipient's own activation is patched into it, each number one unit in the last place off: × (1 + ulp·{−1, 0, +1})
 of the model's dtype, signs seeded (`core.patching.jitter`). The floor is the 95th percentile of |effect| over such
-rows: an effect within it says nothing. A no-op patch cannot tell: it repeats the same roundings. Early rows pass more
-layers and move further, so each third of the depth has a floor of its own. Nothing here knows torch.
+rows, and beside it what a no-op moves: nothing where it repeats the same roundings, but a row that runs from a late
+position on alone goes through products of other shapes, which may round otherwise. An effect within the floor says
+nothing. Early rows pass more layers and move further, so each third of the depth has a floor of its own. Nothing here
+knows torch.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from core.patching.plan import Row, as_activations, jitter
+from core.patching.plan import OWN, Row, as_activations, jitter
 from core.wording import brief
 
 ROWS = 8  # at least, in each third
@@ -27,7 +29,7 @@ _UNKNOWN = (float("nan"),) * len(THIRDS)
 
 @dataclass(frozen=True)
 class NoiseFloor:
-    """95th percentile of |effect| of jittered rows, in logits; NaN for a third of the depth in which none ran.
+    """95th percentile of |effect| of jittered rows plus the no-op's, in logits; NaN for a third in which none ran.
 
     layers: of the model; thirds: in the order of THIRDS.
     """
@@ -79,7 +81,8 @@ def third_of(layer: Layers, layers: int) -> Layers:
 def jittered_rows(rows: Iterable[Row], layers: int) -> list[Row]:
     """ROWS rows of the plan for each third in which it has any, spread over its layers, jittered in place of patched.
 
-    A row belongs to its lowest layer. Where a third has fewer rows they come again, with other signs.
+    Its lowest row follows as a no-op, which passes the most layers. A row belongs to its lowest layer. Where a third has
+    fewer rows they come again, with other signs.
     """
     draw = np.random.default_rng(_SEED)
     by_third: dict[int, list[Row]] = {}
@@ -90,15 +93,23 @@ def jittered_rows(rows: Iterable[Row], layers: int) -> list[Row]:
         spread = _spread([by_third[third][i] for i in draw.permutation(len(by_third[third]))])
         for n in range(ROWS):
             made.append(as_activations(spread[n % len(spread)], jitter(n)))
+        made.append(as_activations(min(by_third[third], key=_lowest), OWN))
     return made
 
 
 def noise_floor(rows: list[Row], effect: np.ndarray, layers: int) -> NoiseFloor:
-    """What the effects of jittered rows say so far; NaN is a row that has not run."""
+    """What the effects of `jittered_rows` say so far; NaN is a row that has not run."""
     third = third_of(np.array([_lowest(row) for row in rows]), layers)
+    still = np.array([all(patch.source == OWN for patch in row) for row in rows])
     size = np.abs(effect)
-    groups = [size[(third == n) & np.isfinite(size)] for n in range(len(THIRDS))]
-    return NoiseFloor(layers, tuple(float(np.percentile(g, PERCENTILE)) if g.size else float("nan") for g in groups))
+
+    def of(n: int) -> float:
+        ran = (third == n) & np.isfinite(size)
+        if not (ran & ~still).any():
+            return float("nan")
+        return float(np.percentile(size[ran & ~still], PERCENTILE) + size[ran & still].max(initial=0))
+
+    return NoiseFloor(layers, tuple(of(n) for n in range(len(THIRDS))))
 
 
 def _spread(rows: list[Row]) -> list[Row]:

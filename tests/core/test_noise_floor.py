@@ -17,7 +17,7 @@ from core.patching.floor import ROWS, NoiseFloor, jittered_rows, noise_floor, th
 from core.patching.gap import Gap
 from core.patching.growing_pass import shape_of
 from core.patching.jitter import jittered
-from core.patching.plan import DONOR, SITES, Patch, Shape, jitter, position_rows, set_row, sweep_rows
+from core.patching.plan import DONOR, OWN, SITES, Patch, Shape, jitter, position_rows, set_row, sweep_rows
 from core.patching.results import Pairs, Sweep
 from core.patching.sweeps import patch_pairs, patch_sets, position_map, run_plan, sweep
 from core.runs import run
@@ -51,13 +51,10 @@ def test_the_floor_of_bfloat16_is_thousands_of_times_that_of_float32(coarse, fin
 @pytest.mark.parametrize("site", SITES)
 def test_a_model_patched_with_itself_stays_within_the_floor(coarse, site):
     base, _ = coarse.recordings
-    found = sweep((base, base), coarse.prompt, site)
-    # A head's result is computed and added apart from its layer's: rounding of its own, and so some cells beyond.
-    assert found.within_noise.mean() >= (0.8 if site == "result" else 1), np.abs(found.effect).max()
-    # At END rows run from there on alone, through products of other shapes: rounding of its own, which the processor's
-    # kernels decide, and of the floor's order.
-    found = sweep((base, base), coarse.prompt, site, positions="end")
-    assert np.abs(found.effect).max() <= 2 * found.noise_floor.max()
+    for positions in ("all", "end"):
+        found = sweep((base, base), coarse.prompt, site, positions=positions)
+        # A head's result is computed and added apart from its layer's: rounding of its own, and so some cells beyond.
+        assert found.within_noise.mean() >= (0.8 if site == "result" else 1), np.abs(found.effect).max()
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
@@ -104,10 +101,12 @@ def test_a_jittered_number_is_off_by_one_unit_in_the_last_place_at_most_two(pair
     assert 0.5 * eps <= relative[relative > 0].min() and relative.max() <= 2 * eps
 
 
-def test_every_third_has_eight_rows_of_its_own_spread_over_its_layers():
+def test_every_third_has_eight_rows_of_its_own_spread_over_its_layers_and_a_no_op_at_its_lowest():
     rows = sweep_rows("z", (), SHAPE)
-    made = jittered_rows(rows, SHAPE.layers)
-    assert made == jittered_rows(rows, SHAPE.layers)
+    every = jittered_rows(rows, SHAPE.layers)
+    assert every == jittered_rows(rows, SHAPE.layers)
+    assert [row[0].layer for row in every if row[0].source == OWN] == [0, 10, 20]
+    made = [row for row in every if row[0].source != OWN]
     thirds = [third_of(row[0].layer, SHAPE.layers) for row in made]
     assert [thirds.count(n) for n in range(3)] == [ROWS] * 3
     assert len({row[0].layer for row in made}) == 3 * ROWS
@@ -127,10 +126,10 @@ def test_jittered_rows_write_where_the_plan_writes(rows):
 def test_a_set_is_jittered_as_a_whole_and_belongs_to_its_lowest_layer():
     row = set_row([(12, 1), (25, 3)], "z", (), SHAPE)
     made = jittered_rows([row], SHAPE.layers)
-    assert len(made) == ROWS and all(len(each) == 2 for each in made) and len(set(made)) == ROWS
+    assert len(made) == ROWS + 1 and all(len(each) == 2 for each in made) and len(set(made)) == ROWS + 1
     assert all(len({patch.source for patch in each}) == 1 for each in made)
-    floor = noise_floor(made, np.ones(ROWS), SHAPE.layers)
-    assert np.isnan(floor.thirds[0]) and floor.thirds[1] == 1 and np.isnan(floor.thirds[2])
+    floor = noise_floor(made, np.ones(ROWS + 1), SHAPE.layers)
+    assert np.isnan(floor.thirds[0]) and floor.thirds[1] == 1 + 1 and np.isnan(floor.thirds[2])
 
 
 def test_each_third_has_the_95th_percentile_of_its_own_rows():
@@ -142,6 +141,15 @@ def test_each_third_has_the_95th_percentile_of_its_own_rows():
     assert floor.text() == "1 / 0.25 / 0.12 logits in the first / middle / last third of the depth"
     twenty = noise_floor([rows[0]] * 20, np.arange(20.0), 30)
     assert twenty.thirds[0] == pytest.approx(np.percentile(np.arange(20.0), 95))
+
+
+def test_what_a_no_op_moves_is_added_and_alone_is_no_floor():
+    rows = [(Patch(layer, "z", (0,), source=source),) for layer, source in ((0, "jitter 0"), (0, OWN), (29, OWN))]
+    floor = noise_floor(rows, np.array([0.5, -0.25, 0.125]), 30)
+    assert floor.thirds[0] == 0.75 and np.isnan(floor.thirds[1:]).all()
+    # A row that holds something at its own beside what it jitters is no no-op.
+    held = (Patch(0, "k", (0,), source=OWN), *rows[0])
+    assert noise_floor([held], np.array([0.5]), 30).thirds[0] == 0.5
 
 
 def test_a_model_of_few_layers_has_no_third_without_one():
