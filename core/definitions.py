@@ -87,7 +87,8 @@ ulp·{−1, 0, +1}) with seeded signs, ulp being the step of the models' dtype, 
 floor is the 95th percentile of their |effect|, plus what patching the unchanged activation back moves: nothing where
 that repeats the same rounding, but patches at the last token run from there on alone and may round otherwise. Early
 patches pass more layers and so have a higher floor. What lies within it is grey: in bfloat16 that can be a tenth of a
-logit, in float32 it is a few millionths. For models in half precision the table's cells can be run once more in float32, on a second copy of both models.
+logit, in float32 it is a few millionths. For models in half precision the table's cells can be run once more in
+float32, on a second copy of both models.
 
 Dots mark a first-order **estimate** (attribution patching): (donor − recipient activation) · gradient of the
 recipient's logit difference. Exact scores replace it, deepest layers first.

@@ -81,8 +81,8 @@ def third_of(layer: Layers, layers: int) -> Layers:
 def jittered_rows(rows: Iterable[Row], layers: int) -> list[Row]:
     """ROWS rows of the plan for each third in which it has any, spread over its layers, jittered in place of patched.
 
-    Its lowest row follows as a no-op, which passes the most layers. A row belongs to its lowest layer. Where a third has
-    fewer rows they come again, with other signs.
+    Its lowest row follows as a no-op, which passes the most layers. A row belongs to its lowest layer. Where a third
+    has fewer rows they come again, with other signs.
     """
     draw = np.random.default_rng(_SEED)
     by_third: dict[int, list[Row]] = {}

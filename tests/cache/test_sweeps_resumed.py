@@ -22,7 +22,7 @@ from tests.random_tokenizers import byte_level
 ROOT = Path(__file__).parents[2]
 EXPERIMENT = Experiment(pair="square", answer="swift")
 PLAN = {"site": "z", "direction": "instruct_to_base", "positions": "all"}
-ROWS = 40  # a chunk
+ROWS = 41  # a chunk, of 256 heads and 27 rows for the noise floor
 HALF = 3  # of seven chunks
 
 
