@@ -59,7 +59,7 @@ def test_a_sweeps_rows_cost_the_tokens_and_layers_that_they_run(token_layers, pa
         rows = 2 * shape.width(site)
         assert expected.exact and len(expected.parts) == rows
         assert expected.parts.sum() == shape.width(site) * one * (1 + 2)
-        # Two layers have two thirds with rows: 8 jittered rows and a no-op each, of 2 layers and of 1; one no-op of both.
+        # Two layers have two thirds with rows: 8 jittered rows and a no-op each, of 2 layers and 1; one no-op of both.
         assert ran == expected.parts.sum() + one * (9 * (2 + 1) + 2)
 
 
