@@ -100,7 +100,8 @@ def set_spread(
         "yaxis": {"title": {"text": "prompts"}, "zeroline": False},
         "barmode": "overlay", "bargap": 0, "shapes": means,
     }  # fmt: skip
-    height = theme.plot_height(HEIGHT * type_.scale, size, legend=True)
+    # As high as the scatter that it stands beside.
+    height = theme.plot_height(HEIGHT * type_.scale, size)
     return theme.frame(traces, layout, title, height, size, legend=True)
 
 

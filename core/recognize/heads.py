@@ -24,7 +24,7 @@ from core.recognize.wordings import as_long, counter
 from core.recording import Recording
 from core.runs import record_both
 from core.sets.entries import Refused, Used
-from core.sets.kept import Kept, Values
+from core.sets.kept import Kept, Values, fill
 from core.sets.statistics import Ratio, average, ratio_of_means
 
 GAP, EFFECT = "cross gap", "cross effect"  # (model,), (model, layer, head)
@@ -78,13 +78,11 @@ def run_heads(
     checkpoint: Callable[[], None] = no_checkpoint,
 ) -> None:
     """Run what is not kept yet: three sweeps a prompt."""
-    done = sum(row.key in kept for row in found.used)
-    progress(done, len(found.used))
-    for row, prompt in zip(found.used, found.prompts):
-        if row.key not in kept:
-            kept.keep(row.key, head_numbers(row.prompt, prompt, pair, checkpoint))
-            done += 1
-            progress(done, len(found.used))
+
+    def run(n: int) -> Values:
+        return head_numbers(found.used[n].prompt, found.prompts[n], pair, checkpoint)
+
+    fill([row.key for row in found.used], kept, run, progress)
 
 
 def head_numbers(

@@ -24,7 +24,7 @@ from core.recognize.wordings import instructed
 from core.runs import read_prompt, record_both
 from core.sets.averages import of_models
 from core.sets.entries import Refused, Used
-from core.sets.kept import Kept
+from core.sets.kept import Kept, Values, fill
 
 FIELD = "instructed"  # (kind, model)
 
@@ -78,18 +78,15 @@ def run_instructions(
     checkpoint: Callable[[], None] = no_checkpoint,
 ) -> None:
     """Run what is not kept yet; a kind that a row has no prompt of is NaN."""
-    done = sum(row.key in kept for row in found.used)
-    progress(done, len(found.used))
-    for row, prompts in zip(found.used, found.prompts):
-        if row.key in kept:
-            continue
+
+    def run(n: int) -> Values:
         numbers = np.full((len(KINDS), 2), np.nan)
-        for kind, prompt in prompts.items():
+        for kind, prompt in found.prompts[n].items():
             checkpoint()
             numbers[KINDS.index(kind)] = summarize(record_both(prompt, pair), prompt).logit_diff
-        kept.keep(row.key, {FIELD: numbers})
-        done += 1
-        progress(done, len(found.used))
+        return {FIELD: numbers}
+
+    fill([row.key for row in found.used], kept, run, progress)
 
 
 def instructions_of(found: Variants, refused: tuple[Refused, ...], kept: Kept) -> Instructed:

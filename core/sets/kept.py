@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol
@@ -36,6 +36,19 @@ class Kept(Protocol):
     def column(self, field: str, prompts: Sequence[str]) -> np.ndarray:
         """(prompt, *shape of the field) float32, in the order asked for."""
         ...
+
+
+def fill(
+    prompts: Sequence[str], kept: Kept, run: Callable[[int], Values], progress: Callable[[int, int], None]
+) -> None:
+    """Run those that are not kept yet, by their place in `prompts`; progress: how many are there, and of how many."""
+    done = sum(prompt in kept for prompt in prompts)
+    progress(done, len(prompts))
+    for n, prompt in enumerate(prompts):
+        if prompt not in kept:
+            kept.keep(prompt, run(n))
+            done += 1
+            progress(done, len(prompts))
 
 
 def set_up(manifest: Mapping[str, object], plan: Mapping[str, object]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from types import SimpleNamespace
 
 import pandas as pd
@@ -12,6 +13,7 @@ from streamlit.testing.v1 import AppTest
 from core.experiment import Experiment
 from core.sets.reading import read_set, sampled, shipped_file
 from core.sets.results import Ran, SetResult
+from core.sets.running import Runner
 from pages.prompts import choosing, spread
 from pages.shared import opening, service, state
 from tests.pages.app import opened, settled
@@ -124,8 +126,15 @@ def test_a_set_is_built_from_the_sentence(page):
     assert any("in the lists of adjectives and nouns" in warning.value for warning in test.warning)
 
 
-def test_what_is_no_longer_looked_at_keeps_nothing_waiting(page):
+def test_what_is_no_longer_looked_at_keeps_nothing_waiting(page, monkeypatch):
+    def unending(runner, part, checkpoint):
+        while True:
+            checkpoint()
+            time.sleep(0.01)
+        yield
+
     test = page(sample="12")
+    monkeypatch.setattr(Runner, "run", unending)
     test.session_state.view = {"sample": "72", "set_part": "patching"}
     test.run()
     left = [answer.job for answer in test.session_state.asking.answers.values() if answer.running]
