@@ -10,6 +10,8 @@ from typing import Any
 from core.experiment import Experiment, choose_word, occurrences, word_spans, words
 from core.function_words import is_function_word
 
+MOST_WORDS = 1000  # of sentences that are laid beside each other, which takes time by the square
+
 
 def keep_choice(experiment: Experiment, sentence: str) -> dict[str, str | int]:
     """The fields that keep the experiment's original in another sentence; empty where it does not stand there.
@@ -19,9 +21,9 @@ def keep_choice(experiment: Experiment, sentence: str) -> dict[str, str | int]:
     """
     before, after = words(experiment.sentence), words(sentence)
     folded = [word.casefold() for word in after]
-    matcher = SequenceMatcher(None, [word.casefold() for word in before], folded, autojunk=False)
     chosen, place = chosen_word(experiment), None
-    if chosen is not None:
+    if chosen is not None and max(len(before), len(after)) <= MOST_WORDS:
+        matcher = SequenceMatcher(None, [word.casefold() for word in before], folded, autojunk=False)
         place = next((b + chosen - a for a, b, size in matcher.get_matching_blocks() if a <= chosen < a + size), None)
         swapped = [op[1:] for op in matcher.get_opcodes() if op[0] != "equal"]
         if swapped == [(chosen, chosen + 1, chosen, chosen + 1)] and not is_function_word(after[chosen]):

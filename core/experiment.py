@@ -111,12 +111,20 @@ def choose_word(sentence: str, index: int) -> dict[str, str | int]:
 # Marks and joiners belong to the letter before them: vowels of Hebrew and Hindi, accents that stand apart.
 _LETTER = r"[\p{L}\p{N}\p{M}\u200c\u200d]"
 _WORD = regex.compile(rf"{_LETTER}+(?:['’\-]{_LETTER}+)*")
+_IS_LETTER = regex.compile(_LETTER)
 
 
 def occurrences(sentence: str, word: str) -> list[int]:
     """Character index of every whole-word occurrence of `word` in the sentence."""
-    whole = rf"(?<!{_LETTER}){regex.escape(word, special_only=True)}(?!{_LETTER})"
-    return [match.start() for match in regex.finditer(whole, sentence)]
+    # No pattern of the word: a long one that nearly repeats itself would be compared for minutes.
+    starts, start = [], sentence.find(word)
+    while start >= 0:
+        end = start + len(word)
+        beside = sentence[max(start - 1, 0) : start] + sentence[end : end + 1]
+        whole = not _IS_LETTER.search(beside)
+        starts += [start] if whole else []
+        start = sentence.find(word, max(end, start + 1) if whole else start + 1)
+    return starts
 
 
 def shorten(text: str, length: int = 60) -> str:

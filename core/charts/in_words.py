@@ -9,7 +9,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 NAMED = 3
-_TAG = re.compile("<[^>]*>")
+_TAG = re.compile("<[^<>]*>")
 
 
 def in_words(fig: go.Figure) -> str:

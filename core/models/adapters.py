@@ -13,7 +13,7 @@ By shape: every module is there, with the sizes that the adapter's matrices have
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -44,6 +44,10 @@ _PLAIN_STARTS = (True, False, "gaussian", "eva", "orthogonal")
 _QUANTIZED = re.compile(
     r"(?i)(unsloth)?(bnb4bit|bnb8bit|gguf|gptq|awq|i?q\d(k[sml]?|[01])?|i?q\dx*[sml]|bf16|f(p)?(16|32))$"
 )
+
+
+# A pattern that repeats a group, or repeats in more places, may take for ever on a name that it does not fit.
+_GROUP_REPEATED, _REPEATED, _REPEATS = re.compile(r"\)[*+?{]"), re.compile(r"[*+{]"), 3
 
 
 @dataclass(frozen=True)
@@ -158,6 +162,12 @@ def _check_plain(config: dict[str, Any], source: str) -> None:
             "merge it yourself and name the folder of the merged model",
             "pair",
         )
+    if endless := next(filter(_may_be_endless, _patterns(config)), None):
+        raise InputError(
+            f"the {CONFIG} of {source!r} names modules by {shorten(endless)!r}, which may be compared for ever; write "
+            "their names out",
+            "pair",
+        )
     if not isinstance(config.get("r"), int):
         raise InputError(f"the {CONFIG} of {source!r} states no rank r; fetch or save it again", "pair")
     try:
@@ -168,6 +178,18 @@ def _check_plain(config: dict[str, Any], source: str) -> None:
             "ranks by pattern; fetch or save it again",
             "pair",
         ) from None
+
+
+def _patterns(config: dict[str, Any]) -> Iterator[str]:
+    """What the config would have compared with the names of modules, as far as it is a pattern."""
+    for key in ("target_modules", "exclude_modules", "layers_pattern", "rank_pattern", "alpha_pattern"):
+        found = config.get(key)
+        several = found if isinstance(found, list | dict) else [found]
+        yield from (each for each in several if isinstance(each, str))
+
+
+def _may_be_endless(pattern: str) -> bool:
+    return bool(_GROUP_REPEATED.search(pattern)) or len(_REPEATED.findall(pattern)) > _REPEATS
 
 
 def _stated_rank(config: dict[str, Any], module: str) -> int:

@@ -18,6 +18,7 @@ from core.models.adapters import Adapter, check_fits, is_adapter, read_adapter
 from core.models.gguf import dequantized
 from core.models.hub import download
 from core.models.places import gguf_file, is_path, local_path
+from core.models.promised import check_promised
 from core.models.weight_files import read_json, weight_shapes, weights_hash
 from core.settings import DEFAULT_CACHE
 
@@ -130,6 +131,8 @@ def find_both(
         for checkpoint, source, (folder, commit, _) in zip(found, sources, placed)
     )
     check_comparable(base, instruct)
+    for checkpoint in filter(None, found):
+        check_promised(checkpoint.source, checkpoint.config, weight_shapes(checkpoint.folder))
     return base, instruct
 
 

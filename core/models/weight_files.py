@@ -5,10 +5,16 @@ from __future__ import annotations
 import hashlib
 import json
 import struct
+from math import prod
 from pathlib import Path
 from typing import Any
 
 from core.experiment import InputError, shorten
+
+_LONGEST_HEADER = 100_000_000  # bytes; the library's own bound
+_BITS = {name: 8 for name in ("BOOL", "U8", "I8", "F8_E4M3", "F8_E5M2")}
+_BITS |= {name: 16 for name in ("U16", "I16", "F16", "BF16")} | {name: 32 for name in ("U32", "I32", "F32")}
+_BITS |= {name: 64 for name in ("U64", "I64", "F64")}
 
 
 def weights_hash(folder: Path) -> str:
@@ -25,7 +31,7 @@ def read_json(path: Path) -> dict[str, Any]:
     """The JSON object in a file, or an `InputError` that names the file."""
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{str(path)!r} cannot be read: {shorten(str(error))}", "pair") from None
     if not isinstance(found, dict):
         raise InputError(f"{str(path)!r} holds no JSON object; fetch it again", "pair")
@@ -64,20 +70,22 @@ def shapes_in(path: Path) -> dict[str, tuple[int, ...]]:
 
 
 def header(path: Path) -> dict[str, dict[str, Any]]:
-    """The tensors of one safetensors file by name, with dtype, shape and data_offsets; it must fit the file's size."""
+    """The tensors of one safetensors file by name, with dtype, shape and data_offsets, which must fit the file."""
     size = path.stat().st_size
     with path.open("rb") as file:
         start = file.read(8)
         length = struct.unpack("<Q", start)[0] if len(start) == 8 else size
-        text = file.read(length) if length <= size - 8 else b""
+        text = file.read(length) if length <= min(size - 8, _LONGEST_HEADER) else b""
     try:
         tensors = {
             name: {key: tensor[key] for key in ("dtype", "shape", "data_offsets")}
             for name, tensor in json.loads(text).items()
             if name != "__metadata__"
         }
+        for tensor in tensors.values():
+            _check_size(tensor)
         end = 8 + length + max((t["data_offsets"][1] for t in tensors.values()), default=0)
-    except (ValueError, LookupError, TypeError, AttributeError):
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
         raise InputError(
             f"{str(path)!r} is no whole safetensors file ({size:,} bytes); fetch it again", "pair"
         ) from None
@@ -89,3 +97,14 @@ def header(path: Path) -> dict[str, dict[str, Any]]:
             "pair",
         )
     return tensors
+
+
+def _check_size(tensor: dict[str, Any]) -> None:
+    """Raises ValueError where a shape promises more, or less, than the bytes that are set aside for it."""
+    shape, (begin, end) = tensor["shape"], tensor["data_offsets"]
+    if not all(type(size) is int and size >= 0 for size in (*shape, begin, end)):
+        raise ValueError(tensor)
+    # Of formats that are not known here an element takes a bit at least.
+    bits, held = _BITS.get(tensor["dtype"]), 8 * (end - begin)
+    if prod(shape) * (bits or 1) > held or (bits and prod(shape) * bits < held):
+        raise ValueError(tensor)

@@ -245,6 +245,8 @@ def broken(value: float):
         (dict(change={"r": None}), "states no rank r"),
         (dict(change={"rank_pattern": ["q_proj"]}), "rank_pattern.*no ranks by pattern"),
         (dict(change={"rank_pattern": {"(": 4}}), "rank_pattern.*no ranks by pattern"),
+        (dict(change={"rank_pattern": {"(q+)+": 4}}), r"by '\(q\+\)\+', which may be compared for ever"),
+        (dict(change={"target_modules": ".*.*.*.*_proj"}), "may be compared for ever"),
         (dict(change={"base_model_name_or_path": None, "base_sha256": "0" * 64}), "made for a model of the hash '0000"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
