@@ -4,8 +4,11 @@ PYTHON =
 VENV = .venv
 BIN = $(VENV)/bin
 ARGS =
+# For every platform, from PyPI alone, whatever registries this machine has.
+LOCK = --universal --python-version 3.11 --generate-hashes --default-index https://pypi.org/simple --no-config \
+	--custom-compile-command "make lock"
 
-.PHONY: help app check test bench bench-gpu gallery models setup-test chromium
+.PHONY: help app check test bench bench-gpu gallery models lock setup-test chromium nginx
 
 help:
 	@echo "make app        start the explorer on http://localhost:8501"
@@ -14,6 +17,7 @@ help:
 	@echo "make bench      measure the figures of the README's table  (ARGS=… is passed on)"
 	@echo "make bench-gpu  measure a random pair of 8B on a GPU       (prints one JSON and a table)"
 	@echo "make gallery    make the answers that are shipped          (cache/gallery.sqlite)"
+	@echo "make lock       all that requirements.txt brings along, with hashes (requirements.lock, which the container installs)"
 	@echo "make models     fetch the real pair's weights now          (app and test try it themselves)"
 
 app: $(VENV)/app.stamp
@@ -43,10 +47,16 @@ gallery: $(VENV)/test.stamp
 	@.ci/models "$(VENV)"
 	$(BIN)/python -m tests.gallery
 
-setup-test: $(VENV)/test.stamp chromium
+lock: $(VENV)/test.stamp
+	$(BIN)/uv pip compile requirements.txt --output-file requirements.lock $(LOCK)
+
+setup-test: $(VENV)/test.stamp chromium nginx
 
 chromium: $(VENV)/test.stamp
 	@$(BIN)/python -m tests.browser.chromium
+
+nginx: $(VENV)/test.stamp
+	@$(BIN)/python -m tests.hosting.nginx
 
 $(VENV)/app.stamp: requirements.txt
 	@.ci/venv "$(VENV)" "$(PYTHON)"

@@ -19,7 +19,7 @@ from cache.courtesy import busy, coming
 from core.models.pairs import default_pair
 from core.presets import of_file
 from core.settings import settings
-from pages.shared import addresses, circuitsvis, first_run, front, uncut
+from pages.shared import addresses, circuitsvis, first_run, front, outside, ready, uncut
 from pages.shared.service import service
 
 ENDING = 6.0  # seconds for the chunk that runs and for what is still to be written, of the 10 a host allows
@@ -29,6 +29,7 @@ ENDING = 6.0  # seconds for the chunk that runs and for what is still to be writ
 async def lifespan(app: st.App) -> AsyncIterator[None]:
     """Let the worker import torch and load the default pair before the first visitor needs them; end it well."""
     uncut.runs()
+    outside.unasked()
     with busy():
         # The quiet moment for importing torch is one after this.
         first_run.prepare()
@@ -73,6 +74,6 @@ if st.get_option("server.fileWatcherType") != "none":
     # It imports edited modules anew, and with them a second worker and second models.
     sys.exit("error: the app runs without a file watcher; leave server.fileWatcherType at none and start it again")
 
-routes = [circuitsvis.route(), addresses.explore()]
-middleware = [Middleware(front.Front), Middleware(Serving)]
+routes = [circuitsvis.route(), addresses.explore(), ready.route()]
+middleware = [Middleware(front.Front, hosted=environment.hosted), Middleware(Serving)]
 app = st.App("pages/frame.py", lifespan=lifespan, routes=routes, middleware=middleware)

@@ -14,6 +14,7 @@ from itertools import count
 from time import monotonic
 from typing import Any
 
+from cache import pulse
 from cache.answers import Answers, Asked
 from cache.context import Context
 from cache.job import Job
@@ -43,7 +44,7 @@ class Service:
         self._releases = count()
 
     WARMING, RELEASING = "warming", "release models"
-    OWNERS = frozenset({WARMING, RELEASING})  # of jobs that no viewer waits for
+    OWNERS = frozenset({WARMING, RELEASING, pulse.OWNER})  # of jobs that no viewer waits for
 
     def warm(self) -> None:
         """Import torch and load the default pair before anybody asks, even where the first answers are on disk."""

@@ -32,10 +32,7 @@ _MARKUP = re.compile("([<&])")
 
 def route() -> Route:
     """Where the wheel's script is served. The address of the script names its version, so it may be kept for long."""
-    # `circuitsvis` itself must not be imported: it imports torch.
-    found = find_spec("circuitsvis")
-    assert found and found.origin, "requirements.txt has it"
-    script = Path(found.origin).parent / "dist/cdn/iife.js"
+    script = _script()
 
     async def serve(request: Request) -> FileResponse:
         headers = {"Cache-Control": f"public, max-age={_YEAR}, immutable"}
@@ -43,6 +40,19 @@ def route() -> Route:
 
     base = str(st.get_option("server.baseUrlPath") or "").strip("/")
     return Route(f"/{base}/{_NAME}" if base else f"/{_NAME}", serve, methods=["GET"])
+
+
+def scripts() -> tuple[str, str]:
+    """What runs within the frame: its own script, and CircuitsVis', as the frame gets them."""
+    own = _FRAME.partition("<script>")[2].partition("</script>")[0]
+    return own, _script().read_text(encoding="utf-8")
+
+
+def _script() -> Path:
+    # `circuitsvis` itself must not be imported: it imports torch.
+    found = find_spec("circuitsvis")
+    assert found and found.origin, "requirements.txt has it"
+    return Path(found.origin).parent / "dist/cdn/iife.js"
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,8 @@ found in Streamlit's folder is left to Streamlit.
 
 It also tells where the app's root is and what the server would answer about hosts. Without these a browser asks first,
 for a link to a page at a wrong place, and connects only then.
+
+On a hosted server that page carries `pages.shared.policy`.
 """
 
 from __future__ import annotations
@@ -24,6 +26,9 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from streamlit.file_util import get_static_dir
 
+from pages.shared import circuitsvis
+from pages.shared.policy import policy
+
 # Chunks of every page, by what stands before the hash in their names; of what draws charts, the last and largest.
 CHUNKS: tuple[str, ...] = ("Html", "purify.es", "PageLink", "Button", "MenuButton", "BidiComponent", "TextInput")
 CHUNKS += ("ButtonGroup", "DownloadButton", "PlotlyChart")
@@ -35,9 +40,9 @@ _SPECIAL = ("range", "if-none-match", "if-modified-since", "if-range")
 
 
 class Front:
-    """ASGI middleware; folder: Streamlit's own by default."""
+    """ASGI middleware; folder: Streamlit's own by default; hosted: whether strangers may come."""
 
-    def __init__(self, app: ASGIApp, folder: Path | None = None) -> None:
+    def __init__(self, app: ASGIApp, folder: Path | None = None, hosted: bool = False) -> None:
         self.app = app
         folder = folder or Path(get_static_dir())
         base = str(st.get_option("server.baseUrlPath") or "").strip("/")
@@ -48,6 +53,7 @@ class Front:
         self._index = _read(folder / "index.html")
         origins = st.get_option("client.allowedOrigins")
         self._announcing = announcing(self._index, chunks(folder / "static/js"), origins)
+        self._policy = policy(self._announcing, circuitsvis.scripts()) if hosted else ""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["method"] != "GET":
@@ -84,7 +90,10 @@ class Front:
     def _announced(self, start: Message) -> Message:
         # Its mark would be that of the file without the links.
         given = [(name, value) for name, value in start["headers"] if name not in (b"content-length", b"etag")]
-        return {**start, "headers": [*given, (b"content-length", str(len(self._announcing)).encode())]}
+        given.append((b"content-length", str(len(self._announcing)).encode()))
+        if self._policy:
+            given.append((b"content-security-policy", self._policy.encode()))
+        return {**start, "headers": given}
 
 
 def for_a_page(scope: Scope) -> bool:

@@ -53,14 +53,19 @@ def _starts(path: str) -> bool:
 
 def install() -> None:
     """Try the system's package manager, then Playwright's download; neither is an error here."""
-    if shutil.which("apt-get") and (sudo := _root()) is not None:
-        print("No Chromium found; installing it with apt-get", flush=True)
-        subprocess.run([*sudo, "apt-get", "update", "-qq"])
-        subprocess.run([*sudo, "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "install", "-y", "-qq", "chromium"])
-        if find():
-            return
+    apt_install("chromium", "No Chromium found")
+    if find():
+        return
     print("Downloading Playwright's own Chromium", flush=True)
     subprocess.run([sys.executable, "-m", "playwright", "install", "chromium"])
+
+
+def apt_install(package: str, why: str) -> None:
+    """Install one of Debian's packages, where the machine has such and we may."""
+    if shutil.which("apt-get") and (sudo := _root()) is not None:
+        print(f"{why}; installing it with apt-get", flush=True)
+        subprocess.run([*sudo, "apt-get", "update", "-qq"])
+        subprocess.run([*sudo, "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "install", "-y", "-qq", package])
 
 
 def _root() -> list[str] | None:

