@@ -34,6 +34,9 @@ _CSS = """<style>
 .st-key-compared_findings p { line-height: 1.35; }
 .st-key-compared_a p, .st-key-compared_b p { font-size: .95rem; min-height: 4.05em; }
 .st-key-compared_difference p { min-height: 2.7em; font-weight: 600; }
+/* While a line is written anew there is none. */
+.st-key-compared_a, .st-key-compared_b { min-height: 3.85rem; }
+.st-key-compared_difference { min-height: 2.7rem; }
 @media (min-width: 900px) {
   .st-key-compare_bar { flex-wrap: nowrap; }
   .st-key-compare_bar > :first-child { min-width: 0; }
@@ -44,6 +47,8 @@ _ON_STAGE = """<style>
 .stApp .st-key-compare_bar p { font-size: 1.15rem; }
 .stApp .st-key-compared_a p, .stApp .st-key-compared_b p { font-size: 1.05rem; line-height: 1.3; min-height: 2.6em; }
 .stApp .st-key-compared_difference p { font-size: 1.2rem; line-height: 1.3; min-height: 2.6em; }
+.stApp .st-key-compared_a, .stApp .st-key-compared_b { min-height: 2.73rem; }
+.stApp .st-key-compared_difference { min-height: 3.12rem; }
 </style>"""
 
 

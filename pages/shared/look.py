@@ -24,6 +24,10 @@ _CSS = """<style>
 .st-key-finding p { font-size: 1.15rem; line-height: 1.4; min-height: 2.8em; margin: 0; }
 .st-key-sentence p { line-height: 1.4; min-height: 4.2em; margin: 0; }
 .st-key-goes_on p { min-height: 4.8em; margin: 0; }
+/* A line that is written anew is nothing for a moment: its place is as high as the line, less the margin below it. */
+.st-key-finding { min-height: 2.22rem; }
+.st-key-sentence { min-height: 3.2rem; }
+.st-key-goes_on { min-height: 3.8rem; }
 .st-key-goes_on button { min-height: 0; }
 .stMain .stHeading h1 { font-size: 1.5rem; padding: 0.1rem 0 0.4rem; }
 .stMain .stHeading h2 { font-size: 1rem; line-height: 1.6; padding: 0 0 0.2rem; }

@@ -216,6 +216,16 @@ def test_a_clicked_token_keeps_the_focus(viewer):
     expect(token).to_be_focused()
 
 
+# The height of a place, and without its lines, which are gone for a moment whenever they are written anew.
+EMPTIED = """place => {
+  const at = document.querySelector(place), heights = [at.offsetHeight], lines = at.querySelectorAll('.stMarkdown');
+  lines.forEach(line => line.style.display = 'none');
+  heights.push(at.offsetHeight);
+  lines.forEach(line => line.style.display = '');
+  return heights;
+}"""
+
+
 def test_nothing_shifts_over_ten_edits(viewer):
     viewer.page.set_viewport_size({"width": 1280, "height": 720})
     viewer.open()
@@ -227,3 +237,6 @@ def test_nothing_shifts_over_ten_edits(viewer):
         viewer.type("Instruction", "Repeat the following sentence" if n % 2 else "Rephrase the following sentence")
     shifts = viewer.page.evaluate("window.shifts")
     assert sum(value for value, *_ in shifts) <= 0.1, json.dumps(shifts, indent=1)
+    for place in (".st-key-finding", ".st-key-goes_on"):
+        before, emptied = viewer.page.evaluate(EMPTIED, place)
+        assert emptied == pytest.approx(before, abs=0.5), place
