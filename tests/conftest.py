@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from functools import cache
+from types import SimpleNamespace
 
 # Before any module reads them: settings of the machine must not decide a test.
 for _name in [name for name in os.environ if name.startswith(("REPHRASE_", "STREAMLIT_"))]:
@@ -24,6 +26,21 @@ from tests.random_tokenizers import build  # noqa: E402
 torch.set_num_threads(1)
 transformers.logging.set_verbosity_error()
 transformers.logging.disable_progress_bar()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _imports_are_walked_no_more():
+    """The collector passes over what has been imported. With each pair that it loads the app collects, frees and
+    freezes, which walked all imports anew in the process of the tests and took longer than the loading. That it does so
+    in the right order is the business of the tests of `cache.models`, which get the collector itself.
+    """
+    from cache import models
+
+    gc.collect()
+    gc.freeze()
+    models.gc = SimpleNamespace(collect=gc.collect, freeze=lambda: None, unfreeze=lambda: None)
+    yield
+    models.gc = gc
 
 
 @pytest.fixture(scope="session")

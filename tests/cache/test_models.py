@@ -24,12 +24,15 @@ class Model:
 
 
 @pytest.fixture
-def residents():
-    """With real models, and nothing left of them at the end."""
+def residents(monkeypatch):
+    """With real models and the collector itself, and nothing left of them at the end."""
+    monkeypatch.setattr("cache.models.gc", gc)
     residents = Residents(lambda: 10 * GB)
     yield residents
     residents.evict_unused()
     assert not Model.living
+    # As it was found.
+    gc.freeze()
 
 
 @pytest.fixture
