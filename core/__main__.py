@@ -1,5 +1,6 @@
 """The analyses without a screen: `python -m core analyze …` writes the app's tables, `card …` the circuit card of a set
-of heads, `prompts …` averages over a set of prompts, `record …` a run's activations.
+of heads, `prompts …` averages over a set of prompts, `recognize …` what the instruction does over a set, `record …` a
+run's activations.
 
 Exit status 0, or 2 with one line on stderr and nothing written.
 """
@@ -10,7 +11,7 @@ import argparse
 import contextlib
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,8 +24,8 @@ from core.export.results import Results
 from core.export.tables import csv_files, describe, to_csv, to_json, write_whole
 from core.flags import (
     check_file,
-    check_folder,
     check_positions,
+    check_set_targets,
     check_site,
     check_targets,
     experiment_of,
@@ -144,23 +145,45 @@ def _card(args: argparse.Namespace) -> str:
 
 def _prompts(args: argparse.Namespace) -> str:
     environment, clock = _settings(), Clock()
+    models, file = _of_set(args, environment)
+    sites, found = tuple(sites_of(args)), read_file(file)
+    # Only `--ray` may do without torch in this process.
+    from core.sets.command import TABLES, Here, run_and_write
+
+    check_set_targets(args.out, args.report, TABLES)
+    with _goes_on(), contextlib.ExitStack() as stack:
+        if args.ray is None:
+            where: Where = Here(_load(args, models, environment, clock))
+        else:
+            with clock.stage("load"):
+                where = stack.enter_context(_fleet(args, models, environment))
+        return run_and_write(args, file, found, where, models, sites, environment.max_tokens, clock)
+
+
+def _recognize(args: argparse.Namespace) -> str:
+    environment, clock = _settings(), Clock()
+    models, file = _of_set(args, environment)
+    found = read_file(file)
+    check_set_targets(args.out, None, ())
+    with _goes_on():
+        pair = _load(args, models, environment, clock)
+        from core.recognize.command import run_and_write
+
+        return run_and_write(args, file, found, pair, models, environment.max_tokens, clock)
+
+
+def _of_set(args: argparse.Namespace, environment: Settings) -> tuple[Experiment, Path]:
+    """The models, and the file of the set: the one that comes with the project where none is named."""
     models = models_of(args, environment)
     check(models)
-    sites = tuple(sites_of(args))
-    file = args.set or shipped_file(models.pair)
-    found = read_file(file)
-    check_folder(args.out, "out")
-    # Only `--ray` may do without torch in this process.
-    from core.sets.command import Here, run_and_write
+    return models, args.set or shipped_file(models.pair)
 
+
+@contextlib.contextmanager
+def _goes_on() -> Iterator[None]:
+    """An interrupted run over a set is told how to go on."""
     try:
-        with contextlib.ExitStack() as stack:
-            if args.ray is None:
-                where: Where = Here(_load(args, models, environment, clock))
-            else:
-                with clock.stage("load"):
-                    where = stack.enter_context(_fleet(args, models, environment))
-            return run_and_write(args, file, found, where, models, sites, environment.max_tokens, clock)
+        yield
     except KeyboardInterrupt:
         raise KeyboardInterrupt("stopped; the set goes on from here with the same command") from None
 
@@ -266,7 +289,7 @@ def main(argv: list[str] | None = None) -> int:
 
     def run() -> str:
         args = parser().parse_args(argv)
-        commands = {"analyze": _analyze, "card": _card, "prompts": _prompts, "record": _record}
+        commands = {"analyze": _analyze, "card": _card, "prompts": _prompts, "recognize": _recognize, "record": _record}
         return commands[args.command](args)
 
     try:

@@ -6,6 +6,7 @@ Everything that can be refused before a model is looked for is refused here, as 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
@@ -14,6 +15,7 @@ from core.experiment import DEFAULT_INSTRUCTION, DTYPES, TEMPLATES, Experiment, 
 from core.export.tables import csv_files
 from core.models.pairs import default_pair
 from core.patching.plan import DIRECTIONS, WEIGHT_SITES, unit
+from core.recognize.results import TASKS
 from core.results import MODELS
 from core.settings import Settings
 
@@ -59,6 +61,7 @@ def parser() -> argparse.ArgumentParser:
     of_set.add_argument("--positions", metavar="all|end|N", default="all")
     card.add_argument("--json", metavar="FILE", type=Path, required=True)
     _add_prompts(commands.add_parser("prompts", help="run both models over a set of prompts and write averages"))
+    _add_recognize(commands.add_parser("recognize", help="run a set under several instructions and write what differs"))
     record = commands.add_parser("record", help="write one model's activations on the prompt, by their hook names")
     _add_experiment(record)
     record.add_argument("--model", choices=MODELS, required=True, help="whose run is written")
@@ -73,7 +76,7 @@ def _add_patching(command: argparse.ArgumentParser) -> argparse._ArgumentGroup:
     return patching
 
 
-def _add_prompts(command: argparse.ArgumentParser) -> None:
+def _add_set(command: argparse.ArgumentParser) -> None:
     _add_models(command)
     command.add_argument(
         "--set",
@@ -81,8 +84,24 @@ def _add_prompts(command: argparse.ArgumentParser) -> None:
         type=Path,
         help="CSV of prompts (default: the set that comes with the app)",
     )
-    _add_patching(command).add_argument("--positions", choices=("all", "end"), default="all")
     command.add_argument("--out", metavar="DIR", type=Path, required=True, help="where tables go; a run goes on there")
+
+
+def _add_recognize(command: argparse.ArgumentParser) -> None:
+    _add_set(command)
+    command.add_argument(
+        "--counter",
+        choices=TASKS,
+        help="also patch every head between the instruction and one of equal length that says this",
+    )
+
+
+def _add_prompts(command: argparse.ArgumentParser) -> None:
+    _add_set(command)
+    _add_patching(command).add_argument("--positions", choices=("all", "end"), default="all")
+    command.add_argument(
+        "--report", metavar="FILE", type=Path, help="also write the averages as one HTML file, to be read anywhere"
+    )
     command.add_argument(
         "--ray",
         metavar="ADDRESS",
@@ -210,3 +229,14 @@ def check_folder(path: Path, flag: str) -> None:
         raise InputError(f"there is no folder {str(path.parent)!r} to write to", flag)
     if path.exists() and not path.is_dir():
         raise InputError(f"{str(path)!r} is a file; --{flag} takes a folder", flag)
+
+
+def check_set_targets(out: Path, report: Path | None, tables: Collection[str]) -> None:
+    """Refuse places where what is made of a set cannot be written; tables: those of the folder `out`."""
+    check_folder(out, "out")
+    if report is None:
+        return
+    if report.resolve().parent != out.resolve():
+        check_file(report, "report")
+    elif report.is_dir() or report.name in {*(f"{name}.csv" for name in tables), "manifest.json"}:
+        raise InputError(f"--report and --out both name {str(report)!r}; give them different places", "report")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from cache.pace import MINUTE
 from cache.questions.work import Work
 from core.patching.plan import Direction
-from core.recognize.results import FIXED, KINDS, Instructed, Recognized
+from core.recognize.results import Instructed, Recognized, set_up_of
 from core.sets.fields import Plan, common_roles
 from core.sets.kept import InMemory, Kept, set_up
 from core.sets.reading import read_set
@@ -53,7 +53,7 @@ def instructions(work: Work, rows: str) -> Instructed:
 
     found = usable_rows(work, rows)
     every = variants(found.used, work.pair, work.experiment, work.max_tokens, work.ctx.checkpoint)
-    with work.earlier.finished(set_up(work.pair.manifest, {"instructions": KINDS, **FIXED})) as kept:
+    with work.earlier.finished(set_up(work.pair.manifest, set_up_of())) as kept:
 
         def made() -> Instructed:
             return instructions_of(every, found.refused, kept)
@@ -68,7 +68,7 @@ def recognized(work: Work, rows: str, task: str) -> Recognized:
 
     found = usable_rows(work, rows)
     every = countered(found.used, work.pair, work.experiment, task, work.max_tokens, work.ctx.checkpoint)
-    with work.earlier.finished(set_up(work.pair.manifest, {"counter": task})) as kept:
+    with work.earlier.finished(set_up(work.pair.manifest, set_up_of(task))) as kept:
 
         def made() -> Recognized:
             return heads_of(every, found.refused, work.pair, kept)

@@ -9,9 +9,14 @@ import numpy as np
 import plotly.graph_objects as go
 
 from core.charts import theme
-from core.charts.axes import Part
+from core.charts.attribution import layer_span
+from core.charts.axes import Part, axis, on, stacked
+from core.charts.grid import Panel
+from core.charts.heatmap import Columns, head_heatmaps
 from core.charts.labels import escape, with_unit
 from core.charts.points import agreement_line, masked, points, square
+from core.patching.plan import unit as unit_of
+from core.sets.averages import SitePatches
 from core.sets.results import with_interval
 from core.sets.statistics import Average
 from core.wording import signed
@@ -20,6 +25,7 @@ HEIGHT = 205
 BINS = 24
 MODELS = ("BASE", "INSTRUCT")
 _COLOURS = (theme.BASE, theme.INSTRUCT)
+Ends = tuple[np.ndarray, ...]  # means, and both ends of their intervals
 _WIDE = 30  # characters of a line beside a bar
 _ROW = 22  # px of a bar's row
 
@@ -55,12 +61,12 @@ def set_scatter(
 def _cross(mean: Average, type_: theme.Size) -> Part:
     """Of both means with their intervals."""
     ends: Part = {}
-    for axis, model in (("x", 0), ("y", 1)):
+    for letter, model in (("x", 0), ("y", 1)):
         centre, low, high = (float(array[model]) for array in (mean.mean, mean.ci_low, mean.ci_high))
-        ends[axis] = [centre]
+        ends[letter] = [centre]
         if np.isfinite(low):
             shown = {"type": "data", "symmetric": False, "array": [high - centre], "arrayminus": [centre - low]}
-            ends[f"error_{axis}"] = shown | {"color": theme.SERIES[1], "thickness": 3, "width": 6}
+            ends[f"error_{letter}"] = shown | {"color": theme.SERIES[1], "thickness": 3, "width": 6}
     text = [f"<b>mean of {mean.n} prompts</b><br>" + "<br>".join(_means(mean))]
     marker = {"symbol": "cross", "size": 11 * type_.scale, "color": theme.SERIES[1]}
     return {
@@ -147,26 +153,87 @@ def interval_bars(
     return theme.frame(traces, layout, title, theme.plot_height(wanted, size, legend=True), size, legend=True)
 
 
-def layer_intervals(
-    value: np.ndarray, low: np.ndarray, high: np.ndarray, title: str, unit: str, size: theme.SizeName = "normal"
+def layer_means(attribution: Mapping[str, Average], size: theme.SizeName = "normal") -> go.Figure:
+    """Mean direct logit attribution of every layer's attention and MLP, both models. attribution: of `SetAverages`."""
+    rows = {name: _ends(attribution[of]) for name, of in {"attention": "attn", "MLP": "mlp"}.items()}
+    embed = ", ".join(f"{model} {with_interval(attribution['embed'], m)}" for m, model in enumerate(MODELS))
+    title = "Mean direct logit attribution by layer"
+    return layer_intervals(rows, title, theme.LOGITS, MODELS, f"embedding: {embed}", size)
+
+
+def site_means(
+    patches: SitePatches,
+    title: str,
+    chosen: tuple[int, int] | None = None,
+    notes: Sequence[Sequence[str]] | None = None,
 ) -> go.Figure:
-    """value, low, high: (layer,) means and the ends of their intervals; pale where an interval holds 0."""
+    """Shares of the mean gap, logits where it carries none; a site of whole layers has bars in place of a map."""
+    effect, ratio, kind = patches.effect, patches.ratio, unit_of(patches.site)
+    in_logits = bool(np.isnan(ratio.value).all())
+    counts = theme.LOGITS if in_logits else "share of the mean gap"
+    if kind not in ("head", "group"):
+        ends = (effect.mean, effect.ci_low, effect.ci_high) if in_logits else (ratio.value, ratio.ci_low, ratio.ci_high)
+        return layer_intervals({patches.site: tuple(array.T for array in ends)}, title, counts)
+    name = "mean effect" if in_logits else "mean effect / mean gap"
+    panel = Panel(name, effect.mean if in_logits else ratio.value, pale=effect.spans_zero)
+    columns: Columns = "head" if kind == "head" else "KV group"
+    return head_heatmaps([panel], title, counts, chosen=chosen, columns=columns, notes=notes)
+
+
+def _ends(found: Average) -> Ends:
+    """Of both models."""
+    return tuple(array[: len(MODELS)] for array in (found.mean, found.ci_low, found.ci_high))
+
+
+def layer_intervals(
+    rows: Mapping[str, Ends],
+    title: str,
+    unit: str,
+    series: Sequence[str] = ("",),
+    subtitle: str = "",
+    size: theme.SizeName = "normal",
+) -> go.Figure:
+    """One row of bars for each entry of `rows`, name → value, low, high, each (series, layer), all on one scale: means
+    with the lines of their intervals, pale where an interval holds 0."""
     type_ = theme.SIZES[size]
+    every = np.concatenate([np.nan_to_num(array).ravel() for ends in rows.values() for array in ends])
+    layers = next(iter(rows.values()))[0].shape[1]
+    x = {"range": [-0.5, layers - 0.5], "dtick": theme.step(layers, 500 / (2.2 * type_.tick))}
+    y = {"range": list(layer_span(every)), **theme.ZERO}
+    layout: Part = stacked(len(rows), 0.06, {**x, "showgrid": False, "zeroline": False}, y)
+    traces: list[Part] = []
+    for n, (name, ends) in enumerate(rows.items()):
+        traces += [
+            _means_of_layers(n, name, label, s, [array[s] for array in ends], unit) for s, label in enumerate(series)
+        ]
+        layout[axis("y", n)]["title"] = {"text": escape(unit if len(rows) == 1 else f"{name}, {unit}")}
+    layout[axis("x", len(rows) - 1)]["title"] = {"text": "layer"}
+    legend = len(series) > 1
+    if legend:
+        # At no place: what is pale there would be pale in the legend, too.
+        nowhere = {"type": "bar", "x": [None], "y": [None], **on(0)}
+        traces += [{**nowhere, "name": name, "marker": {"color": _COLOURS[s]}} for s, name in enumerate(series)]
+    height = (HEIGHT if len(rows) == 1 else 120 * len(rows)) * type_.scale
+    layout |= {"barmode": "group", "bargap": 0.2 if layers >= 12 else 0.75 - 0.045 * layers}
+    return theme.frame(
+        traces, layout, title, theme.plot_height(height, size, legend=legend), size, subtitle, legend=legend
+    )
+
+
+def _means_of_layers(n: int, name: str, label: str, s: int, ends: Sequence[np.ndarray], unit: str) -> Part:
+    """The bars of one series in row n."""
+    value, low, high = ends
     sure = (low > 0) | (high < 0)
-    ends = {"array": np.nan_to_num(high - value).tolist(), "arrayminus": np.nan_to_num(value - low).tolist()}
+    lines = {"array": np.nan_to_num(high - value).tolist(), "arrayminus": np.nan_to_num(value - low).tolist()}
+    of = f"{label}: " if label else ""
     text = [
-        f"<b>layer {n}</b><br>{signed(v)} [{signed(a)}, {signed(b)}] {escape(unit)}"
-        for n, (v, a, b) in enumerate(zip(value, low, high))
+        f"<b>layer {layer}, {escape(name)}</b><br>{of}{signed(v)} [{signed(a)}, {signed(b)}] {escape(unit)}"
+        for layer, (v, a, b) in enumerate(zip(value, low, high))
     ]
-    marker = {"color": theme.SERIES[0], "opacity": np.where(sure, 1.0, 0.35).tolist(), "line": {"width": 0}}
-    bars = {
+    colour = _COLOURS[s] if label else theme.SERIES[0]
+    return {
         "type": "bar", "x": list(range(len(value))), "y": value.tolist(), "text": text, "textposition": "none",
-        "hovertemplate": theme.SAID, "marker": marker, "showlegend": False,
-        "error_y": {"type": "data", "symmetric": False, "color": theme.MUTED, "thickness": 1.5, "width": 3} | ends,
+        "hovertemplate": theme.SAID, "showlegend": False, **on(n),
+        "marker": {"color": colour, "opacity": np.where(sure, 1.0, 0.35).tolist(), "line": {"width": 0}},
+        "error_y": {"type": "data", "symmetric": False, "color": theme.MUTED, "thickness": 1.5, "width": 3} | lines,
     }  # fmt: skip
-    every = theme.step(len(value), 500 / (2.2 * type_.tick))
-    layout = {
-        "xaxis": {"title": {"text": "layer"}, "dtick": every, "showgrid": False, "zeroline": False},
-        "yaxis": {"title": {"text": escape(unit)}, **theme.ZERO},
-    }
-    return theme.frame([bars], layout, title, theme.plot_height(HEIGHT * type_.scale, size), size)

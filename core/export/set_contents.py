@@ -4,18 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-import numpy as np
-import plotly.graph_objects as go
-
 from core import definitions
 from core.charts import theme
 from core.charts.grid import Panel
-from core.charts.heatmap import MODEL_TITLES, Columns, head_heatmaps
-from core.charts.sets import interval_bars, layer_intervals, set_scatter, set_spread
+from core.charts.heatmap import MODEL_TITLES, head_heatmaps
+from core.charts.sets import interval_bars, layer_means, set_scatter, set_spread, site_means
 from core.export.report import Section, report
-from core.patching.plan import unit
 from core.set_findings import of_set
-from core.sets.averages import SetAverages, SitePatches
+from core.sets.averages import SetAverages
 from core.sets.results import SetResult
 from core.wording import word
 
@@ -59,6 +55,12 @@ def _maps(averages: SetAverages) -> Iterator[Section]:
         if role in averages.attention:
             shown[f"attention_{role}"] = averages.attention[role], f"attention from END to {role}", theme.ATTENTION
     frames = {"attribution": averages.attribution_frame(), "attention": averages.attention_frame()}
+    layers, read = (
+        frames["attribution"].query("component != 'head'"),
+        "Bars are means, lines their 95% intervals; pale: an interval that holds 0.",
+    )
+    title = "Mean direct logit attribution by layer"
+    yield Section(title, "set_layers", read, definitions.SET_MAPS, layer_means(averages.attribution), layers)
     for name, (mean, what, counts) in shown.items():
         panels = [Panel(title, mean.mean[m], pale=mean.spans_zero[m]) for m, title in enumerate(MODEL_TITLES)]
         figure = head_heatmaps(panels, f"Mean {what}", counts)
@@ -74,18 +76,5 @@ def _sites(found: SetResult) -> Iterator[Section]:
         title = f"Patches of {patches.site}, {patches.direction.replace('_', ' ')}, over the set"
         yield Section(
             title, f"set_{patches.site}_{patches.direction}", f"Mean effect / mean gap. {_PALE}",
-            definitions.SET_PATCHES, _site(patches, title), patches.to_frame(),
+            definitions.SET_PATCHES, site_means(patches, title), patches.to_frame(),
         )  # fmt: skip
-
-
-def _site(patches: SitePatches, title: str) -> go.Figure:
-    """Shares of the mean gap, logits where it carries none."""
-    effect, ratio = patches.effect, patches.ratio
-    in_logits = bool(np.isnan(ratio.value).all())
-    ends = (effect.mean, effect.ci_low, effect.ci_high) if in_logits else (ratio.value, ratio.ci_low, ratio.ci_high)
-    counts, kind = theme.LOGITS if in_logits else "share of the mean gap", unit(patches.site)
-    if kind not in ("head", "group"):
-        value, low, high = (array[:, 0] for array in ends)
-        return layer_intervals(value, low, high, title, counts)
-    columns: Columns = "head" if kind == "head" else "KV group"
-    return head_heatmaps([Panel("INSTRUCT and BASE", ends[0], pale=effect.spans_zero)], title, counts, columns=columns)

@@ -28,6 +28,11 @@ KINDS = (OWN, *TASKS, SCRAMBLED, NONE)
 _COLUMNS = ("mean", "se", "ci_low", "ci_high", "same_sign")
 
 
+def set_up_of(task: str = "") -> dict[str, object]:
+    """What is asked of every prompt, for `core.sets.kept.set_up`: the instructions, or the heads against a task."""
+    return {"counter": task} if task else {"instructions": KINDS, **FIXED}
+
+
 @dataclass(frozen=True)
 class Instructed:
     """The same sentences under several instructions.

@@ -9,13 +9,13 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-import sys
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from core.console import Clock
+import pandas as pd
+
+from core.console import Clock, Lines
 from core.experiment import Experiment
 from core.export.tables import to_csv, write_whole
 from core.sets.entries import PromptSet, Usable, Used
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from core.models.loading import LoadedPair
 
 TABLES = ("summary", "attribution", "attention", "patching", "prompts")
-_SILENCE = 5  # seconds between two lines of progress
 
 
 class Where(Protocol):
@@ -81,13 +80,16 @@ def run_and_write(
     args.out.mkdir(exist_ok=True)
     with OnDisk(args.out / set_up(where.manifest, plan.to_json())) as kept:
         with clock.stage("run"):
-            where.run_set(rows.used, plan, kept, _Lines())
+            where.run_set(rows.used, plan, kept, _told(Lines()))
         with clock.stage("averages"):
             found = result_of(rows, plan, kept)
     tables = found.tables()
-    files: dict[Path, str | bytes] = {args.out / f"{name}.csv": to_csv(frame) for name, frame in tables.items()}
-    manifest = _manifest(file, rows, where, plan, models, clock)
-    files[args.out / "manifest.json"] = json.dumps(manifest, ensure_ascii=False, indent=1, allow_nan=False)
+    manifest = manifest_of(where.manifest, file, rows, models, clock, **plan.to_json())
+    files = written_with(manifest, tables, args.out)
+    if args.report:
+        from core.export.set_contents import set_report
+
+        files[args.report] = set_report(found, {"manifest": manifest})
     write_whole(files)
     # A table of an earlier run would pass for one of this.
     for name in set(TABLES) - set(tables):
@@ -95,7 +97,10 @@ def run_and_write(
     return f"{_said(found)}; wrote {args.out}"
 
 
-def _manifest(file: Path, rows: Usable, where: Where, plan: Plan, models: Experiment, clock: Clock) -> dict[str, Any]:
+def manifest_of(
+    pair: Mapping[str, Any], file: Path, rows: Usable, models: Experiment, clock: Clock, **details: object
+) -> dict[str, Any]:
+    """Of a run over a set. pair: the pair's own manifest; details: what else was asked for."""
     of_set = {
         "file": file.name,
         "sha256": hashlib.sha256(file.read_bytes()).hexdigest(),
@@ -105,7 +110,13 @@ def _manifest(file: Path, rows: Usable, where: Where, plan: Plan, models: Experi
     }
     statistics = {"confidence": CONFIDENCE, "bootstrap_draws": DRAWS, "sign_flips": FLIPS}
     seconds = {stage: round(value, 6) for stage, value in clock.seconds.items()}
-    return {**where.manifest, "set": of_set, **plan.to_json(), "statistics": statistics, "seconds": seconds}
+    return {**pair, "set": of_set, **details, "statistics": statistics, "seconds": seconds}
+
+
+def written_with(manifest: Mapping[str, Any], tables: Mapping[str, pd.DataFrame], out: Path) -> dict[Path, str | bytes]:
+    """Every table and the manifest, as files of the folder."""
+    files: dict[Path, str | bytes] = {out / f"{name}.csv": to_csv(frame) for name, frame in tables.items()}
+    return files | {out / "manifest.json": json.dumps(manifest, ensure_ascii=False, indent=1, allow_nan=False)}
 
 
 def _said(found: SetResult) -> str:
@@ -116,26 +127,10 @@ def _said(found: SetResult) -> str:
     return f"mean logit difference over {len(found.ran)} prompts{left_out}: {models}"
 
 
-class _Lines:
-    """Progress as lines on stderr, seconds apart."""
-
-    def __init__(self) -> None:
-        self._began = self._last = time.monotonic()
-        self._first: int | None = None
-
-    def __call__(self, so_far: SoFar) -> None:
-        now = time.monotonic()
-        if self._first is None:
-            self._first = so_far.done
-        elif now - self._last < _SILENCE and so_far.done < so_far.total:
-            return
-        self._last = now
-        ran, to_run = so_far.done - self._first, so_far.total - so_far.done
-        left = f", about {self._rest(now, ran, to_run)} left" if ran and to_run else ""
+def _told(lines: Lines) -> Callable[[SoFar], None]:
+    def tell(so_far: SoFar) -> None:
         base, instruct = map(signed, so_far.logit_diff)
         means = f" (mean logit difference BASE {base}, INSTRUCT {instruct})" if so_far.done else ""
-        print(f"{so_far.done} of {so_far.total} prompts{left}{means}", file=sys.stderr, flush=True)
+        lines(so_far.done, so_far.total, means)
 
-    def _rest(self, now: float, ran: int, to_run: int) -> str:
-        seconds = (now - self._began) / ran * to_run
-        return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
+    return tell

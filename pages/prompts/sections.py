@@ -11,8 +11,8 @@ import streamlit as st
 from core import definitions
 from core.charts import theme
 from core.charts.grid import Panel
-from core.charts.heatmap import MODEL_TITLES, Columns, head_heatmaps
-from core.charts.sets import interval_bars, layer_intervals
+from core.charts.heatmap import MODEL_TITLES, head_heatmaps
+from core.charts.sets import interval_bars, layer_means, site_means
 from core.patching.plan import unit
 from core.results import group_name, head_name
 from core.sets.averages import SetAverages, SitePatches
@@ -20,7 +20,7 @@ from core.sets.results import SetResult, with_interval
 from core.sets.statistics import TOP, Average
 from core.wording import share
 from pages.patching.choice import direction
-from pages.patching.plan import COMMON
+from pages.patching.plan import SITES
 from pages.prompts.choosing import Chosen
 from pages.prompts.recognize import recognize
 from pages.prompts.spread import ask_for, named
@@ -77,10 +77,15 @@ def _groups(overview: Answer, chosen: Chosen, result: SetResult) -> None:
 
 
 def _attribution(overview: Answer, chosen: Chosen, result: SetResult) -> None:
-    if result.averages is not None:
-        found = result.averages.attribution["head"]
-        title = "Mean direct logit attribution of every head"
-        _models_map(found, title, theme.LOGITS, "diverging", "set_attribution", chosen, overview)
+    """Every layer's attention and MLP, then every head."""
+    if result.averages is None:
+        return
+    found = result.averages.attribution
+    read = f"Means over {result.averages.n} prompts, lines: 95% intervals; pale: an interval that holds 0."
+    table = result.averages.attribution_frame().query("component != 'head'")
+    figure(layer_means(found), "set_layers", read, definitions.SET_MAPS, table, of=named(chosen))
+    title = "Mean direct logit attribution of every head"
+    _models_map(found["head"], title, theme.LOGITS, "diverging", "set_attribution", chosen, overview)
 
 
 def _attention(overview: Answer, chosen: Chosen, result: SetResult) -> None:
@@ -119,7 +124,7 @@ def _patching(overview: Answer, chosen: Chosen) -> list[Answer]:
     drawn."""
     with st.container(horizontal=True, vertical_alignment="bottom", key="set_patch_controls"):
         way = direction()
-        site = choice(st.selectbox, "Patched activation", "set_site", COMMON, width=290)
+        site = choice(st.selectbox, "Patched activation", "set_site", SITES, width=290)
     answer = ask_for(overview, chosen, sites=(site,), direction=way)
     with figures(answer, key="set_patches"):
         averages: SetAverages | None = None if answer.value is None else answer.value.averages
@@ -136,21 +141,12 @@ def _patching(overview: Answer, chosen: Chosen) -> list[Answer]:
 
 
 def _patch_map(patches: SitePatches, chosen: Chosen) -> None:
-    """Shares of the mean gap, logits where it carries none; a layer's own site has bars in place of a map."""
-    effect, ratio, kind = patches.effect, patches.ratio, unit(patches.site)
-    in_logits = bool(np.isnan(ratio.value).all())
-    ends = (effect.mean, effect.ci_low, effect.ci_high) if in_logits else (ratio.value, ratio.ci_low, ratio.ci_high)
-    counts, title = theme.LOGITS if in_logits else "share of the mean gap", f"{COMMON[patches.site]}, over the set"
-    if kind == "layer":
-        value, low, high = (array[:, 0] for array in ends)
-        fig = layer_intervals(value, low, high, title, counts)
-    else:
-        layers, count = effect.mean.shape
-        notes = [[_note(patches, (layer, h)) for h in range(count)] for layer in range(layers)]
-        panel = Panel("mean effect" if in_logits else "mean effect / mean gap", ends[0], pale=effect.spans_zero)
-        head = state.chosen_head(layers, count) if kind == "head" else None
-        columns: Columns = "head" if kind == "head" else "KV group"
-        fig = head_heatmaps([panel], title, counts, chosen=head, columns=columns, notes=notes)
+    """Every place of the site with its mean; a click on a head or KV group chooses it."""
+    effect, kind = patches.effect, unit(patches.site)
+    layers, count = effect.mean.shape
+    notes = [[_note(patches, (layer, h)) for h in range(count)] for layer in range(layers)]
+    head = state.chosen_head(layers, count) if kind == "head" else None
+    fig = site_means(patches, f"{SITES[patches.site]}, over the set", head, notes)
     read = f"{effect.n} prompts; pale: the 95% interval holds 0."
     clicks = "" if kind == "layer" else kind
     figure(fig, "set_patching", read, definitions.SET_PATCHES, patches.to_frame, heads=clicks, of=named(chosen))

@@ -22,6 +22,7 @@ from core.patching.plan import GROUP_SITES, HEAD_SITES, LAYER_SITES, MODEL_WEIGH
 from pages.shared.service import run_context, service
 
 _WEIGHTS = [site for site in WEIGHT_SITES if site not in MODEL_WEIGHTS]
+_SITES = "|".join((*HEAD_SITES, *GROUP_SITES, *LAYER_SITES, *_WEIGHTS))
 # What a link says about the view rather than the numbers' question: name → (default, pattern).
 VIEW = {
     "head": ("", r"L\d{1,3}H\d{1,3}"),
@@ -36,7 +37,7 @@ VIEW = {
     "lens": ("difference", r"difference|candidates"),
     "neurons": ("", r"\d{1,3}"),
     "direction": ("instruct_to_base", r"instruct_to_base|base_to_instruct"),
-    "site": ("z", "|".join((*HEAD_SITES, *GROUP_SITES, *LAYER_SITES, *_WEIGHTS))),
+    "site": ("z", _SITES),
     "positions": ("all", r"all|end|picked"),
     "frozen": ("", r"1"),
     "recomputed": ("", r"1"),
@@ -54,7 +55,7 @@ VIEW = {
     "sample": ("", r"all|12|24|72"),
     "set_part": ("groups", r"groups|patching|attribution|attention|recognize|rows"),
     "set_role": ("original", r"original|colon|first|bos"),
-    "set_site": ("z", r"z|v|attn_out|mlp_out|resid_pre|resid_mid"),
+    "set_site": ("z", _SITES),
     "recognize": ("instructions", r"instructions|heads"),
     "counter": ("repeat", r"repeat|opposite|remove"),
     "map": ("resid_pre", "|".join(LAYER_SITES)),

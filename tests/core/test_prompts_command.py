@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import time
@@ -46,16 +47,24 @@ def tables(folder: Path) -> dict[str, str]:
 def out(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("prompts")
     arguments = ["--set", written(folder, *ROWS), "--pair", "tiny", "--sweeps", "z,v", "--out", folder / "out"]
-    assert main(["prompts", *map(str, arguments)]) == 0
+    assert main(["prompts", *map(str, arguments), "--report", str(folder / "out" / "report.html")]) == 0
     return folder / "out"
 
 
 def test_the_folder_holds_every_table_and_the_manifest(out):
     names = {path.name for path in out.iterdir() if not path.name.startswith("finished-")}
-    assert names == {*(f"{name}.csv" for name in TABLES), "manifest.json"}
+    assert names == {*(f"{name}.csv" for name in TABLES), "manifest.json", "report.html"}
     manifest = json.loads((out / "manifest.json").read_text(encoding="utf-8"))
     assert manifest["set"]["rows"] == 4 and manifest["set"]["used"] == 3 and manifest["sites"] == ["z", "v"]
     assert {"base", "instruct", "libraries", "direction", "statistics", "seconds"} <= set(manifest)
+
+
+def test_the_report_has_a_figure_of_every_average_with_the_manifest(out):
+    html = (out / "report.html").read_text(encoding="utf-8")
+    titles = re.findall("<h2>(.*?)</h2>", html)
+    for title in ("What the models prefer", "by layer", "of every head", "attention", "Patches of z", "Patches of v"):
+        assert any(title in each for each in titles), title
+    assert "3 of 3 prompts have run; 1 rows are left out" in html and "bootstrap_draws" in html
 
 
 def test_the_tables_hold_the_columns_that_others_rely_on(out):
@@ -133,6 +142,8 @@ REFUSED = {
     "an unknown site": (["--sweeps", "x"], "the site 'x' is unknown"),
     "a position": (["--positions", "3"], "argument --positions: invalid choice: '3'"),
     "an unknown pair": (["--pair", "other"], "'other'"),
+    "a report in a table's place": (["--report", "out/summary.csv"], "--report and --out both name"),
+    "a report in no folder": (["--report", "nowhere/a.html"], "there is no folder 'nowhere' to write to"),
     "weights at END": (["--sweeps", "w_q", "--positions", "end"], "leave --positions out"),
 }
 FILES = {

@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from core.charts import theme
 from core.charts.grid import PALE_TEXT, Panel
 from core.charts.heatmap import head_heatmaps
 from core.charts.in_words import in_words
-from core.charts.sets import interval_bars, layer_intervals, set_scatter, set_spread
+from core.charts.sets import interval_bars, layer_intervals, layer_means, set_scatter, set_spread
 from core.experiment import Experiment, InputError
 from core.sets.building import MOST, build
 from core.sets.reading import as_text, read_set, sampled, shipped_file
@@ -52,10 +53,27 @@ def test_figures_of_a_set_say_its_prompts_and_means():
     assert scatter.data[1].error_x.array[0] == pytest.approx(mean.ci_high[0] - mean.mean[0])
     spread = set_spread(values)
     assert [sum(trace.y) for trace in spread.data] == [3, 3]
-    layers = layer_intervals(mean.mean, mean.ci_low, mean.ci_high, "By layer", "logits").data[0]
-    assert layers.marker.opacity[1] == 1 and layers.error_y.arrayminus[1] == pytest.approx(2 - mean.ci_low[1])
+    ends = mean.mean[None], mean.ci_low[None], mean.ci_high[None]
+    layers = layer_intervals({"mlp_out": ends}, "By layer", "logits").data[0]
+    assert layers.marker.opacity == (0.35, 1, 1) and layers.error_y.arrayminus[1] == pytest.approx(2 - mean.ci_low[1])
     bars = interval_bars({"late": mean, "copula": mean}, "Mean by structure")
     assert "late, INSTRUCT: +2.00 [" in in_words(bars)
+
+
+def test_layers_are_drawn_by_attention_and_mlp_with_each_models_bar_and_its_interval():
+    draw = np.random.default_rng(0)
+    attention, mlp = (average(draw.normal(size=(5, 3, 4))) for _ in range(2))
+    drawn = layer_means({"attn": attention, "mlp": mlp, "embed": average(draw.normal(size=(5, 3)))})
+    bars = [trace for trace in drawn.data if trace.x[0] is not None]
+    for n, found in enumerate((attention, mlp)):
+        for model, trace in enumerate(bars[2 * n : 2 * n + 2]):
+            np.testing.assert_allclose(trace.y, found.mean[model])
+            np.testing.assert_allclose(np.add(trace.y, trace.error_y.array), found.ci_high[model])
+            assert trace.opacity is None and [o < 1 for o in trace.marker.opacity] == list(found.spans_zero[model])
+    assert bars[0].yaxis == bars[1].yaxis != bars[2].yaxis
+    assert drawn.layout.yaxis.range == drawn.layout.yaxis2.range
+    named = [trace for trace in drawn.data if trace.showlegend is not False]
+    assert [(trace.name, trace.marker.color) for trace in named] == [("BASE", theme.BASE), ("INSTRUCT", theme.INSTRUCT)]
 
 
 def test_a_mean_whose_interval_holds_0_is_pale_in_the_same_colours():
