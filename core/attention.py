@@ -55,6 +55,21 @@ def attend(
     )
 
 
+@torch.no_grad()
+def weights_from_end(recordings: Sequence[Recording]) -> Float[np.ndarray, "model layer head pos"]:
+    """`Attention.weight` alone."""
+    return np.stack(
+        [
+            _array(
+                torch.stack(
+                    [each.layer(layer, "attn.hook_pattern")[:, -1] for layer in range(each.bridge.cfg.n_layers)]
+                )
+            )
+            for each in recordings
+        ]
+    )
+
+
 def scaled_projection(
     recording: Recording, own: Readout, reader: Readout, prompt: AnsweredPrompt
 ) -> Float[Tensor, " d_model"]:

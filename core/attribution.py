@@ -20,8 +20,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from core.models.quantized import head_weights
+from core.models.turns import take_turn
 from core.prompt import AnsweredPrompt
-from core.readout import Readout, readout, rounding
+from core.readout import Readout, dtype_of, readout, rounding
 from core.recording import Recording
 from core.results import MODELS, Attribution, Check, Projection
 
@@ -54,8 +55,8 @@ def head_outputs(recording: Recording, layer: int, position: int = -1) -> Float[
 
     Post-norm families: the head's share of the normed output, through the norm's recorded scale and weight.
     """
-    bridge, dtype = recording.bridge, readout(recording.bridge).dtype
-    block = bridge.blocks[layer]
+    take_turn(recording.bridge)
+    block, dtype = recording.bridge.blocks[layer], dtype_of(recording.bridge)
     z = recording.layer(layer, "attn.hook_z")[position].to(dtype)
     W_O = head_weights(block.attn, "W_O").to(dtype)
     return through_post_norm(recording, layer, position, torch.einsum("hd,hdm->hm", z, W_O))

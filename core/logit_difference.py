@@ -6,12 +6,9 @@ has one; the difference is before the cap, where it decomposes (see `core.attrib
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import torch
 from torch import Tensor
-from transformers import PreTrainedTokenizerFast
 
 from core.prompt import AnsweredPrompt, special_ids, token_strings
 from core.readout import capped
@@ -40,30 +37,39 @@ def suggest(recording: Recording, original: str, count: int = 8) -> list[tuple[i
 @torch.no_grad()
 def summarize(recordings: tuple[Recording, Recording], prompt: AnsweredPrompt) -> Summary:
     """Summary of (BASE, INSTRUCT)."""
+    base, instruct = recordings
+    suggestions = tuple(string for _, string in suggest(instruct, prompt.original))
+    return Summary(**of_candidates(recordings, prompt), top=(_top(base), _top(instruct)), suggestions=suggestions)
+
+
+@torch.no_grad()
+def of_candidates(recordings: tuple[Recording, Recording], prompt: AnsweredPrompt) -> dict[str, np.ndarray]:
+    """The numbers of a `Summary` by field, (model,) each: of answer and original alone."""
     rows = [_one_model(recording, prompt) for recording in recordings]
-    numbers = {name: np.array([row[name] for row in rows]) for name in rows[0] if name != "top"}
-    suggestions = tuple(string for _, string in suggest(recordings[1], prompt.original))
-    return Summary(**numbers, top=(rows[0]["top"], rows[1]["top"]), suggestions=suggestions)
+    return {name: np.array([row[name] for row in rows]) for name in rows[0]}
 
 
-def _one_model(recording: Recording, prompt: AnsweredPrompt) -> dict[str, Any]:
-    logits = recording.next_token_logits
-    as_given = capped(logits, recording.bridge)
+def _one_model(recording: Recording, prompt: AnsweredPrompt) -> dict[str, float]:
+    logits, as_given = recording.next_token_logits, _as_given(recording)
     prob = as_given.softmax(-1)
-    row: dict[str, Any] = {}
+    row: dict[str, float] = {}
     for name, i in (("answer", prompt.answer_id), ("original", prompt.original_id)):
         row[f"logit_{name}"] = float(logits[i])
         row[f"prob_{name}"] = float(prob[i])
         row[f"rank_{name}"] = int((logits > logits[i]).sum())
     row["logit_diff"] = float(logits[prompt.answer_id] - logits[prompt.original_id])
     row["capped_diff"] = float(as_given[prompt.answer_id] - as_given[prompt.original_id])
-    row["top"] = _top(as_given, prob, recording.bridge.tokenizer)
     return row
 
 
-def _top(logits: Tensor, prob: Tensor, tokenizer: PreTrainedTokenizerFast) -> TopTokens:
-    best = torch.topk(logits, min(TOP, len(logits))).indices
-    strings = token_strings(best.tolist(), tokenizer)
+def _as_given(recording: Recording) -> Tensor:
+    return capped(recording.next_token_logits, recording.bridge)
+
+
+def _top(recording: Recording) -> TopTokens:
+    logits = _as_given(recording)
+    prob, best = logits.softmax(-1), torch.topk(logits, min(TOP, len(logits))).indices
+    strings = token_strings(best.tolist(), recording.bridge.tokenizer)
     return TopTokens(
         tuple(best.tolist()), strings, prob[best].float().cpu().numpy(), logits[best].float().cpu().numpy()
     )

@@ -88,7 +88,7 @@ def readout(bridge: TransformerBridge) -> Readout:
     """The readout of a raw bridge, whose turn it then is."""
     take_turn(bridge)
     norm, module = bridge.ln_final, bridge.ln_final.original_component
-    dtype = torch.float64 if bridge.W_U.dtype == torch.float64 else torch.float32
+    dtype = dtype_of(bridge)
     weight = module.weight.detach().to(dtype)
     b_U = bridge.b_U
     return Readout(
@@ -100,6 +100,11 @@ def readout(bridge: TransformerBridge) -> Readout:
         b_U=None if b_U is None or not b_U.any() else b_U.detach(),
         dtype=dtype,
     )
+
+
+def dtype_of(bridge: TransformerBridge) -> torch.dtype:
+    """What its residuals are read in."""
+    return torch.float64 if bridge.W_U.dtype == torch.float64 else torch.float32
 
 
 def soft_cap(bridge: TransformerBridge) -> float | None:

@@ -28,14 +28,15 @@ def chunks(
 
     size: of a chunk that begins at a position, at most. waste: tokens that rows of a chunk run before their own first.
     """
-    order = sorted(range(len(rows)), key=lambda i: (-begins(rows[i]), -lowest(rows[i])))
+    first, layer = [begins(row) for row in rows], [lowest(row) for row in rows]
+    order = sorted(range(len(rows)), key=lambda i: (-first[i], -layer[i]))
     made: list[list[int]] = []
     wasted = 0
     for i in order:
         if made:
-            wasted += len(made[-1]) * (begins(rows[made[-1][-1]]) - begins(rows[i]))
-        if not made or len(made[-1]) >= size(begins(rows[i])) or wasted > waste:
+            wasted += len(made[-1]) * (first[made[-1][-1]] - first[i])
+        if not made or len(made[-1]) >= size(first[i]) or wasted > waste:
             made.append([])
             wasted = 0
         made[-1].append(i)
-    return [sorted(chunk, key=lambda i: -lowest(rows[i]))[::-1] for chunk in made]
+    return [sorted(chunk, key=lambda i: -layer[i])[::-1] for chunk in made]

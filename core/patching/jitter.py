@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import zlib
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 from jaxtyping import Float
@@ -24,10 +25,15 @@ class Jittered(Recording):
 
     def layer(self, layer: int, name: str) -> Float[Tensor, "pos ..."]:
         x = super().layer(layer, name)
-        generator = torch.Generator().manual_seed(zlib.crc32(f"{self.draw} {layer} {name}".encode()))
-        # Drawn on the CPU: the same signs on every device.
-        signs = torch.randint(-1, 2, x.shape, generator=generator, dtype=torch.int8).to(x.device, x.dtype)
+        signs = _signs(f"{self.draw} {layer} {name}", x.shape).to(x.device, x.dtype)
         return x * (1 + torch.finfo(self.bridge.W_U.dtype).eps * signs)
+
+
+@lru_cache(maxsize=256)
+def _signs(of: str, shape: torch.Size) -> Tensor:
+    """Drawn on the CPU: the same signs on every device, and for every prompt of a length."""
+    generator = torch.Generator().manual_seed(zlib.crc32(of.encode()))
+    return torch.randint(-1, 2, shape, generator=generator, dtype=torch.int8)
 
 
 def jittered(recording: Recording, draw: str) -> Jittered:

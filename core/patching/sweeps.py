@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from functools import lru_cache
 from itertools import combinations
 from typing import TypeVar
 
@@ -215,8 +216,9 @@ def run_plan(
     """
     recipient, donor = recipient_and_donor(recordings, direction)
     gap, candidates = gap_of(recordings, prompt, direction), (prompt.answer_id, prompt.original_id)
-    layers, rows = recipient.bridge.cfg.n_layers, checked(rows, shape_of(recipient))
-    jittered = [] if floor else jittered_rows(rows, layers)
+    shape = shape_of(recipient)
+    layers = shape.layers
+    rows, jittered = (checked(rows, shape), []) if floor else map(list, _with_floor(tuple(rows), shape))
 
     def made(ran: Begun) -> Result:
         found = floor or noise_floor(jittered, gap.effect(ran.logit_diff[len(rows) :]), layers)
@@ -225,7 +227,8 @@ def run_plan(
 
     def report(ran: Begun) -> None:
         keep(ran)
-        progress(int(np.isfinite(ran.logit_diff[: len(rows)]).sum()), len(rows), made(ran))
+        if progress is not no_progress:
+            progress(int(np.isfinite(ran.logit_diff[: len(rows)]).sum()), len(rows), made(ran))
 
     # The floor's rows ride in the plan's own chunks.
     every = rows + jittered
@@ -236,6 +239,13 @@ def run_plan(
     budget = budget or default_budget(recipient.bridge)
     how = (budget, report, checkpoint, begun, len(jittered), frozen_patterns, bare)
     return made(run_rows(recipient, donor, every, candidates, *how))
+
+
+@lru_cache(maxsize=8)
+def _with_floor(rows: tuple[Row, ...], shape: Shape) -> tuple[list[Row], list[Row]]:
+    """A plan's rows in canonical order, and those of its noise floor: the same for all prompts of a length."""
+    canonical = checked(rows, shape)
+    return canonical, jittered_rows(canonical, shape.layers)
 
 
 def recipient_and_donor(recordings: Recordings, direction: Direction) -> tuple[Recording, Recording]:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from core.experiment import Experiment, InputError
-from core.logit_difference import summarize
+from core.logit_difference import of_candidates
 from core.models.loading import LoadedPair
 from core.patching.sweeps import no_checkpoint
 from core.prompt import MAX_TOKENS, AnsweredPrompt
@@ -83,7 +83,7 @@ def run_instructions(
         numbers = np.full((len(KINDS), 2), np.nan)
         for kind, prompt in found.prompts[n].items():
             checkpoint()
-            numbers[KINDS.index(kind)] = summarize(record_both(prompt, pair), prompt).logit_diff
+            numbers[KINDS.index(kind)] = of_candidates(record_both(prompt, pair), prompt)["logit_diff"]
         return {FIELD: numbers}
 
     fill([row.key for row in found.used], kept, run, progress)

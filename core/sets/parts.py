@@ -15,7 +15,7 @@ import numpy as np
 from core.sets.entries import Used
 from core.sets.kept import Kept, Values
 
-MOST = 8  # prompts of a part
+MOST = 16  # prompts of a part
 LEAST = 4  # tokens that are worth sharing
 
 

@@ -12,11 +12,11 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
-from core.attention import attend
+from core.attention import weights_from_end
 from core.attention_results import table_roles
 from core.attribution import attribute
 from core.experiment import InputError
-from core.logit_difference import summarize
+from core.logit_difference import of_candidates
 from core.models.loading import LoadedPair
 from core.patching.beginnings import Beginning, beginning_of
 from core.patching.budget import Budget, default_budget
@@ -120,11 +120,11 @@ def numbers(
     checkpoint: Callable[[], None] = no_checkpoint,
 ) -> Values:
     """One prompt's numbers by field; see `core.sets.fields`."""
-    summary, attribution = summarize(recordings, prompt), attribute(recordings, prompt)
-    found = {name: getattr(summary, name) for name in SUMMARY}
+    candidates, attribution = of_candidates(recordings, prompt), attribute(recordings, prompt)
+    found = {name: candidates[name] for name in SUMMARY}
     found |= {attribution_field(name): getattr(attribution, name) for name in ATTRIBUTION}
-    attention, roles = attend(recordings, prompt), table_roles(prompt.roles, prompt.colons)
-    found |= {attention_field(role): attention.at(roles[role]) for role in plan.roles}
+    weights, roles = weights_from_end(recordings), table_roles(prompt.roles, prompt.colons)
+    found |= {attention_field(role): weights[..., roles[role]] for role in plan.roles}
     for site in plan.sites:
         swept = sweep(recordings, prompt, site, plan.direction, plan.positions, budget=budget, checkpoint=checkpoint)
         found |= {patching_field(site, name): swept.measure(name) for name in PATCHING}

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
@@ -34,7 +35,9 @@ FEW, MANY = 20, 200  # prompts whose peaks of memory are compared
 
 
 def of_one_instruction(found: tuple[Used, ...]) -> list[Used]:
-    return [row for row in found if row.entry.instruction == found[0].entry.instruction]
+    """The rows of the instruction that most have."""
+    ((most, _),) = Counter(row.entry.instruction for row in found).most_common(1)
+    return [row for row in found if row.entry.instruction == most]
 
 
 def plan_of(used: list[Used] | tuple[Used, ...]) -> Plan:

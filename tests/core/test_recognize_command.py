@@ -54,7 +54,7 @@ def test_heads_have_both_models_patches_and_what_was_against_what_is_in_the_mani
 
 
 def test_the_same_command_again_runs_nothing_and_without_heads_leaves_no_table_of_them(out, capsys, monkeypatch):
-    for module, name in ((heads, "head_numbers"), (instructions, "summarize")):
+    for module, name in ((heads, "head_numbers"), (instructions, "of_candidates")):
         monkeypatch.setattr(module, name, lambda *args: pytest.fail("a prompt is run again"))
     before = {path.name: path.read_text() for path in out.glob("*.csv")}
     again = ("--set", out.parent / "set.csv", "--pair", "tiny", "--out", out)
