@@ -62,7 +62,7 @@ def test_a_set_is_summed_up_every_closer_look_has_figures_and_the_sentence_may_c
     assert "INSTRUCT lies higher in" in said(test) and len(charts(test)) == 4
     scatter = next(trace for trace in charts(test)[0]["data"] if trace.get("customdata"))
     assert len(scatter["x"]) == 12 and len(set(map(tuple, scatter["customdata"]))) == 12
-    for part, figures in {"attribution": 3, "attention": 3, "patching": 3, "rows": 2}.items():
+    for part, figures in {"attribution": 4, "attention": 3, "patching": 3, "rows": 2}.items():
         assert len(charts(show(test, set_part=part))) == figures, part
     assert "12 of 12 prompts have run; 0 rows are left out" in said(test)
     before = test.session_state.held.keys()
