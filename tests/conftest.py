@@ -44,6 +44,19 @@ def _imports_are_walked_no_more():
 
 
 @pytest.fixture(scope="session")
+def chromium():
+    """The one browser of a process: Playwright takes no second one beside it."""
+    from playwright.sync_api import sync_playwright
+
+    from tests.browser.chromium import ARGS, find
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=find(), args=ARGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
 def tokenizer_of():
     """kind, adds_bos → a tokenizer, built once."""
     return cache(build)

@@ -145,5 +145,5 @@ def test_whole_words_are_found_where_a_pattern_of_them_would_find_them():
 
 @pytest.mark.parametrize("pattern", ["<[^>]*>", "(a+)+b"])
 def test_a_pattern_that_takes_for_ever_is_seen(pattern):
-    program = RUN.replace("{seconds}, {seconds}", "3, 3").format(patterns=[("re", pattern, ("sub",))])
+    program = RUN.replace("{seconds}, {seconds}", "1, 1").format(patterns=[("re", pattern, ("sub",))])
     assert subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, timeout=600).returncode < 0

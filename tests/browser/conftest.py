@@ -10,9 +10,8 @@ from contextlib import suppress
 from urllib.parse import urlencode
 
 import pytest
-from playwright.sync_api import Page, TimeoutError, expect, sync_playwright
+from playwright.sync_api import Page, TimeoutError, expect
 
-from tests.browser.chromium import ARGS, find
 from tests.browser.server import Server, server
 
 expect.set_options(timeout=30_000)
@@ -29,14 +28,6 @@ new MutationObserver((changes) => {
 def app(tmp_path_factory) -> Server:
     with server(tmp_path_factory.mktemp("server") / "log") as running:
         yield running
-
-
-@pytest.fixture(scope="session")
-def chromium():
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=find(), args=ARGS)
-        yield browser
-        browser.close()
 
 
 @pytest.hookimpl(wrapper=True)

@@ -19,7 +19,7 @@ from streamlit.proto.BackMsg_pb2 import BackMsg
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
-from tests.browser.conftest import Viewer, chromium  # noqa: F401
+from tests.browser.conftest import Viewer
 from tests.browser.server import ROOT, Server, server
 from tests.browser.test_access import PAGES
 from tests.browser.test_downloads import downloaded
@@ -75,7 +75,7 @@ def hosted(tmp_path_factory, proxied) -> Iterator[Hosted]:
 
 
 @pytest.fixture
-def visitor(hosted, chromium) -> Iterator[Viewer]:  # noqa: F811
+def visitor(hosted, chromium) -> Iterator[Viewer]:
     """A new viewer who comes through the proxy, policy and all; their complaints are the test's to read."""
     context = chromium.new_context(viewport={"width": 1280, "height": 900})
     yield Viewer(context.new_page(), f"http://localhost:{hosted.proxy.port}/")
