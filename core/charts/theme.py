@@ -130,6 +130,7 @@ def frame(
     subtitle = subtitle if type_.height is None else ""
     title_row = 1.5 * type_.title + (1.8 * type_.tick if subtitle else 0)
     top, bottom = _margins(type_, title_row, legend, headings, bottom)
+    left = _left(layout.get("yaxis", {}), traces, type_)
     height = type_.height or top + plot_height + bottom
     heading: Part = {"text": escape(title), "font": {"size": type_.title}, "x": 0, "xanchor": "left"}
     heading |= {"yref": "container", "y": 1 - 6 / height, "yanchor": "top"}
@@ -140,7 +141,7 @@ def frame(
         "title": heading,
         "height": round(height),
         "font": {"size": type_.text},
-        "margin": {"t": top, "b": bottom, "l": 0, "r": max(right, 12), "pad": 4},
+        "margin": {"t": top, "b": bottom, "l": left, "r": max(right, 12), "pad": 4},
         "paper_bgcolor": CLEAR,
         "plot_bgcolor": CLEAR,
         "hoverlabel": {"font": {"size": type_.text}, "align": "left"},
@@ -161,6 +162,17 @@ def _sized(axis: Part, type_: Size) -> Part:
     # Margins give every label room. Looking for those without would measure each, one after the other.
     ours = {"tickfont": {"size": type_.tick}, "automargin": True, "ticklabeloverflow": "allow"}
     return {**ours, **axis, "title": title}
+
+
+def _left(axis: Part, traces: Sequence[Part], type_: Size) -> float:
+    """What the first y axis needs left of it, in px: a figure whose labels find no room is drawn once more.
+
+    A map's rows are numbers from 0, other labels are given, and those of an axis of values are as wide as most.
+    """
+    named = axis.get("ticktext") or [y for trace in traces for y in trace.get("y", ()) if isinstance(y, str)]
+    rows = [str(len(trace["z"]) - 1) for trace in traces if trace.get("type") == "heatmap"]
+    widest = max(width_em(label) * (1.4 if label.isupper() else 1) for label in named or rows or ["−0.00"])
+    return round(widest * type_.tick + 10 + (2 * type_.text if axis.get("title", {}).get("text") else 0))
 
 
 def _margins(type_: Size, title_row: float, legend: bool, headings: bool, bottom: float) -> tuple[float, float]:
