@@ -77,14 +77,6 @@ def toggle() -> None:
     state.compare(None if state.compared() is not None else state.experiment())
 
 
-def swap() -> None:
-    """Have A edited, and B kept; for callbacks. An edit as any other."""
-    a, b = state.compared(), state.experiment()
-    if a is not None:
-        state.take(a)
-        state.compare(b)
-
-
 SHORTCUTS = (Shortcut("c", "compare: keep this as A, edit B; again to end it", toggle),)
 
 
@@ -104,7 +96,7 @@ def bar(alone: str) -> None:
         told = in_words(a, state.experiment()) or "the same as B, which is edited above"
         told += f". {alone} shows B alone." if alone else ""
         st.markdown(f"**A** {plain(told)}", width="stretch")
-        st.button("Swap", on_click=swap, type="tertiary", key="compare_swap", help="A becomes B, and B becomes A")
+        st.button("Swap", on_click=state.swap, type="tertiary", key="compare_swap", help="A becomes B, and B becomes A")
         st.button("Close", on_click=toggle, type="tertiary", key="compare_close", help="End the comparison: C")
 
 

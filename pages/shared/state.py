@@ -114,11 +114,22 @@ def past() -> list[Experiment]:
     return st.session_state.get("past", [])
 
 
+def swap() -> None:
+    """Have A edited, and B kept as A; for callbacks. An edit as any other, and undone as one."""
+    a, b = compared(), experiment()
+    if a is not None:
+        take(a)
+        compare(b)
+        st.session_state.swapped = a
+
+
 def undo() -> None:
     """Go back to the last experiment that is not the current one; for callbacks."""
     steps = list(past())
     while steps:
         if (before := steps.pop()) != experiment():
+            if (experiment(), before) == (st.session_state.get("swapped"), compared()):
+                st.session_state.compared = experiment()
             st.session_state.experiment, st.session_state.choosing = before, False
             break
     st.session_state.past, st.session_state.complaints = steps, []

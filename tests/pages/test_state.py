@@ -130,6 +130,23 @@ def test_undo_steps_back_through_experiments_and_over_what_only_follows_a_token(
     assert state.experiment() == start
 
 
+def test_undoing_a_swap_puts_both_back(tab):
+    tab.visit()
+    a = state.experiment()
+    state.compare(a)
+    state.edit(sentence="second")
+    b = state.experiment()
+    state.swap()
+    assert (state.compared(), state.experiment()) == (b, a)
+    state.edit(sentence="third")
+    state.undo()
+    assert (state.compared(), state.experiment()) == (b, a)
+    state.undo()
+    assert (state.compared(), state.experiment()) == (a, b)
+    state.undo()
+    assert (state.compared(), state.experiment()) == (a, a)
+
+
 def test_undo_after_going_back_is_a_step_too(tab):
     tab.visit()
     state.edit(sentence="first")
