@@ -8,7 +8,7 @@ ARGS =
 LOCK = --universal --python-version 3.11 --generate-hashes --default-index https://pypi.org/simple --no-config \
 	--custom-compile-command "make lock"
 
-.PHONY: help app check test bench bench-gpu gallery models lock setup-test chromium nginx
+.PHONY: help app check test bench bench-gpu load gallery models lock setup-test chromium nginx
 
 help:
 	@echo "make app        start the explorer on http://localhost:8501"
@@ -16,6 +16,7 @@ help:
 	@echo "make test       check, and every test, in a real browser too   (ARGS='tests/core -x' narrows it)"
 	@echo "make bench      measure the figures of the README's table  (ARGS=… is passed on)"
 	@echo "make bench-gpu  measure a random pair of 8B on a GPU       (prints one JSON and a table)"
+	@echo "make load       fifty sessions at once: right answers, and how long each waits"
 	@echo "make gallery    make the answers that are shipped          (cache/gallery.sqlite)"
 	@echo "make lock       all that requirements.txt brings along, with hashes (requirements.lock, which the container installs)"
 	@echo "make models     fetch the real pair's weights now          (app and test try it themselves)"
@@ -42,6 +43,9 @@ models: $(VENV)/app.stamp
 
 bench-gpu: setup-test
 	$(BIN)/python -m tests.bench.gpu
+
+load: setup-test
+	$(BIN)/python -m tests.load
 
 gallery: $(VENV)/test.stamp
 	@.ci/models "$(VENV)"

@@ -15,11 +15,12 @@ import streamlit as st
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from cache import log_lines
 from cache.courtesy import busy, coming
 from core.models.pairs import default_pair
 from core.presets import of_file
 from core.settings import settings
-from pages.shared import addresses, circuitsvis, first_run, front, outside, ready, uncut
+from pages.shared import addresses, circuitsvis, first_run, front, measures, outside, ready, sign_in, uncut
 from pages.shared.service import service
 
 ENDING = 6.0  # seconds for the chunk that runs and for what is still to be written, of the 10 a host allows
@@ -64,6 +65,8 @@ class Serving:
 
 try:
     environment = settings()
+    log_lines.begin(environment.log_as_json, environment.log_prompts)
+    sign_in.check(environment)
     if environment.pair:
         default_pair(environment.pair, str(environment.pairs or ""))
     if environment.presets:
@@ -74,6 +77,6 @@ if st.get_option("server.fileWatcherType") != "none":
     # It imports edited modules anew, and with them a second worker and second models.
     sys.exit("error: the app runs without a file watcher; leave server.fileWatcherType at none and start it again")
 
-routes = [circuitsvis.route(), addresses.explore(), ready.route()]
+routes = [circuitsvis.route(), addresses.explore(), ready.route(), measures.route()]
 middleware = [Middleware(front.Front, hosted=environment.hosted), Middleware(Serving)]
 app = st.App("pages/frame.py", lifespan=lifespan, routes=routes, middleware=middleware)

@@ -80,10 +80,21 @@ class Job:
         self._turn = 0
         self._nests = True
         self._aside = False
+        self._asked = time.perf_counter()
+        self._waited: float | None = None
         self._began: float | None = None
         self._ran = 0.0
+        self._computed = 0.0
         self._good_until = math.inf
         self._ended = threading.Event()
+
+    @classmethod
+    def refused(cls, key: Hashable, why: BaseException) -> Job:
+        """One that was never taken on."""
+        job = cls(key, lambda context: None, 0, lambda job: 0)
+        job.error = why
+        job._end("failed")
+        return job
 
     @property
     def finished(self) -> bool:
@@ -116,6 +127,11 @@ class Job:
         began = self._began
         return self._ran + (time.perf_counter() - began if began is not None else 0.0)
 
+    @property
+    def waited(self) -> float:
+        """Seconds until it first ran, or ended."""
+        return self._waited if self._waited is not None else time.perf_counter() - self._asked
+
     def wait(self, timeout: float | None = None) -> bool:
         """Whether the job ended within `timeout` seconds."""
         return self._ended.wait(timeout)
@@ -124,6 +140,7 @@ class Job:
         if self._began is not None:
             self._ran += time.perf_counter() - self._began
         self._began = time.perf_counter() if running else None
+        self._waited = self.waited
 
     def _end(self, state: State) -> None:
         self._run = None  # the closure may hold models or activations

@@ -1,6 +1,6 @@
 """Who waits for which job, and whose turn it is. No thread and no lock: the worker brings both.
 
-Higher priority first. Within one priority owners take turns, so that one with twenty jobs does not keep the others
+Higher priority first. Within one priority viewers take turns, so that one with twenty jobs does not keep the others
 waiting: each job gets a round when it is asked for, two after its owner's last one; a newcomer's is one after the round
 that runs, before anybody's next.
 """
@@ -13,10 +13,17 @@ from typing import Any
 from cache.job import Job, State
 
 
+def session_of(owner: Hashable) -> Hashable:
+    """The viewer that an owner is, or is a part of: (viewer, part)."""
+    return owner[0] if isinstance(owner, tuple) else owner
+
+
 class Queue:
     """The unfinished jobs by key, in the order of asking. A job that no owner waits for any more ends as cancelled."""
 
-    def __init__(self) -> None:
+    def __init__(self, ended: Callable[[Job], None] = lambda job: None) -> None:
+        """ended: told of each job that ends here."""
+        self._ended = ended
         self._jobs: dict[Hashable, Job] = {}
         self._rounds: dict[int, int] = {}
 
@@ -34,6 +41,10 @@ class Queue:
 
     def owners(self) -> set[Hashable]:
         return {owner for job in self._jobs.values() for owner in job._interest}
+
+    def sessions(self) -> list[set[Hashable]]:
+        """Of each unfinished job, who waits for it."""
+        return [{session_of(owner) for owner in job._interest} for job in self._jobs.values()]
 
     def look_at(self, owner: Hashable, group: Hashable, key: Hashable) -> None:
         """End this owner's interest in every job that does not belong to `group`, but for the one named `key`."""
@@ -113,9 +124,15 @@ class Queue:
         del self._jobs[job.key]
         job._interest.clear()
         job._end(state)
+        self._ended(job)
 
     def _turn(self, owner: Hashable, priority: int) -> int:
-        own = [job._turn for job in self._jobs.values() if owner in job._interest and job.priority == priority]
+        session = session_of(owner)
+        own = [
+            job._turn
+            for job in self._jobs.values()
+            if job.priority == priority and any(session_of(each) == session for each in job._interest)
+        ]
         return max(self._rounds.get(priority, 0) + 1, max(own, default=-1) + 2)
 
     def _hasten(self, job: Job, owner: Hashable, priority: int) -> None:

@@ -18,8 +18,11 @@ from cache import pulse
 from cache.answers import Answers, Asked
 from cache.context import Context
 from cache.job import Job
-from cache.questions.catalogue import QUESTIONS
+from cache.limits import Gate, Limits, Refused
+from cache.metrics import Found, Metrics
+from cache.questions.catalogue import QUESTIONS, SWEEP
 from cache.questions.work import Earlier
+from cache.queue import session_of
 from cache.stages import Stages
 from cache.worker import Worker
 from core.experiment import Experiment, InputError
@@ -35,11 +38,14 @@ class Service:
         settings: Settings,
         alive: Callable[[Hashable], bool] = lambda owner: True,
         answers: Answers | None = None,
+        address: Callable[[Hashable], str] = str,
     ):
-        """answers: on disk; by default none are, and none are kept."""
+        """answers: on disk; by default none are, and none are kept. address: of a session, whose limits it shares."""
         self.settings = settings
         self.answers = answers or Answers(settings)
-        self.worker = Worker(alive=alive, results_bytes=settings.results_bytes)
+        limits, self.metrics = Limits.of(settings), Metrics()
+        self._gate = Gate(limits, address)
+        self.worker = Worker(alive, settings.results_bytes, seconds=limits.seconds, ended=self.metrics.ended)
         self.stages = Stages(settings, self.answers.dtype)
         self._releases = count()
 
@@ -97,11 +103,21 @@ class Service:
         def belongs(shown: Hashable) -> bool:
             return isinstance(shown, Experiment) and asked.matters(shown) == matters
 
-        found = None if self.worker.holds(key) else self._on_disk(question, experiment, options)
-        return self.worker.submit(
+        held = self.worker.holds(key)
+        found = None if held else self._on_disk(question, experiment, options)
+        if not held and found is None:
+            try:
+                unfinished = self.worker.unfinished(owner, experiment)
+                self._gate.pass_(session_of(owner), unfinished, asked.priority <= SWEEP)
+            except Refused as refused:
+                self.metrics.refused()
+                return Job.refused(key, refused)
+        job = self.worker.submit(
             key, partial(self._run, question, matters, options), owner=owner, group=experiment,
             priority=asked.priority, belongs=belongs, found=found,
         )  # fmt: skip
+        self.metrics.asked(question, _found(job, held, found))
+        return job
 
     def asked(self, question: str, experiment: Experiment, options: dict[str, Any]) -> Asked:
         """The question as the answers on disk are kept by, or an `InputError` where there is no such pair."""
@@ -153,6 +169,12 @@ class Service:
     @property
     def _pairs_file(self) -> str:
         return str(self.settings.pairs or "")
+
+
+def _found(job: Job, held: bool, found: Any) -> Found:
+    if not held:
+        return "no" if found is None else "disk"
+    return "memory" if job.finished else "under way"
 
 
 def _key(question: str, experiment: Experiment, options: dict[str, Any]) -> Hashable:

@@ -7,6 +7,7 @@ import threading
 import traceback
 from collections.abc import Callable
 
+from cache import log_lines
 from cache.traces import drop_frames
 
 log = logging.getLogger(__name__)
@@ -32,7 +33,9 @@ class Watched:
             self._loop()
             self._ended.set()
         except BaseException as error:  # whatever it was: the others' questions go on
-            log.critical("the thread %r ended\n%s", self._name, "".join(traceback.format_exception(error)))
+            told = "".join(traceback.format_exception(error))
+            fields = log_lines.of(event="thread ended", thread=self._name, error=type(error).__name__)
+            log.critical("the thread %r ended\n%s", self._name, told, extra=fields)
             drop_frames(error)
         finally:
             if not self._ended.is_set():

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 import traceback
 import weakref
 from collections.abc import Callable, Hashable
@@ -18,9 +19,11 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any
 
+from cache import log_lines
 from cache.context import Context
 from cache.job import Cancelled, Elsewhere, HadItsTurn, Job, MustWait, State
 from cache.kept import Kept, nbytes
+from cache.limits import Refused
 from cache.queue import Queue
 from cache.traces import default_torch_modes, drop_frames
 from cache.watched import Watched
@@ -52,11 +55,19 @@ class Worker:
         alive: Callable[[Hashable], bool] = lambda owner: True,
         results_bytes: int = 256 * 10**6,
         alive_every: float = 0.5,
+        seconds: float = 0,
+        ended: Callable[[Job], None] = lambda job: None,
     ):
+        """seconds: that a job may compute, 0 for any number; ended: told of each job that has ended.
+
+        The worker's thread has taken `cpu_seconds` so far.
+        """
         self._alive = alive
         self._alive_every = alive_every
         self._lock = threading.Condition()
-        self._queue = Queue()
+        self.seconds, self.cpu_seconds = seconds, 0.0
+        self._told = ended
+        self._queue = Queue(self._ended)
         self._stack: list[Job] = []
         self._kept = Kept(results_bytes)
         # a done job that a page still holds costs nothing to share, even when its result was too large to keep
@@ -102,6 +113,12 @@ class Worker:
         with self._lock:
             job = self._kept.get(key) or self._held.get(key)
             return job is not None and not job.outdated or self._queue.under_way(key)
+
+    def unfinished(self, owner: Hashable, group: Hashable) -> list[set[Hashable]]:
+        """Of each unfinished job, the viewers who wait for it, now that this owner looks at `group`."""
+        with self._lock:
+            self._queue.look_at(owner, group, None)
+            return self._queue.sessions()
 
     def peek(self, key: Hashable) -> Any:
         """The kept result under `key`, or None; changes nothing, not even what is dropped next."""
@@ -154,6 +171,10 @@ class Worker:
             self._lock.notify()
         return self._thread.join(timeout)
 
+    def _ended(self, job: Job) -> None:
+        log_lines.ended(job)
+        self._told(job)
+
     def _place(self, job: Job) -> int:
         if job.state != "queued":
             return 0
@@ -168,7 +189,7 @@ class Worker:
             try:
                 gone = not self._alive(owner)
             except Exception:
-                log.exception("cannot tell whether owner %r still looks; taken to be there", owner)
+                log.exception("cannot tell whether an owner still looks; taken to be there")
                 gone = False
             if gone:
                 self.release(owner)
@@ -253,11 +274,12 @@ class Worker:
                 self._queue.end(job, state)
 
     def _fail(self, job: Job, error: BaseException) -> None:
-        if isinstance(error, InputError):
-            log.info("job %r refused: %s", job.key, error)
+        if isinstance(error, (InputError, Refused)):
+            log.info("job %r refused: %s", job.key, error, extra=log_lines.of_job(job, "refused"))
         else:
             # as text: a handler that keeps its records would keep the frames
-            log.error("job %r failed\n%s", job.key, "".join(traceback.format_exception(error)))
+            told = "".join(traceback.format_exception(error))
+            log.error("job %r failed\n%s", job.key, told, extra=log_lines.of_job(job, "failed", error))
         drop_frames(error)
         self._leave(job, "failed", error)
 
@@ -308,3 +330,4 @@ class Worker:
         """Its own function: a name in the loop would keep the last job and its result alive while nothing runs."""
         if job := self._next():
             self._execute(job)
+            self.cpu_seconds = time.thread_time()

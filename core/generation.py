@@ -8,12 +8,13 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 from transformer_lens.model_bridge import TransformerBridge
-from transformers import StoppingCriteriaList
+from transformers import Cache, PreTrainedModel, StoppingCriteriaList
 
 from core.choice import with_word
 from core.experiment import Experiment, InputError, text_before_answer, words
 from core.linear import fast_linears
 from core.models.loading import LoadedPair
+from core.models.plain import plain
 from core.models.turns import take_turn
 from core.prompt import MAX_TOKENS, Prompt, Reading, encode
 from core.rewriting import Rewriting, choose_original
@@ -29,27 +30,27 @@ def continuation(bridge: TransformerBridge, prompt: Prompt | Reading, max_new_to
 
     Under a chat template the end of the turn is an end too: BASE's own tokenizer need not name it so.
     """
-    ids = torch.tensor([prompt.ids], device=bridge.cfg.device)
     room = max(0, min(max_new_tokens, bridge.cfg.n_ctx - len(prompt.ids)))
-    decode = bridge.tokenizer.decode
-    before = decode(prompt.ids, skip_special_tokens=True)
-    written = list(prompt.ids)
-    if room == 0:
-        return
-    steps = bridge.generate_stream(
-        ids, max_new_tokens=room, max_tokens_per_yield=1, do_sample=False, return_type="tokens", verbose=False,
-        eos_token_id=[*_end_tokens(bridge), *prompt.stops] or None,
-    )  # fmt: skip
-    while True:
+    decode, ends = bridge.tokenizer.decode, {*_end_tokens(bridge), *prompt.stops}
+    before, written = decode(prompt.ids, skip_special_tokens=True), list(prompt.ids)
+    new, cache = list(prompt.ids), None
+    for _ in range(room):
         # Others may run between two tokens.
         take_turn(bridge)
-        step = next(steps, None)
-        if step is None:
-            return
-        # The first batch repeats the prompt.
-        new = step[0].tolist()
-        written += new[len(prompt.ids) :] if len(new) > len(prompt.ids) else new
+        token, cache = _next(plain(bridge), new, cache)
+        written, new = [*written, token], [token]
         yield decode(written, skip_special_tokens=True)[len(before) :]
+        if token in ends:
+            return
+
+
+@torch.no_grad()
+def _next(model: PreTrainedModel, new: Sequence[int], cache: Cache | None) -> tuple[int, Cache]:
+    """The likeliest token behind these, which follow what the cache holds; and what it then holds."""
+    ids = torch.tensor([list(new)], device=model.device)
+    # A bridge's own settings ask for every attention pattern.
+    out = model(ids, past_key_values=cache, use_cache=True, output_attentions=False)
+    return int(out.logits[0, -1].argmax()), out.past_key_values
 
 
 @torch.no_grad()
@@ -78,13 +79,15 @@ def line(
         checkpoint()
         return torch.tensor(["\n" in text(written[0])], device=written.device)
 
-    prompt = torch.tensor([list(ids)], device=bridge.cfg.device)
     take_turn(bridge)
-    with fast_linears(bridge):
+    model = plain(bridge)
+    prompt = torch.tensor([list(ids)], device=model.device)
+    with fast_linears(model):
         # Some models' own settings name a penalty, which would make it another text than the likeliest.
-        written = bridge.hf_generate(
-            prompt, max_new_tokens=room, do_sample=False, temperature=None, repetition_penalty=1.0,
-            eos_token_id=ends or None, return_type="tokens", prompt_lookup_num_tokens=_DRAFT,
+        written = model.generate(
+            prompt, attention_mask=torch.ones_like(prompt), max_new_tokens=room, do_sample=False, temperature=None,
+            repetition_penalty=1.0, eos_token_id=ends or None, pad_token_id=ends[0] if ends else None,
+            output_attentions=False, return_dict_in_generate=False, prompt_lookup_num_tokens=_DRAFT,
             stopping_criteria=StoppingCriteriaList([at_its_end]),
         )[0]  # fmt: skip
     first, *more = text(written).split("\n", 1)

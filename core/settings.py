@@ -14,6 +14,7 @@ from typing import Any
 PREFIX = "REPHRASE_"
 MB = 10**6
 DEFAULT_CACHE = Path("~/.cache/rephrase")
+_ADDRESSES = "e-mail addresses, or domains as @example.org, with commas between"
 YES, NO = ("1", "true", "yes", "on"), ("0", "false", "no", "off")
 
 
@@ -73,8 +74,19 @@ def _folder(text: str) -> Path:
     return path
 
 
+def _addresses(text: str) -> tuple[str, ...]:
+    found = tuple(entry.strip() for entry in text.split(","))
+    if not all(re.fullmatch(r"[^@\s]*@[^@\s]+", entry) for entry in found):
+        raise ValueError(text)
+    return found
+
+
 def _setting(default: Any, name: str, description: str, accepts: str, parse: Callable[[str], Any]) -> Any:
     return field(default=default, metadata={"variable": Variable(PREFIX + name, description, accepts, parse)})
+
+
+def _limit(default: int, name: str, of: str) -> Any:
+    return _setting(default, name, f"On a public demo: {of}; 0 sets no limit.", "a whole number, 0 or above", _count)
 
 
 @dataclass(frozen=True)
@@ -188,6 +200,51 @@ class Settings:
         "a whole number above 0",
         _above_zero(int),
     )
+
+    sign_in: bool = _setting(
+        False,
+        "SIGN_IN",
+        "Whether visitors sign in first, with the OpenID Connect provider that .streamlit/secrets.toml names.",
+        "1, true, yes, on, 0, false, no or off",
+        _boolean,
+    )
+    allowed: tuple[str, ...] = _setting(
+        (),
+        "ALLOWED",
+        "Of those who sign in, who may look; by default everybody.",
+        _ADDRESSES,
+        _addresses,
+    )
+    operators: tuple[str, ...] = _setting(
+        (),
+        "OPERATORS",
+        "Of those who sign in, for whom the buttons of the page Models are.",
+        _ADDRESSES,
+        _addresses,
+    )
+    max_sessions: int = _limit(200, "MAX_SESSIONS", "tabs that may be open at once")
+    max_jobs: int = _limit(24, "MAX_JOBS", "questions that one tab may have waiting and running at once")
+    max_jobs_address: int = _limit(96, "MAX_JOBS_ADDRESS", "the same of all tabs at one address")
+    max_seconds: int = _limit(600, "MAX_SECONDS", "seconds that one question may compute, loading apart")
+    max_sweeps: int = _limit(240, "MAX_SWEEPS", "sweeps and sets that one address may ask for in an hour")
+    log: str | None = _setting(
+        None,
+        "LOG",
+        "How the server's log is written: lines of text, or one JSON object a line; by default JSON on a public demo.",
+        "text or json",
+        _pattern("text|json"),
+    )
+    log_prompts: bool = _setting(
+        False,
+        "LOG_PROMPTS",
+        "Whether the log may hold what visitors type.",
+        "1, true, yes, on, 0, false, no or off",
+        _boolean,
+    )
+
+    @property
+    def log_as_json(self) -> bool:
+        return self.log == "json" or self.log is None and self.hosted
 
     @property
     def results_bytes(self) -> int:

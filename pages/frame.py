@@ -22,17 +22,22 @@ from pages.shared import (
     prompt_bar,
     shortcuts,
     sidebar,
+    sign_in,
     stage,
     state,
     uncut,
+    visitors,
 )
 from pages.shared.asking import Asking, on_screen
 from pages.shared.headings import tab_title
 from pages.shared.once import remembering
+from pages.shared.service import owner, service
 from pages.shared.text import plain
 from pages.shared.watching import watch
 
 uncut.runs()
+visitors.admit(owner(), service().settings)
+sign_in.ask(service().settings)
 # A run that is cut short must not have missed that the viewer went back.
 with uncut.uncut():
     if state.read_address():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import json
 import os
 from functools import cache
 from types import SimpleNamespace
@@ -15,10 +16,12 @@ os.environ["REPHRASE_PAIR"] = "tiny"
 # Nothing is kept on disk, or found there, but by the tests of just that.
 os.environ |= {"REPHRASE_STORE_MB": "0", "REPHRASE_SHIPPED": "0"}
 
+import plotly.graph_objects as go  # noqa: E402
 import pytest  # noqa: E402
 import torch  # noqa: E402
 import transformers  # noqa: E402
 
+from core.charts import theme  # noqa: E402
 from tests.random_models import boot  # noqa: E402
 from tests.random_pair import RandomPair, random_pair  # noqa: E402
 from tests.random_tokenizers import build  # noqa: E402
@@ -41,6 +44,24 @@ def _imports_are_walked_no_more():
     models.gc = SimpleNamespace(collect=gc.collect, freeze=lambda: None, unfreeze=lambda: None)
     yield
     models.gc = gc
+
+
+@pytest.fixture(scope="session", autouse=True)
+def every_figure_is_valid():
+    """The app has no time to have Plotly check what it draws."""
+    unchecked = theme.frame
+
+    def checked(*args, **options) -> go.Figure:
+        fig = unchecked(*args, **options)
+        drawn, valid = (json.loads(each.to_json()) for each in (fig, go.Figure(fig.to_dict())))
+        # Plotly leaves an empty list out.
+        assert drawn["data"] == valid["data"]
+        assert {name: part for name, part in drawn["layout"].items() if part != []} == valid["layout"]
+        return fig
+
+    theme.frame = checked
+    yield
+    theme.frame = unchecked
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -13,7 +14,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from cache.questions.overview import Overview
 from core import definitions
-from core.attention_results import Attention
+from core.attention_results import Attention, LayerChange
 from core.charts import theme
 from core.charts.attention import layer_difference_lines
 from core.charts.grid import Panel, outline
@@ -21,6 +22,7 @@ from core.charts.heatmap import head_heatmaps, model_panels
 from core.results import MODELS
 from core.wording import located
 from pages.shared import heads, stage, state
+from pages.shared.drawn import drawn
 from pages.shared.figures import below, figure
 from pages.shared.once import once
 from pages.shared.text import plain
@@ -117,16 +119,24 @@ def map_table(attention: Attention, role: str, measure: str) -> pd.DataFrame:
     return frame[frame["role"] == role]
 
 
+def _layers(attention: Attention, roles: Sequence[str]) -> go.Figure:
+    changes = _changes(attention, roles)
+    return layer_difference_lines({name: change.mean_abs for name, change in changes.items()})
+
+
+def _changes(attention: Attention, roles: Sequence[str]) -> dict[str, LayerChange]:
+    return {
+        (name := f"{heads.named(attention, role)}, {role}"): replace(attention.layers(role), name=name)
+        for role in roles
+    }
+
+
 def layers(attention: Attention) -> None:
     """How much the models differ layer by layer, in lines and in words."""
-    changes = {
-        (name := f"{heads.named(attention, role)}, {role}"): replace(attention.layers(role), name=name)
-        for role in heads.followed(attention)
-    }
-    lines = {name: change.mean_abs for name, change in changes.items()}
+    changes = _changes(attention, heads.followed(attention))
     frames = [change.to_frame().assign(source=name) for name, change in changes.items()]
     figure(
-        once("attention_layers", lambda: layer_difference_lines(lines), attention),
+        drawn(_layers, attention, tuple(heads.followed(attention))),
         "attention_layers",
         "The mean over a layer's heads; the three layers that differ most are named.",
         definitions.ATTENTION_LAYERS,

@@ -1,13 +1,15 @@
 """Attribution: which layers and heads write the logit difference directly, in each model."""
 
+from functools import partial
+
 import streamlit as st
 
 from core import definitions, findings
 from core.charts.attribution import layer_attribution, layer_span
-from core.charts.heatmap import head_heatmaps, model_panels
 from pages.attribution import neurons, parts
 from pages.shared import heads, stage, state
 from pages.shared.asking import ask
+from pages.shared.drawn import drawn
 from pages.shared.figures import figure, figures, nothing_yet
 from pages.shared.finding import finding
 from pages.shared.headings import heading
@@ -34,26 +36,22 @@ else:
     with upper, figures(answer, key="attribution_layers"):
         span = stage.steady("layer attribution", layer_span(attribution.attn, attribution.mlp))
         figure(
-            layer_attribution(attribution, stage.size(), span),
+            drawn(layer_attribution, attribution, stage.size(), span),
             "layer_attribution",
             "What a layer's attention or MLP adds to the logit difference directly; above 0 towards the answer.",
             definitions.ATTRIBUTION,
-            parts.layer_table(attribution),
+            partial(parts.layer_table, attribution),
         )
     if not stage.on():
         with lower, figures(answer, key="attribution_heads"):
             layers, count = attribution.head.shape[1:]
             chosen = heads.chosen((layers, count))
             figure(
-                head_heatmaps(
-                    model_panels(attribution.head),
-                    title="Direct logit attribution of every head",
-                    chosen=chosen.place if chosen else None,
-                ),
+                drawn(parts.head_map, attribution, chosen.place if chosen else None),
                 "head_attribution",
                 "One cell a head, one scale for all three. Click a cell to choose its head everywhere.",
                 definitions.ATTRIBUTION,
-                attribution.to_frame(),
+                attribution.to_frame,
                 heads="head",
             )
             parts.chosen_head(attribution, chosen)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import pandas as pd
+import plotly.graph_objects as go
 import streamlit as st
 
 from core import definitions, findings
 from core.charts.depth import logit_lens
+from core.charts.heatmap import head_heatmaps, model_panels
 from core.results import MODELS, Attribution, Depth
 from core.wording import brief, signed
 from pages.shared import heads, state, tables
+from pages.shared.drawn import drawn
 from pages.shared.figures import below, figure
 from pages.shared.headings import part
 from pages.shared.text import plain
@@ -29,11 +32,11 @@ def project() -> str:
 def lens(depth: Depth) -> None:
     """The logit lens, with what it says; the switch stands below it, where it moves nothing."""
     figure(
-        logit_lens(depth, state.view("lens") == "candidates"),
+        drawn(logit_lens, depth, state.view("lens") == "candidates"),
         "logit_lens",
         plain(findings.of_depth(depth)),
         definitions.DEPTH,
-        depth.to_frame(),
+        depth.to_frame,
     )
     choice(st.segmented_control, "Lines of the logit lens", "lens", _LENS, required=True)
 
@@ -42,6 +45,11 @@ def badges(attribution: Attribution, depth: Depth) -> None:
     """The identities and the final scale of both models."""
     scales = [f"{name}: final scale 1/rms {brief(scale)}" for name, scale in zip(MODELS, attribution.scale)]
     tables.badges((*attribution.checks, *depth.checks), "badges", definitions.CHECKS, *scales)
+
+
+def head_map(attribution: Attribution, chosen: heads.Place | None) -> go.Figure:
+    panels = model_panels(attribution.head)
+    return head_heatmaps(panels, title="Direct logit attribution of every head", chosen=chosen)
 
 
 def layer_table(attribution: Attribution) -> pd.DataFrame:

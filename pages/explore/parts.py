@@ -24,7 +24,7 @@ from pages.shared.finding import finding
 from pages.shared.headings import heading, part
 from pages.shared.text import plain, quoted
 from pages.shared.tokens import token_strip
-from pages.shared.watching import line
+from pages.shared.watching import ended, line
 
 BEGUN = 40  # characters of a begun text shown before what a model writes
 
@@ -115,9 +115,9 @@ def continuations(overview: Answer, writing: Writing) -> None:
     for m, (place, answer) in enumerate(zip(writing.places, answers)):
         line(partial(_written, overview.result, m, answer), definitions.CONTINUATION, place)
     if running := [answer for answer in answers if answer.running and not answer.stopped]:
-        writing.button.button(
-            "", on_click=stop, args=(running,), icon=":material/stop:", type="tertiary", help="Stop writing"
-        )
+        place = writing.button.empty()
+        place.button("", on_click=stop, args=(running,), icon=":material/stop:", type="tertiary", help="Stop writing")
+        ended(running, place)
     with figures(*answers, key="continuations"):
         stopped = [name.upper() for name, answer in zip(MODELS, answers) if answer.stopped]
         said = f" Stopped: {' and '.join(stopped)}." if stopped else ""
@@ -125,12 +125,21 @@ def continuations(overview: Answer, writing: Writing) -> None:
             "continuations",
             f"What the models go on to write is greedy: at each step the most likely token.{said}",
             definitions.CONTINUATION,
-            pd.DataFrame([(name, answer.result) for name, answer in zip(MODELS, answers)], columns=["model", "text"]),
+            partial(_texts, answers),
         )
 
 
+def _texts(answers: Sequence[Answer]) -> pd.DataFrame:
+    """Those that are whole when somebody asks for them."""
+    return pd.DataFrame(
+        [(name, answer.job.result if answer.job else answer.result) for name, answer in zip(MODELS, answers)],
+        columns=["model", "text"],
+    )
+
+
 def _written(overview: Overview, m: int, answer: Answer) -> str:
-    return _text(overview, m, so_far(answer.job) or "", " ▍" if answer.running else "" if answer.complete else "…")
+    whole = answer.complete or answer.job is not None and answer.job.state == "done"
+    return _text(overview, m, so_far(answer.job) or "", " ▍" if answer.running else "" if whole else "…")
 
 
 def _text(overview: Overview, m: int, text: str, tail: str = "…") -> str:

@@ -16,8 +16,8 @@ from pages.patching.plan import DIRECTIONS as ARROWS
 from pages.patching.plan import Plan
 from pages.shared import heads, state
 from pages.shared.asking import Answer, ask, follow
+from pages.shared.drawn import drawn
 from pages.shared.figures import figure, figures
-from pages.shared.once import once
 from pages.shared.text import plain
 from pages.shared.widgets import show
 
@@ -77,7 +77,7 @@ def _shown(controls: Controls | None, head: heads.Place) -> None:
     read = "A total that ends within the grey band does no more than random changes of its size do. "
     read += f"Noise floor: {floors} logits, around 0."
     figure(
-        once("head_controls", lambda: control_bars(controls, names, title), controls),
+        drawn(control_bars, tuple(controls), tuple(names), title),
         "head_controls",
         read,
         definitions.CONTROLS,

@@ -20,10 +20,10 @@ from core.wording import brief, located, percent, rank, signed, unsigned, words
 from pages.head.sources import source
 from pages.shared import circuitsvis, heads, stage, state
 from pages.shared.asking import Answer, ask
+from pages.shared.drawn import drawn
 from pages.shared.figures import below, figure, figures
 from pages.shared.finding import finding
 from pages.shared.headings import heading
-from pages.shared.once import once
 from pages.shared.tables import FINE, worded
 from pages.shared.text import plain, quoted
 from pages.shared.widgets import choice
@@ -122,9 +122,8 @@ def attended(report: HeadReport) -> None:
     """From END: what it attends to."""
     title = f"{report.name}: attention from END"
     size, span = stage.size(), stage.steady("attention from END", attention_span(report.weight))
-    build = lambda: attention_bars(report.weight, report.tokens, title, size=size, span=span)  # noqa: E731
     figure(
-        once("head_attention", build, report, size, span),
+        drawn(attention_bars, report.weight, report.tokens, title, theme.ATTENTION, None, size, span),
         "head_attention_by_token",
         "The bars of one model sum to 1.",
         definitions.ATTENTION,
@@ -160,7 +159,7 @@ def written(report: HeadReport) -> None:
             return
         title = f"{report.name}: written along the difference"
         figure(
-            once("head_written", lambda: attention_bars(report.written, report.tokens, title, theme.LOGITS), report),
+            drawn(attention_bars, report.written, report.tokens, title, theme.LOGITS),
             "head_written_by_token",
             "Above 0 towards the answer. The bars of one model sum to the head's direct logit attribution.",
             definitions.ATTENTION,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hmac
 from collections.abc import Callable
 
 import pandas as pd
@@ -15,7 +14,7 @@ from core.models.pairs import PairSpec
 from core.models.standing import standing
 from core.patching.floor import THIRDS
 from core.wording import brief
-from pages.shared import state
+from pages.shared import sign_in, state
 from pages.shared.headings import part
 from pages.shared.service import service
 from pages.shared.text import plain
@@ -122,15 +121,12 @@ def _prompt(text: str) -> str:
 
 def may_change() -> bool:
     """Whether this viewer may press what changes something for all."""
-    secret = service().settings.operator
-    if not secret:
-        return not service().settings.hosted
-    return hmac.compare_digest(st.session_state.get("operator", "").encode(), secret.encode())
+    return sign_in.may_operate(service().settings, st.session_state.get("operator", ""))
 
 
 def buttons() -> None:
     """What changes something for every viewer."""
-    if service().settings.operator:
+    if service().settings.operator and not (may_change() and not st.session_state.get("operator")):
         st.text_input("Operator's password", type="password", key="operator")
         if st.session_state.operator and not may_change():
             st.error("That is not the operator's password.")

@@ -12,7 +12,7 @@ shows, and the last overview; the worker keeps the others within its bound.
 from __future__ import annotations
 
 import time
-from collections.abc import Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from copy import copy
 from dataclasses import dataclass
 from typing import Any
@@ -98,7 +98,8 @@ class Asking:
 
     errors: field → what is wrong with it. answers: (asked, wanted) → the answer, given once a run; followed: those that
     fill. told: the jobs whose failure the page has said. waiting: those that had not ended when the page got their
-    answers; drawn: of these, whose figures are drawn again when there is more → the version of what there was.
+    answers; drawn: of these, whose figures are drawn again when there is more → the version of what there was; news: of
+    these, whether what there is now changes anything. outdated: whether something else on the page is.
     compared: the questions about the experiment that the current one is compared with, if it is.
     """
 
@@ -115,6 +116,8 @@ class Asking:
         self.told: set[Job] = set()
         self.waiting: list[Job] = []
         self.drawn: dict[Job, int] = {}
+        self.news: dict[Job, Callable[[Any], bool]] = {}
+        self.outdated: list[Callable[[], bool]] = []
 
     def beside(self, experiment: Experiment) -> Asking:
         """The questions about another experiment in the same run: what it waits for is one, what is wrong with the
@@ -157,7 +160,7 @@ class Asking:
         """The answer to a question about the experiment of the overview on screen, and of no other, as far as it goes.
 
         While the overview of a new experiment is only on its way nothing is asked, and what there was stays on screen.
-        redraw: whether the page is to be drawn again when there is more, and not only when that is all.
+        redraw: whether the page is to be drawn again when there is more, and not its lines alone.
         """
         experiment = self.experiment
         asked = Asked.about(overview.asked.experiment, question, options)
@@ -176,14 +179,28 @@ class Asking:
             self._wait_for(job, redraw)
         return self._follow(Answer(asked, wanted, so_far(job), done, job, held.stopped and not done))
 
-    def begin(self, question: str, **options) -> None:
-        """Have a question answered and wait for nothing: the page is drawn again when there is something of it."""
+    def begin(self, question: str, news: Callable[[Any], bool], **options) -> None:
+        """Have a question answered and wait for nothing: the page is drawn again when that is all, or when what there
+        is of it is news."""
         experiment = self.experiment
         asked = Asked.about(experiment, question, options)
         held = self._obtain(asked, experiment)
         if held is not None:
             self._wait_for(held.job)
+            self.news[held.job] = news
             self.answers.setdefault((asked, asked), Answer(asked, asked, job=held.job))
+
+    def has_more(self) -> bool:
+        """Whether a job that the page waits for has more to show than its lines; asks jobs alone."""
+        ended = any(job.finished and (job in self.drawn or job.state != "done") for job in self.waiting)
+        return ended or any(
+            job.version != drawn and self.news.get(job, lambda found: True)(so_far(job))
+            for job, drawn in self.drawn.items()
+        )
+
+    def is_over(self) -> bool:
+        """Whether everything that the page waits for has ended."""
+        return all(job.finished for job in self.waiting)
 
     def close(self) -> None:
         """At a page's end: hold what it shows, and the overview."""

@@ -93,4 +93,5 @@ def begin(asking: Asking) -> None:
         # A stand-in that is refused is nobody's mistake: the next one comes.
         for field in ("original", "answer"):
             asking.errors.pop(field, None)
-        asking.begin("rewriting")
+        chosen = chosen_word(state.experiment())
+        asking.begin("rewriting", news=lambda found: found.chosen != chosen)

@@ -10,14 +10,13 @@ from typing import Any
 import plotly.graph_objects as go
 import streamlit as st
 
-from core.charts.in_words import in_words
-from core.charts.theme import on_page
+from cache.limits import Refused
 from core.experiment import InputError
 from core.results import head_name
 from pages.shared import charts, stage, state
 from pages.shared.asking import Answer, again, on_screen
-from pages.shared.chart_keys import reachable
 from pages.shared.downloads import Table, download
+from pages.shared.drawn import Drawn
 from pages.shared.text import plain
 
 CONFIG = {"displaylogo": False, "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d", "zoom2d", "pan2d"]}
@@ -58,13 +57,15 @@ def _troubles(answers: Sequence[Answer], key: str) -> None:
     error = failed[0].failure
     if isinstance(error, InputError):
         st.error(plain(str(error)[:1].upper() + str(error)[1:]))
+    elif isinstance(error, Refused):
+        st.warning(plain(str(error)))
     else:
         st.error(f"The computation failed ({type(error).__name__}); the server's log has it.")
     st.button("Try again", on_click=again, args=(failed,), key=f"again_{key}", icon=":material/refresh:")
 
 
 def figure(
-    fig: go.Figure,
+    fig: go.Figure | Drawn,
     key: str,
     read: str,
     definition: str,
@@ -79,10 +80,9 @@ def figure(
     if heads:
         chooses = partial(_choose_head, heads)
     options: dict[str, Any] = {"selection_mode": "points", "on_select": _clicked(key, chooses)} if chooses else {}
-    alt = in_words(fig)
-    if chooses:
-        reachable(fig, alt.partition(".")[0])
-    st.plotly_chart(on_page(fig, dark()), key=key, config=CONFIG, width="stretch", alt=alt, **options)
+    of_all = fig if isinstance(fig, Drawn) else Drawn(fig)
+    sent = of_all.sent(dark(), bool(chooses))
+    st.plotly_chart(sent, key=key, config=CONFIG, width="stretch", alt=of_all.alt(), **options)
     below(key, read, definition, table, of, chart=True)
 
 

@@ -14,7 +14,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from cache.questions.catalogue import QUESTIONS
-from core.cautions import cautions
+from core.cautions import Caution, cautions
 from core.choice import chosen_word
 from core.examples import INSTRUCTIONS, next_sentence, task_of
 from core.experiment import DEFAULT_INSTRUCTION, DEFAULT_SENTENCE, Experiment, choose_word, occurrences, words
@@ -133,7 +133,7 @@ def finish(slots: Slots, asking: Asking) -> None:
             if field == "picked":
                 st.button("Follow no token", on_click=lambda: state.edit(picked=None), key="unpick_refused")
     if not asking.errors and overview.fresh and overview.result:
-        _cautions(slots["words"], overview)
+        _cautions(slots["words"], overview, asking)
 
 
 def _input(kind: Callable[..., Any], label: str, name: str, change: Callable[[Any], None], **options: Any) -> None:
@@ -229,12 +229,18 @@ def _of_this_prompt(overview: Answer) -> bool:
     return read(overview.asked.experiment) == read(overview.wanted.experiment)
 
 
-def _cautions(slot: DeltaGenerator, overview: Answer) -> None:
+def _cautions(slot: DeltaGenerator, overview: Answer, asking: Asking) -> None:
     """What stands beside figures that are right, of a question that may be the wrong one."""
     experiment = state.experiment()
-    written = service().known("continuation", experiment, model="instruct") or ""
+
+    def found() -> tuple[Caution, ...]:
+        written = service().known("continuation", experiment, model="instruct") or ""
+        return cautions(experiment, overview.result.prompt, written)
+
+    shown = found()
+    asking.outdated.append(lambda: found() != shown)
     with slot:
-        for caution in cautions(experiment, overview.result.prompt, written):
+        for caution in shown:
             st.caption(f":orange[:material/warning:] {plain(caution.message[:1].upper() + caution.message[1:])}.")
 
 

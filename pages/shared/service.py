@@ -11,11 +11,12 @@ from streamlit.runtime.scriptrunner import ScriptRunContext, get_script_run_ctx
 from cache.answers import Answers
 from cache.service import Service
 from core.settings import settings
+from pages.shared import visitors
 
 
 @lru_cache
 def service() -> Service:
-    return Service(settings(), _is_active, Answers.of(settings()))
+    return Service(settings(), _is_active, Answers.of(settings()), visitors.address)
 
 
 def _is_active(owner: Hashable) -> bool:

@@ -9,7 +9,7 @@ from streamlit.navigation.page import StreamlitPage
 
 from cache.questions.overview import Overview
 from core.models.pairs import EMBEDDED
-from pages.shared import presets, stage, state
+from pages.shared import presets, sign_in, stage, state
 from pages.shared.service import service
 from pages.shared.text import plain
 
@@ -32,6 +32,7 @@ def sidebar(pages: Sequence[StreamlitPage]) -> None:
         with st.container(horizontal=True, key="speaking"):
             st.button("Stage", on_click=stage.toggle, type="tertiary", icon=":material/slideshow:", key="enter_stage")
             presets.menu()
+            sign_in.button(service().settings)
         st.caption("Press **P** for the stage, **?** for all keys.")
 
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 from streamlit.errors import StreamlitInvalidLayoutContextError
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
+from streamlit.runtime.scriptrunner_utils.script_run_context import ThreadState
 
 from cache.job import Job, wait_until
 from pages.shared import stage
-from pages.shared.asking import Asking, again
-from pages.shared.service import service
+from pages.shared.asking import Answer, Asking, again
+from pages.shared.service import run_context, service
 from pages.shared.text import plain
 
 POLL = 0.3  # seconds between two ticks of a browser's clock
@@ -29,6 +31,16 @@ def line(text: Text, terms: str | None = None, place: DeltaGenerator | None = No
 
     # Now, too: the poller draws last, and what stands below must not move.
     write()
+    st.session_state.lines.append(write)
+
+
+def ended(answers: Sequence[Answer], place: DeltaGenerator) -> None:
+    """Empty a place once none of these runs any more."""
+
+    def write() -> None:
+        if not any(answer.running for answer in answers):
+            place.empty()
+
     st.session_state.lines.append(write)
 
 
@@ -53,9 +65,6 @@ def watch(asking: Asking, on_screen: str) -> None:
     line(lambda: _state(asking, bool(failed) or refused, on_screen))
     lines = list(st.session_state.lines)
 
-    def ended() -> bool:
-        return any(job.finished for job in asking.waiting)
-
     def tick() -> None:
         try:
             for write in lines:
@@ -63,13 +72,27 @@ def watch(asking: Asking, on_screen: str) -> None:
         except StreamlitInvalidLayoutContextError:
             # The run that drew them was cut short before the poller had its places in them.
             st.rerun()
-        wait_until(ended, WITHIN if asking.waiting else 0)
-        if ended() or any(job.version != drawn for job, drawn in asking.drawn.items()):
+        if not asking.waiting:
+            return
+        wait_until(lambda: asking.has_more() or asking.is_over(), WITHIN)
+        if asking.has_more() or asking.is_over() and any(outdated() for outdated in asking.outdated):
             st.rerun()
+        if asking.is_over():
+            # What has ended is all in the lines: for them the whole page need not be drawn anew.
+            for write in lines:
+                write()
+            _stop()
 
     st.fragment(tick, run_every=POLL if asking.waiting else None)()
     if asking.errors and failed and not stage.on():
         st.button("Try again", on_click=again, args=(failed,), key="again", icon=":material/refresh:", type="tertiary")
+
+
+def _stop() -> None:
+    """Within a tick: have no more of them."""
+    message = ForwardMsg()
+    message.stop_auto_rerun.fragment_ids.append(str(ThreadState.get().fragment_id))
+    run_context().enqueue(message)
 
 
 def _state(asking: Asking, failed: bool, on_screen: str) -> str:

@@ -27,9 +27,12 @@ class Server:
 
 
 @contextmanager
-def server(log: Path, module: str = "streamlit", app: str = "app.py", **environment: str) -> Iterator[Server]:
-    """Start the app on a free port, wait until it is healthy, stop it at the end. `environment`: settings to add."""
-    port = free_port()
+def server(
+    log: Path, module: str = "streamlit", app: str = "app.py", port: int = 0, **environment: str
+) -> Iterator[Server]:
+    """Start the app, wait until it is healthy, stop it at the end. port: 0 takes a free one; environment: settings to
+    add."""
+    port = port or free_port()
     command = [sys.executable, "-m", module, "run", app, "--server.headless=true", f"--server.port={port}"]
     with log.open("w") as out:
         process = subprocess.Popen(

@@ -33,6 +33,16 @@ def test_every_setting_is_read_from_its_variable(tmp_path):
         "HOSTED": "Yes",
         "OPERATOR": "open sesame",
         "MAX_TOKENS": "100",
+        "MAX_SESSIONS": "50",
+        "MAX_JOBS": "5",
+        "MAX_JOBS_ADDRESS": "0",
+        "MAX_SECONDS": "60",
+        "MAX_SWEEPS": "12",
+        "SIGN_IN": "on",
+        "ALLOWED": "@example.org, ann@example.com",
+        "OPERATORS": "ann@example.com",
+        "LOG": "text",
+        "LOG_PROMPTS": "1",
     }
     read = settings({f"REPHRASE_{name}": value for name, value in given.items()})
     assert read == Settings(
@@ -51,6 +61,16 @@ def test_every_setting_is_read_from_its_variable(tmp_path):
         hosted=True,
         operator="open sesame",
         max_tokens=100,
+        max_sessions=50,
+        max_jobs=5,
+        max_jobs_address=0,
+        max_seconds=60,
+        max_sweeps=12,
+        sign_in=True,
+        allowed=("@example.org", "ann@example.com"),
+        operators=("ann@example.com",),
+        log="text",
+        log_prompts=True,
     )
     assert (read.results_bytes, read.store_bytes) == (64_000_000, 0)
     assert read.store_file == tmp_path / "not/there/yet/answers.sqlite"
@@ -77,6 +97,10 @@ def test_the_environment_is_read_when_asked_not_on_import(monkeypatch):
         ("MEMORY_GB", "nan"),
         ("MEMORY_GB", "inf"),
         ("MEMORY_GB", "16 GB"),
+        ("ALLOWED", "everybody"),
+        ("OPERATORS", "ann@example.com,"),
+        ("MAX_SESSIONS", "-1"),
+        ("LOG", "xml"),
         ("RESULTS_MB", "1.5"),
         ("STORE_MB", "-1"),
         ("STORE_MB", "0.5"),

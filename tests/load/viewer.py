@@ -149,6 +149,10 @@ class Viewer:
             self._query = message.page_info_changed.query_string
         elif kind == "auto_rerun":
             self._every(message.auto_rerun.fragment_id, message.auto_rerun.interval)
+        elif kind == "stop_auto_rerun":
+            for fragment in message.stop_auto_rerun.fragment_ids:
+                if fragment in self._fragments:
+                    self._fragments.pop(fragment).cancel()
         elif kind == "script_finished" and message.script_finished == ForwardMsg.FINISHED_SUCCESSFULLY:
             self.runs += 1
             self._elements = {path: drawn for path, drawn in self._elements.items() if drawn[0] == self._run}

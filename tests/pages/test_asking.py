@@ -238,3 +238,35 @@ def test_one_run_of_a_page_gives_one_answer_to_one_question(tab):
     first, second = tab.look(page)
     assert first is second
     tab.service.answers["sweep"].open.set()
+
+
+def test_the_end_of_what_only_writes_lines_draws_no_page_anew_unless_it_fails(tab):
+    def lines(asked):
+        return asked.follow(asked.ask("overview"), "continuation", redraw=False, model="base")
+
+    tab.settled(overview)
+    for error, sentence in ((None, "The sad cat."), (RuntimeError("no memory"), "The tired dog.")):
+        gate = tab.service.answers["continuation"] = Gate(error)
+        tab.settled(overview, sentence=sentence)
+        job = tab.look(lines).job
+        assert gate.begun.wait(SOON)
+        assert not tab.session.asking.has_more() and not tab.session.asking.is_over()
+        gate.open.set()
+        assert job.wait(SOON) and tab.session.asking.is_over()
+        assert tab.session.asking.has_more() == (error is not None)
+
+
+def test_what_there_is_of_an_answer_draws_the_page_anew_where_it_is_news(tab):
+    tab.settled(overview)
+    for news in (False, True):
+        gate = tab.service.answers["rewriting"] = Gate()
+        held = tab.service.answers["overview"] = Gate()
+        tab.look(overview, sentence=f"The quick {news}.")
+        assert held.begun.wait(SOON)
+        tab.look(lambda asked: asked.begin("rewriting", lambda found, news=news: news))
+        held.open.set()
+        assert gate.begun.wait(SOON)
+        assert tab.session.asking.has_more() == news
+        gate.open.set()
+        assert all(job.wait(SOON) for job in tab.session.asking.waiting)
+        assert tab.session.asking.has_more()
