@@ -70,6 +70,8 @@ def test_who_signs_in_sees_the_link_that_was_opened_and_an_operator_its_buttons(
     for name in BUTTONS:
         expect(tab.get_by_role("button", name=name)).to_be_visible()
     tab.get_by_role("button", name="Sign out").click()
+    tab.wait_for_url("**/end_session**")
+    tab.goto(private.url)
     expect(tab.get_by_role("button", name="Sign in")).to_be_visible()
 
 

@@ -25,6 +25,11 @@ def run(coroutine: Coroutine[Any, Any, Any]) -> Any:
         return own.submit(asyncio.run, coroutine).result()
 
 
+def sweeps(running: Server) -> float:
+    """That have ended, in whatever way."""
+    return Told.by(running).of("rephrase_jobs_total", question="sweep")
+
+
 def test_many_sessions_on_one_link_cause_one_computation(running):
     before = Told.by(running)
     run(one_link(running, 50, SENTENCES[-1]))
@@ -37,8 +42,9 @@ def test_thirty_sessions_each_editing_its_own_prompt_all_get_right_answers(runni
 
 
 def test_abandoned_tabs_leave_no_job(running):
+    before = sweeps(running)
     run(abandoned(running, 20))
-    assert Told.by(running).jobs == 0
+    assert Told.by(running).jobs == 0 and sweeps(running) > before
 
 
 def test_who_asks_for_sweeps_without_pause_keeps_nobodys_first_figures_waiting(running):
@@ -48,4 +54,6 @@ def test_who_asks_for_sweeps_without_pause_keeps_nobodys_first_figures_waiting(r
             await first_figures(running, SENTENCES[100:104])
             return sweeping.asked
 
+    before = sweeps(running)
     assert run(beside_sweeps()) > 0
+    assert sweeps(running) > before
