@@ -28,6 +28,8 @@ from pages.shared.service import beside, owner, service
 
 PATIENCE = 0.25  # seconds that one run of a script waits for jobs, all together
 FIRST_PATIENCE = 0.6  # the same for the first figures: two forwards of a small real pair
+IN_A_CROWD = 0.1  # the same for each viewer beyond a FEW that waits too: a page that is drawn once costs half
+FEW, MANY = 3, 30
 NO_PATIENCE = 0.05  # before there is anything to keep on screen meanwhile: the frame comes at once
 
 
@@ -227,6 +229,8 @@ class Asking:
     def _patience(self, question: str) -> float:
         first = QUESTIONS[question].priority == FIRST
         patience = NO_PATIENCE if "overview" not in self.last else FIRST_PATIENCE if first else PATIENCE
+        if first and "overview" in self.last:
+            patience += IN_A_CROWD * crowd()
         return max(0.0, self.began + patience - time.monotonic())
 
     def _obtain(self, asked: Asked, experiment: Experiment) -> Held | None:
@@ -250,6 +254,11 @@ class Asking:
             service().worker.release(self.owner)
             return None
         return service().ask(asked.question, experiment, self.owner, **dict(asked.options))
+
+
+def crowd() -> int:
+    """How many viewers wait beyond a few."""
+    return max(0, min(service().worker.status().owners, MANY) - FEW)
 
 
 def ask(question: str, wait: bool = True, **options) -> Answer:

@@ -12,12 +12,13 @@ from streamlit.runtime.scriptrunner_utils.script_run_context import ThreadState
 
 from cache.job import Job, wait_until
 from pages.shared import stage
-from pages.shared.asking import Answer, Asking, again
+from pages.shared.asking import Answer, Asking, again, crowd
 from pages.shared.service import run_context, service
 from pages.shared.text import plain
 
 POLL = 0.3  # seconds between two ticks of a browser's clock
-WITHIN = 0.25  # of them spent waiting for a job to end, so that its figure need not wait for the next tick
+IN_A_CROWD = 1.0  # the same where many wait
+BETWEEN = 0.05  # of them not spent waiting for a job to end: its figure need not wait for the next tick
 
 Text = Callable[[], str]
 
@@ -65,6 +66,8 @@ def watch(asking: Asking, on_screen: str) -> None:
     line(lambda: _state(asking, bool(failed) or refused, on_screen))
     lines = list(st.session_state.lines)
 
+    every = IN_A_CROWD if crowd() else POLL
+
     def tick() -> None:
         try:
             for write in lines:
@@ -74,7 +77,7 @@ def watch(asking: Asking, on_screen: str) -> None:
             st.rerun()
         if not asking.waiting:
             return
-        wait_until(lambda: asking.has_more() or asking.is_over(), WITHIN)
+        wait_until(lambda: asking.has_more() or asking.is_over(), every - BETWEEN)
         if asking.has_more() or asking.is_over() and any(outdated() for outdated in asking.outdated):
             st.rerun()
         if asking.is_over():
@@ -83,7 +86,7 @@ def watch(asking: Asking, on_screen: str) -> None:
                 write()
             _stop()
 
-    st.fragment(tick, run_every=POLL if asking.waiting else None)()
+    st.fragment(tick, run_every=every if asking.waiting else None)()
     if asking.errors and failed and not stage.on():
         st.button("Try again", on_click=again, args=(failed,), key="again", icon=":material/refresh:", type="tertiary")
 

@@ -596,3 +596,13 @@ def test_what_is_kept_or_under_way_is_not_looked_for_elsewhere(worker):
     assert worker.holds("kept") and worker.holds("waiting") and not worker.holds("unknown")
     assert worker.submit("kept", lambda ctx: "run", owner="me", group="now", found="elsewhere") is kept
     gate.open.set()
+
+
+def test_a_viewer_who_asks_as_two_has_the_turns_of_one(worker):
+    gate, _ = hold(worker)
+    order = []
+    asked = [("first", "a"), ("second", ("a", "beside")), ("third", ("a", "beside")), ("other", "b")]
+    jobs = [ask(worker, key, lambda ctx, key=key: order.append(key), owner=owner) for key, owner in asked]
+    gate.open.set()
+    assert [ended(job) for job in jobs] == ["done"] * 4
+    assert order == ["first", "other", "second", "third"]
