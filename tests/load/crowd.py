@@ -134,7 +134,8 @@ async def abandoned(running: Server, tabs: int) -> None:
     """Tabs that ask for sweeps and are closed at once; until their jobs are gone."""
     async with AsyncExitStack() as stack:
         for sentence in SENTENCES[-tabs:]:
-            visit = Viewer.visit(running.url, "patching", pair="tiny", sentence=sentence, original="quick")
+            asked = {"pair": "tiny", "sentence": sentence, "original": "quick", "positions": "all"}
+            visit = Viewer.visit(running.url, "patching", **asked)
             await stack.enter_async_context(visit)
         async with asyncio.timeout(PATIENCE):
             while not (await asyncio.to_thread(Told.by, running)).jobs:

@@ -25,9 +25,9 @@ def run(coroutine: Coroutine[Any, Any, Any]) -> Any:
         return own.submit(asyncio.run, coroutine).result()
 
 
-def sweeps(running: Server) -> float:
-    """That have ended, in whatever way."""
-    return Told.by(running).of("rephrase_jobs_total", question="sweep")
+def sweeps(running: Server, **outcome: str) -> float:
+    """That have ended, or have ended so."""
+    return Told.by(running).of("rephrase_jobs_total", question="sweep", **outcome)
 
 
 def test_many_sessions_on_one_link_cause_one_computation(running):
@@ -42,9 +42,10 @@ def test_thirty_sessions_each_editing_its_own_prompt_all_get_right_answers(runni
 
 
 def test_abandoned_tabs_leave_no_job(running):
-    before = sweeps(running)
+    given_up, done = sweeps(running, outcome="cancelled"), sweeps(running, outcome="done")
     run(abandoned(running, 20))
-    assert Told.by(running).jobs == 0 and sweeps(running) > before
+    assert Told.by(running).jobs == 0
+    assert sweeps(running, outcome="cancelled") > given_up and sweeps(running, outcome="done") - done < 20
 
 
 def test_who_asks_for_sweeps_without_pause_keeps_nobodys_first_figures_waiting(running):

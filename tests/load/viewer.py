@@ -145,6 +145,9 @@ class Viewer:
             path = tuple(message.metadata.delta_path)
             if message.delta.WhichOneof("type") == "new_element":
                 self._elements[path] = (self._run, message.delta.new_element)
+            else:
+                # A block takes the place of what stood there.
+                self._elements.pop(path, None)
         elif kind == "page_info_changed":
             self._query = message.page_info_changed.query_string
         elif kind == "auto_rerun":
