@@ -24,7 +24,7 @@ from pages.shared.finding import finding
 from pages.shared.headings import heading, part
 from pages.shared.text import plain, quoted
 from pages.shared.tokens import token_strip
-from pages.shared.watching import ended, line
+from pages.shared.watching import hide_once_ended, line
 
 BEGUN = 40  # characters of a begun text shown before what a model writes
 
@@ -115,9 +115,12 @@ def continuations(overview: Answer, writing: Writing) -> None:
     for m, (place, answer) in enumerate(zip(writing.places, answers)):
         line(partial(_written, overview.result, m, answer), definitions.CONTINUATION, place)
     if running := [answer for answer in answers if answer.running and not answer.stopped]:
-        place = writing.button.empty()
-        place.button("", on_click=stop, args=(running,), icon=":material/stop:", type="tertiary", help="Stop writing")
-        ended(running, place)
+        with writing.button:
+            hide_once_ended("stop_writing", running)
+            st.button(
+                "", on_click=stop, args=(running,), icon=":material/stop:", type="tertiary", help="Stop writing",
+                key="stop_writing",
+            )  # fmt: skip
     with figures(*answers, key="continuations"):
         stopped = [name.upper() for name, answer in zip(MODELS, answers) if answer.stopped]
         said = f" Stopped: {' and '.join(stopped)}." if stopped else ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from time import monotonic
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
@@ -10,7 +11,7 @@ from streamlit.delta_generator import DeltaGenerator
 from core.experiment import DTYPES, Experiment, InputError
 from core.models.dtype import is_below
 from core.models.pairs import PairSpec, lacking
-from core.models.standing import standing
+from core.models.standing import Standing, standing
 from pages.shared import state
 from pages.shared.asking import Asking
 from pages.shared.service import service
@@ -18,6 +19,7 @@ from pages.shared.text import plain
 from pages.shared.widgets import show
 
 OWN = "own models"
+_LOOKS = 2.0  # seconds between two looks at the disk
 _WARNING = ":orange[:material/warning:] "
 
 
@@ -43,7 +45,7 @@ def choice(experiment: Experiment) -> None:
             return f"{experiment.base} → {experiment.instruct}"
         return _title(pairs[name], experiment) if name in pairs else f"{name} (unknown)"
 
-    # Streamlit asks several times for each, and each looks at the disk.
+    # Streamlit asks several times for each.
     once = lru_cache(title)
     show(st.selectbox, "Pair of models", "input_pair", current, choose, options=ids, format_func=once)
     if current in pairs:
@@ -54,8 +56,14 @@ def choice(experiment: Experiment) -> None:
 def _title(spec: PairSpec, experiment: Experiment) -> str:
     # An address may name any dtype; that it is none is said at its own input.
     dtype = experiment.dtype if experiment.dtype in DTYPES else ""
-    found = standing(spec, service().room(), dtype or service().settings.dtype or "")
+    found = _standing(spec, service().room(), dtype or service().settings.dtype or "", monotonic() // _LOOKS)
     return f"{spec.title} ({'a toy, ' if found.toy else ''}{found.text})"
+
+
+@lru_cache(512)
+def _standing(spec: PairSpec, room: int | None, dtype: str, when: float) -> Standing:
+    """For all viewers, whose every run asks of every pair. when: looked at anew once that is another one."""
+    return standing(spec, room, dtype)
 
 
 def _line(spec: PairSpec) -> str:

@@ -35,13 +35,16 @@ def line(text: Text, terms: str | None = None, place: DeltaGenerator | None = No
     st.session_state.lines.append(write)
 
 
-def ended(answers: Sequence[Answer], place: DeltaGenerator) -> None:
-    """Empty a place once none of these runs any more."""
+def hide_once_ended(key: str, answers: Sequence[Answer]) -> None:
+    """Hide what has this key once none of these runs any more: a poller can write no widget, and empty no place that it
+    has not written before."""
+    place = st.empty()
 
     def write() -> None:
-        if not any(answer.running for answer in answers):
-            place.empty()
+        hidden = "" if any(answer.running for answer in answers) else f".st-key-{key} {{ display: none; }}"
+        place.html(f"<style>{hidden}</style>")
 
+    write()
     st.session_state.lines.append(write)
 
 

@@ -131,14 +131,20 @@ async def editors(running: Server, sessions: int, edits: int) -> list[float]:
 
 
 async def abandoned(running: Server, tabs: int) -> None:
-    """Tabs that ask for sweeps and are closed at once; until their jobs are gone."""
+    """Tabs that are closed once all of them have asked for a sweep; until their jobs are gone."""
+
+    async def asked_for() -> float:
+        told = await asyncio.to_thread(Told.by, running)
+        return told.of("rephrase_questions_total", question="sweep", found="no")
+
+    before = await asked_for()
     async with AsyncExitStack() as stack:
         for sentence in SENTENCES[-tabs:]:
             asked = {"pair": "tiny", "sentence": sentence, "original": "quick", "positions": "all"}
             visit = Viewer.visit(running.url, "patching", **asked)
             await stack.enter_async_context(visit)
         async with asyncio.timeout(PATIENCE):
-            while not (await asyncio.to_thread(Told.by, running)).jobs:
+            while await asked_for() < before + tabs:
                 await asyncio.sleep(0.01)
     await idle(running)
 

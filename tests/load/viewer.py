@@ -148,6 +148,8 @@ class Viewer:
             else:
                 # A block takes the place of what stood there.
                 self._elements.pop(path, None)
+        elif kind == "navigation":
+            self._hash = message.navigation.page_script_hash or self._hash
         elif kind == "page_info_changed":
             self._query = message.page_info_changed.query_string
         elif kind == "auto_rerun":
