@@ -86,7 +86,13 @@ def _setting(default: Any, name: str, description: str, accepts: str, parse: Cal
 
 
 def _limit(default: int, name: str, of: str) -> Any:
-    return _setting(default, name, f"On a public demo: {of}; 0 sets no limit.", "a whole number, 0 or above", _count)
+    return _setting(
+        default,
+        name,
+        f"On a public demo: {of}, by default {default}; 0 sets no limit.",
+        "a whole number, 0 or above",
+        _count,
+    )
 
 
 @dataclass(frozen=True)
@@ -224,9 +230,9 @@ class Settings:
     )
     max_sessions: int = _limit(200, "MAX_SESSIONS", "tabs that may be open at once")
     max_jobs: int = _limit(24, "MAX_JOBS", "questions that one tab may have waiting and running at once")
-    max_jobs_address: int = _limit(96, "MAX_JOBS_ADDRESS", "the same of all tabs at one address")
+    max_jobs_address: int = _limit(600, "MAX_JOBS_ADDRESS", "the same of all tabs at one address")
     max_seconds: int = _limit(600, "MAX_SECONDS", "seconds that one question may compute, loading apart")
-    max_sweeps: int = _limit(240, "MAX_SWEEPS", "sweeps and sets that one address may ask for in an hour")
+    max_sweeps: int = _limit(1200, "MAX_SWEEPS", "sweeps and sets that one address may ask for in an hour")
     log: str | None = _setting(
         None,
         "LOG",

@@ -50,6 +50,6 @@ def _forget_departed() -> None:
 
 
 def _address(behind_a_proxy: bool) -> str | None:
-    """A public demo's proxy says whose request it passes on, in a header that it sets itself."""
-    told = st.context.headers.get("X-Real-IP") if behind_a_proxy else None
-    return told or st.context.ip_address
+    """A public demo's proxy says whose request it passes on, last of what stands in the header."""
+    told = st.context.headers.get("X-Forwarded-For", "") if behind_a_proxy else ""
+    return told.rpartition(",")[2].strip() or st.context.ip_address
