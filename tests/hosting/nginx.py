@@ -36,7 +36,7 @@ http {{
 }}
 """
 # No test comes near them, but those of just that.
-WIDE = {"REQUESTS": "1000", "BURST": "10000", "SESSIONS": "1000", "ALL_SESSIONS": "1000"}
+WIDE = {"REQUESTS": "1000", "BURST": "10000", "CONNECTIONS": "1000", "SESSIONS": "1000", "ALL_SESSIONS": "1000"}
 
 
 def find() -> str | None:

@@ -163,6 +163,22 @@ def test_sessions_of_one_address_are_bounded_and_one_that_ends_makes_room(behind
         assert httpx.get(f"http://localhost:{port}/").status_code == 200
 
 
+def test_connections_of_one_address_are_bounded(proxied):
+    with upstream() as told:
+        port = proxied(told.port, CONNECTIONS="2").port
+        plain = {"Upgrade": "", "Connection": "close"}
+        with ExitStack() as held:
+            for _ in range(2):
+                waiting = held.enter_context(socket.create_connection(("127.0.0.1", port), 60))
+                waiting.sendall(f"GET /held HTTP/1.1\r\nHost: localhost:{port}\r\n\r\n".encode())
+            while len(told.asked) < 2:
+                pass
+            assert status(port, "/", **plain) == 429
+            # A session has a bound of its own.
+            assert status(port) == 101
+            told.ended.set()
+
+
 def test_sessions_are_bounded_whatever_their_addresses(behind, proxied):
     port = proxied(behind.port, ALL_SESSIONS="2").port
     with raw(port)[0], raw(port)[0]:

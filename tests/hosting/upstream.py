@@ -13,7 +13,7 @@ BODY = b"0123456789" * 2000
 
 @dataclass
 class Upstream:
-    """asked: (method, path, headers) of every request that came through; a websocket stays open until `ended`."""
+    """asked: (method, path, headers) of every request that came through. A websocket stays open, and /held unanswered, until `ended`."""
 
     port: int = 0
     asked: list[tuple[str, str, dict[str, str]]] = field(default_factory=list)
@@ -34,6 +34,8 @@ def upstream() -> Iterator[Upstream]:
         def answer(self) -> None:
             told.asked.append((self.command, self.path, dict(self.headers)))
             self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            if self.path == "/held":
+                told.ended.wait(60)
             if self.headers.get("Upgrade") == "websocket":
                 self.send_response(101)
                 self.send_header("Upgrade", "websocket")
