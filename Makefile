@@ -4,9 +4,8 @@ PYTHON =
 VENV = .venv
 BIN = $(VENV)/bin
 ARGS =
-# For every platform, from PyPI alone, whatever registries this machine has.
-LOCK = --universal --python-version 3.11 --generate-hashes --default-index https://pypi.org/simple --no-config \
-	--custom-compile-command "make lock"
+# For every platform; which registry this machine asks is not written.
+LOCK = --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make lock"
 
 .PHONY: help app check test bench bench-gpu load gallery models lock setup-test chromium nginx
 
