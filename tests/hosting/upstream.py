@@ -13,7 +13,10 @@ BODY = b"0123456789" * 2000
 
 @dataclass
 class Upstream:
-    """asked: (method, path, headers) of every request that came through. A websocket stays open, and /held unanswered, until `ended`."""
+    """asked: (method, path, headers) of every request that came through.
+
+    A websocket stays open, and /held unanswered, until `ended`.
+    """
 
     port: int = 0
     asked: list[tuple[str, str, dict[str, str]]] = field(default_factory=list)
