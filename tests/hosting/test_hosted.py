@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
+import signal
 import socket
 import subprocess
 import sys
@@ -213,3 +215,22 @@ open(sys.argv[1]).close()"""
     environment = {**os.environ, "PYTHONPATH": str(WATCHED), "NOTES": str(notes)}
     subprocess.run([sys.executable, "-c", acts, made], env=environment, cwd=ROOT, check=True)
     assert notes.read_text().splitlines() == ["called ('192.0.2.1', 80)", "called example.org", f"wrote {made}"]
+
+
+def test_told_to_end_within_a_sweep_the_server_ends_with_status_0_and_the_proxy_says_so(hosted):
+    """The last test of this server. That the sweep goes on with the missing cells, tests.cache shows."""
+    told = f"http://localhost:{hosted.app_port}/metrics"
+    long = f"The quick fox runs over the dog, {'a small cat and ' * 60}a big bird."
+
+    async def in_a_sweep() -> int:
+        async with Visit.visit(f"http://localhost:{hosted.proxy.port}/", page="patching", sentence=long):
+            async with httpx.AsyncClient(timeout=60) as client:
+                text = ""
+                while not (re.search(r'rephrase_questions_total{.*"sweep"', text) and re.search("running [1-9]", text)):
+                    text = (await client.get(told)).text
+            os.kill(hosted.app.pid, signal.SIGTERM)
+            return (await asyncio.to_thread(os.waitid, os.P_PID, hosted.app.pid, os.WEXITED | os.WNOWAIT)).si_status
+
+    with ThreadPoolExecutor(1) as own:
+        assert own.submit(asyncio.run, in_a_sweep()).result() == 0
+    assert httpx.get(f"http://localhost:{hosted.proxy.port}/").status_code == 503
