@@ -31,7 +31,7 @@ check: $(VENV)/test.stamp
 
 test: setup-test check
 	@.ci/models "$(VENV)"
-	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 bench: setup-test
 	@.ci/models "$(VENV)"

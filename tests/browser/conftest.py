@@ -1,4 +1,4 @@
-"""One server and one Chromium for all browser tests; a fresh context, and so a fresh viewer, for each test.
+"""One server and one Chromium for all browser tests; for each test a viewer whom the app has never seen.
 
 Every page must stay free of console errors and of requests to another host, and the server's log free of tracebacks.
 """
@@ -6,11 +6,12 @@ Every page must stay free of console errors and of requests to another host, and
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from contextlib import suppress
 from urllib.parse import urlencode
 
 import pytest
-from playwright.sync_api import Page, TimeoutError, expect
+from playwright.sync_api import Browser, BrowserContext, Error, Page, TimeoutError, expect
 
 from tests.browser.server import Server, server
 
@@ -30,26 +31,90 @@ def app(tmp_path_factory) -> Server:
         yield running
 
 
+FAILED = pytest.StashKey[bool]()
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item, call):
     """A failed test shows what the server said."""
     report = yield
-    if report.failed and "app" in item.funcargs:
-        report.sections.append(("log of the app's server", item.funcargs["app"].log.read_text()[-4000:]))
+    if report.failed:
+        item.stash[FAILED] = True
+        if "app" in item.funcargs:
+            report.sections.append(("log of the app's server", item.funcargs["app"].log.read_text()[-4000:]))
     return report
+
+
+def new_tab(context: BrowserContext) -> Page:
+    page = context.new_page()
+    page.add_init_script(RUNS)
+    return page
+
+
+class Tabs:
+    """Tabs that one test leaves to the next: in a new one Chromium reads and compiles all of the app's scripts anew,
+    which takes longer than to draw a page. Nothing that an earlier viewer did is left in one.
+    """
+
+    PAGES = {"viewport": {"width": 1280, "height": 900}, "color_scheme": "light"}  # what may change within a context
+
+    def __init__(self, chromium: Browser, resting: str):
+        """resting: a page without a script, on the app's host, where tabs wait and the process of the app's stays."""
+        self._chromium, self._resting = chromium, resting
+        self._waiting: defaultdict[str, list[Page]] = defaultdict(list)
+
+    def take(self, **options) -> Page:
+        """A tab with a context of its own, as such options make it."""
+        looks = {name: options.get(name, usual) for name, usual in self.PAGES.items()}
+        of = str(sorted((name, value) for name, value in options.items() if name not in self.PAGES))
+        if not self._waiting[of]:
+            return new_tab(self._chromium.new_context(**{**options, **looks}))
+        page = self._waiting[of].pop()
+        page.set_viewport_size(looks["viewport"])
+        page.emulate_media(color_scheme=looks["color_scheme"])
+        return page
+
+    def give(self, page: Page, origin: str, **options) -> None:
+        """Leave the page, and forget what it kept."""
+        of = str(sorted((name, value) for name, value in options.items() if name not in self.PAGES))
+        try:
+            page.goto(self._resting)
+            page.mouse.move(0, 0)
+            page.context.new_cdp_session(page).send(
+                "Storage.clearDataForOrigin", {"origin": origin, "storageTypes": "all"}
+            )
+            page.context.clear_cookies()
+        except Error:
+            page.context.close()
+        else:
+            self._waiting[of].append(page)
 
 
 class Viewer:
     """A tab of the app and what a viewer does in it."""
 
-    def __init__(self, page: Page, url: str):
-        self.page, self.url = page, url
+    def __init__(self, page: Page, url: str, **options):
+        """page: of `new_tab`; options: of its context."""
+        self.page, self.url, self.options = page, url, options
         self.complaints: list[str] = []
+        self.marked = False
         page.set_default_timeout(30_000)
-        page.add_init_script(RUNS)
-        page.on("console", self._console)
-        page.on("pageerror", lambda error: self.complaints.append(f"page error: {error}"))
-        page.on("request", self._request)
+        self._listeners = {"console": self._console, "pageerror": self._error, "request": self._request}
+        for event, listener in self._listeners.items():
+            page.on(event, listener)
+
+    def leave(self) -> None:
+        """Watch the tab no longer."""
+        for event, listener in self._listeners.items():
+            self.page.remove_listener(event, listener)
+
+    def run_first(self, script: str) -> None:
+        """Have a script run before those of each page. Such a tab is of no use to another viewer."""
+        self.marked = True
+        self.page.add_init_script(script)
+
+    def _error(self, error) -> None:
+        self.complaints.append(f"page error: {error}")
 
     def _console(self, message) -> None:
         if message.type == "error":
@@ -110,22 +175,30 @@ class Viewer:
         self.settle()
 
 
+@pytest.fixture(scope="session")
+def tabs(app, chromium) -> Tabs:
+    return Tabs(chromium, f"{app.url}_stcore/health")
+
+
 @pytest.fixture
-def viewer_of(app, chromium):
+def viewer_of(app, tabs, request):
     """options of a browser context → a new viewer; each must end without complaints."""
-    contexts, viewers, logs = [], [], set()
+    viewers, logs = [], set()
 
     def make(server: Server = app, **options) -> Viewer:
-        context = chromium.new_context(**{"viewport": {"width": 1280, "height": 900}, **options})
-        contexts.append(context)
         logs.add(server.log)
-        viewers.append(Viewer(context.new_page(), server.url))
+        viewers.append(Viewer(tabs.take(**options), server.url, **options))
         return viewers[-1]
 
     yield make
     complaints = [complaint for viewer in viewers for complaint in viewer.complaints]
-    for context in contexts:
-        context.close()
+    clean = not complaints and not request.node.stash.get(FAILED, False)
+    for viewer in viewers:
+        viewer.leave()
+        if clean and not viewer.marked:
+            tabs.give(viewer.page, viewer.url, **viewer.options)
+        else:
+            viewer.page.context.close()
     assert not complaints
     for log in logs:
         assert "Traceback" not in log.read_text(), log.read_text()

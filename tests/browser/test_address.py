@@ -32,7 +32,7 @@ def enter(viewer, label: str, text: str) -> None:
 
 @pytest.fixture
 def slow(viewer):
-    viewer.page.add_init_script(SLOW)
+    viewer.run_first(SLOW)
     return viewer.open()
 
 

@@ -112,7 +112,7 @@ def test_a_head_clicked_in_the_layers_grid_is_chosen_everywhere(viewer):
     click(viewer, layer_grid(viewer).get_by_role("button", name="choose L1H5"))
     expect(viewer.page.locator(".st-key-head_numbers")).to_contain_text("L1H5")
     viewer.settle()
-    assert "head=L1H5" in viewer.page.url
+    expect(viewer.page).to_have_url(re.compile("head=L1H5"))
     click(viewer, viewer.page.get_by_role("link", name="Everything about L1H5"))
     expect(viewer.page.get_by_role("heading", name="What does L1H5 do?")).to_be_visible()
 
@@ -122,7 +122,7 @@ def test_a_clicked_token_is_followed_in_a_map_of_its_own(viewer):
     viewer.page.locator(".st-key-strip_base").get_by_role("button", name=re.compile("^token 3:")).click()
     expect(viewer.page.locator(".st-key-attention_picked .js-plotly-plot")).to_be_visible()
     viewer.settle()
-    assert "picked=2" in viewer.page.url
+    expect(viewer.page).to_have_url(re.compile("picked=2"))
 
 
 def test_a_long_prompt_keeps_its_positions_in_the_views(viewer):
@@ -207,13 +207,13 @@ def test_another_head_is_picked_on_its_page_and_stays_in_the_address(viewer):
     viewer.page.keyboard.press("Enter")
     expect(viewer.page.get_by_role("heading", name="What does L0H3 do?")).to_be_visible()
     viewer.settle()
-    assert "head=L0H3" in viewer.page.url
+    expect(viewer.page).to_have_url(re.compile("head=L0H3"))
 
 
 @pytest.mark.parametrize("path, view, canvases", [("attention", "pattern", 2), ("head", "head_pattern", 2)])
 def test_markup_in_tokens_is_shown_as_text_and_runs_nothing(viewer_of, hostile, path, view, canvases):
     viewer = viewer_of(hostile, viewport={"width": 1920, "height": 1400})
-    viewer.page.add_init_script(RECORD_TEXT)
+    viewer.run_first(RECORD_TEXT)
     viewer.open(path, head="L1H2", **PARAMETERS)
     if path == "head":
         unfold(viewer, "pattern")

@@ -156,7 +156,7 @@ def test_a_sentence_without_the_old_word_gives_figures_about_its_own(viewer):
 
 
 def test_a_prompt_of_hostile_text_is_shown_as_text_and_runs_nothing(viewer):
-    dialogs = []
+    dialogs, viewer.marked = [], True
     viewer.page.on("dialog", lambda dialog: (dialogs.append(dialog.message), dialog.dismiss()))
     viewer.open(sentence=HOSTILE)
     assert viewer.status.inner_text().startswith("check_circle")

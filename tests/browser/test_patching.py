@@ -33,9 +33,9 @@ LONG = "The quick fox jumps over the dog, a small cat, a big bird, the old dog, 
 
 @pytest.fixture(scope="module")
 def big_pair(tmp_path_factory) -> dict[str, str]:
-    """16 layers of 16 heads, as the address names them; on the long sentence a sweep takes many chunks."""
+    """16 layers of 16 heads, as the address names them, and narrow: on the long sentence a sweep takes many chunks."""
     folder = tmp_path_factory.mktemp("pair")
-    base = random_llama(layers=16, heads=16, d_model=256, d_mlp=512)
+    base = random_llama(layers=16, heads=16, d_model=64, d_mlp=128)
     for name, model in (("base", base), ("instruct", fine_tuned(base, size=0.2 / 16))):
         model.save_pretrained(folder / name)
         byte_level().save_pretrained(folder / name)

@@ -96,7 +96,7 @@ def test_an_example_is_taken_with_a_word_of_its_own_undone_and_the_posts_prompt_
 def test_the_link_is_copied_or_where_that_is_refused_shown(viewer_of, allowed):
     viewer = viewer_of(**({"permissions": ["clipboard-read", "clipboard-write"]} if allowed else {}))
     if not allowed:
-        viewer.page.add_init_script("navigator.clipboard.writeText = () => Promise.reject(new Error('not allowed'));")
+        viewer.run_first("navigator.clipboard.writeText = () => Promise.reject(new Error('not allowed'));")
     viewer.open(sentence="The tired bear sleeps.", original="tired")
     # Of the page on screen, although nothing else has changed since the first one.
     viewer.page.locator(".st-key-pages").get_by_role("link", name="Attention").click()

@@ -17,7 +17,9 @@ FITS = """() => {
   const boxes = parts.map(part => document.querySelector(part).getBoundingClientRect());
   return boxes.every((box, n) => box.bottom <= (n + 1 < boxes.length ? boxes[n + 1].top : innerHeight) + 1);
 }"""
-RANGE = "() => document.querySelector('.js-plotly-plot')._fullLayout.xaxis.range.map(end => Math.round(1e6 * end))"
+# Undefined while a figure is drawn anew.
+RANGE = "() => document.querySelector('.js-plotly-plot')?._fullLayout?.xaxis?.range.map(end => Math.round(1e6 * end))"
+OTHER = f"before => {{ const now = ({RANGE})(); return now && JSON.stringify(now) !== JSON.stringify(before); }}"
 
 
 @pytest.fixture
@@ -57,21 +59,23 @@ def test_a_talk_by_keyboard(speaker):
     """Presets, axes and what is typed; an invalid edit moves nothing."""
     speaker.open(stage="1")
     speaker.page.wait_for_function(FITS)
-    first = speaker.page.evaluate(RANGE)
+    first = speaker.page.wait_for_function(RANGE).json_value()
     press(speaker, "9")
     expect(speaker.page).to_have_url(re.compile("instruction=Remove"))
     speaker.settle()
     press(speaker, "2")
     expect(sentence(speaker)).to_have_value("The big dog sleeps in the old house.")
     speaker.settle()
-    low, high = speaker.page.evaluate(RANGE)
+    low, high = speaker.page.wait_for_function(RANGE).json_value()
     assert low <= first[0] and high >= first[1]
     press(speaker, "r")
-    speaker.page.wait_for_function(f"before => JSON.stringify(({RANGE})()) !== JSON.stringify(before)", arg=[low, high])
+    speaker.page.wait_for_function(OTHER, arg=[low, high])
     # By key, for its button is not there.
+    listed = speaker.page.get_by_role("dialog", name="History")
     press(speaker, "h")
-    expect(speaker.page.get_by_role("dialog", name="History")).to_be_visible()
+    expect(listed).to_be_visible()
     press(speaker, "h")
+    expect(listed).to_be_hidden()
     # What is typed is text, whatever keys it takes.
     sentence(speaker).fill("")
     sentence(speaker).press_sequentially("p1r?u")
@@ -89,7 +93,7 @@ def test_a_talk_by_keyboard(speaker):
     speaker.told("tokens:")
     speaker.page.wait_for_function(FITS)
     # No words lie over the figure of before.
-    assert speaker.status.bounding_box()["width"] < 60
+    speaker.page.wait_for_function("() => document.querySelector('.st-key-status').getBoundingClientRect().width < 60")
 
 
 def test_on_a_larger_screen_the_whole_stage_is_larger_and_on_a_smaller_one_smaller_again(viewer_of):

@@ -41,12 +41,7 @@ def tokenizer(checkpoints):
 def figures(checkpoints, tokenizer):
     base, tuned = checkpoints
     model = LlamaForCausalLM.from_pretrained(base.folder, dtype=torch.float32).eval()
-    threads = torch.get_num_threads()
-    torch.set_num_threads(2)
-    try:
-        return measure(model, merged(model, tuned.adapter, base.folder), tokenizer, read_prompts(PATH)[::SAMPLED])
-    finally:
-        torch.set_num_threads(threads)
+    return measure(model, merged(model, tuned.adapter, base.folder), tokenizer, read_prompts(PATH)[::SAMPLED])
 
 
 def test_only_queries_keys_and_values_of_every_layer_are_changed():

@@ -21,7 +21,7 @@ from streamlit.proto.BackMsg_pb2 import BackMsg
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
-from tests.browser.conftest import Viewer
+from tests.browser.conftest import Viewer, new_tab
 from tests.browser.server import ROOT, Server, server
 from tests.browser.test_access import PAGES
 from tests.browser.test_downloads import downloaded
@@ -80,7 +80,7 @@ def hosted(tmp_path_factory, proxied) -> Iterator[Hosted]:
 def visitor(hosted, chromium) -> Iterator[Viewer]:
     """A new viewer who comes through the proxy, policy and all; their complaints are the test's to read."""
     context = chromium.new_context(viewport={"width": 1280, "height": 900})
-    yield Viewer(context.new_page(), f"http://localhost:{hosted.proxy.port}/")
+    yield Viewer(new_tab(context), f"http://localhost:{hosted.proxy.port}/")
     context.close()
 
 
