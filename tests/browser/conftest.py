@@ -66,7 +66,7 @@ class Tabs:
     def take(self, **options) -> Page:
         """A tab with a context of its own, as such options make it."""
         looks = {name: options.get(name, usual) for name, usual in self.PAGES.items()}
-        of = str(sorted((name, value) for name, value in options.items() if name not in self.PAGES))
+        of = self._of(options)
         if not self._waiting[of]:
             return new_tab(self._chromium.new_context(**{**options, **looks}))
         page = self._waiting[of].pop()
@@ -76,7 +76,6 @@ class Tabs:
 
     def give(self, page: Page, origin: str, **options) -> None:
         """Leave the page, and forget what it kept."""
-        of = str(sorted((name, value) for name, value in options.items() if name not in self.PAGES))
         try:
             page.goto(self._resting)
             page.mouse.move(0, 0)
@@ -87,7 +86,11 @@ class Tabs:
         except Error:
             page.context.close()
         else:
-            self._waiting[of].append(page)
+            self._waiting[self._of(options)].append(page)
+
+    def _of(self, options: dict) -> str:
+        """What all tabs of one kind of context have in common."""
+        return str(sorted((name, value) for name, value in options.items() if name not in self.PAGES))
 
 
 class Viewer:
