@@ -1,8 +1,9 @@
 """The server's log: lines of text or of JSON, without what anybody has typed unless that is wanted.
 
-A job is named by its question and a short hash of its key: two lines of one hash are of one question. Where nothing
-typed may be read, a job's line is made of these alone, and of an exception its type and where it was raised are told,
-not its message. Control characters are escaped: nothing that was typed begins a line of its own.
+A job is named by its question and a short hash of its key: two lines of one hash are of one question, as long as the
+server runs; guessing at prompts from a hash leads nowhere. Where nothing typed may be read, a job's line is made of
+these alone, and of an exception its type and where it was raised are told, not its message. Control characters are
+escaped: nothing that was typed begins a line of its own.
 """
 
 from __future__ import annotations
@@ -13,12 +14,14 @@ import time
 import traceback
 from collections.abc import Hashable, Mapping
 from hashlib import blake2b
+from secrets import token_bytes
 from typing import Any
 
 from cache.job import Job
 
 log = logging.getLogger(__name__)
 OURS = ("app", "cache", "core", "pages")
+_SALT = token_bytes(16)
 _FIELDS = "fields"  # the attribute of a record that holds what may be read of it by anybody
 _CONTROL = {n: f"\\x{n:02x}" for n in (*range(32), *range(127, 160)) if chr(n) not in "\n\t"}
 _CONTROL |= {0x2028: "\\u2028", 0x2029: "\\u2029"}
@@ -28,7 +31,7 @@ def name(key: Hashable) -> str:
     """What a job is called where its prompt must not be read: “sweep 3f2a9c…”."""
     if not (isinstance(key, tuple) and key):
         return str(key)
-    return f"{key[0]} {blake2b(repr(key).encode(), digest_size=6).hexdigest()}"
+    return f"{key[0]} {blake2b(repr(key).encode(), digest_size=6, key=_SALT).hexdigest()}"
 
 
 def of_job(job: Job, outcome: str = "", error: BaseException | None = None) -> dict[str, Any]:
