@@ -84,6 +84,7 @@ async def grow(running: Server) -> None:
     """Random edits of one session."""
     chosen, held, spent = random.Random(1), 0, 0.0
     async with Viewer.visit(running.url, pair="tiny") as viewer:
+        await viewer.until(lambda viewer: bool(viewer.charts), PATIENCE)
         for n in range(EDITS):
             if n == FIRST:
                 held, spent = memory(running), cpu(running)
