@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     Checkpoints = tuple[Checkpoint, Checkpoint]
 
 SHARE_FOR_RECORDINGS = 0.1  # of the memory budget
+MOST_RECORDINGS = 64  # of a pair: small ones would fill their share with what nobody looks at any more
 PROMPTS_BYTES = 8_000_000  # of a pair's tokenized prompts
 
 
@@ -58,9 +59,9 @@ class Stage:
     pace: Pace = field(default_factory=Pace)
 
     def bound(self, limit: float) -> None:
-        """Drop the oldest recordings past `limit` bytes; the newest always stays."""
+        """Drop the oldest recordings past `limit` bytes, or past so many; the newest always stays."""
         total = sum(recording.nbytes for both in self.recordings.values() for recording in both)
-        while total > limit and len(self.recordings) > 1:
+        while (total > limit or len(self.recordings) > MOST_RECORDINGS) and len(self.recordings) > 1:
             _, dropped = self.recordings.popitem(last=False)
             total -= sum(recording.nbytes for recording in dropped)
 

@@ -69,7 +69,7 @@ def watch(asking: Asking, on_screen: str) -> None:
     line(lambda: _state(asking, bool(failed) or refused, on_screen))
     lines = list(st.session_state.lines)
 
-    every = IN_A_CROWD if crowd() else POLL
+    every, begun = IN_A_CROWD if crowd() else POLL, list[bool]()
 
     def tick() -> None:
         try:
@@ -80,7 +80,9 @@ def watch(asking: Asking, on_screen: str) -> None:
             st.rerun()
         if not asking.waiting:
             return
-        wait_until(lambda: asking.has_more() or asking.is_over(), every - BETWEEN)
+        # Not within the run that draws the page: a browser shows it once that has ended.
+        wait_until(lambda: asking.has_more() or asking.is_over(), every - BETWEEN if begun else 0)
+        begun.append(True)
         if asking.has_more() or asking.is_over() and any(outdated() for outdated in asking.outdated):
             st.rerun()
         if asking.is_over():

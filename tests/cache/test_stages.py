@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from cache.service import Service
-from cache.stages import Stage, Stages
+from cache.stages import MOST_RECORDINGS, Stage, Stages
 from core.experiment import Experiment
 from core.models import loading
 from core.models.loading import find_checkpoints
@@ -91,3 +91,11 @@ def test_recordings_past_their_share_go_oldest_first_and_the_newest_stays():
     assert list(stage.recordings) == [1, 2]
     stage.bound(1)
     assert list(stage.recordings) == [2]
+
+
+def test_of_small_recordings_so_many_stay():
+    stage = Stage(pair=None)
+    for key in range(2 * MOST_RECORDINGS):
+        stage.recordings[key] = (SimpleNamespace(nbytes=0), SimpleNamespace(nbytes=0))
+        stage.bound(100)
+    assert list(stage.recordings) == list(range(MOST_RECORDINGS, 2 * MOST_RECORDINGS))
