@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import random
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ import pytest
 import regex
 
 from core.experiment import occurrences
+from pages.shared.text import plain
 
 ROOT = Path(__file__).parents[1]
 FUNCTIONS = {"compile", "fullmatch", "match", "search", "sub", "subn", "findall", "finditer", "split"}
@@ -133,6 +135,14 @@ def test_every_pattern_takes_time_by_the_length_of_its_text():
 def test_what_reads_a_viewers_text_takes_time_by_its_length():
     done = run(READ)
     assert done.returncode == 0, f"the last line's: {done.stdout[-500:]} {done.stderr[-500:]}"
+
+
+@pytest.mark.parametrize("text", ["http://evil.test/a", "see (HTTPS://x)", "www.evil.test", "http://www.x https://y"])
+def test_an_address_in_a_text_is_no_link(text):
+    # What Streamlit makes a link of, after it has read the escapes.
+    link = re.compile(r"https?://|www(?=\.)", re.IGNORECASE)
+    shown = re.sub(r"\\(.)", r"\1", plain(text))
+    assert link.search(text) and not link.search(shown) and shown.replace("\u2060", "") == text
 
 
 def test_whole_words_are_found_where_a_pattern_of_them_would_find_them():

@@ -8,11 +8,15 @@ import re
 from core import wording
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~$:@&^=\"'/])")
+# An address becomes a link however it is escaped: unless a character without width stands in it.
+_ADDRESS = re.compile(r"(?i)(https?:|www)(?=//|\.)")
+_ZERO_WIDTH = "\u2060"
 
 
 def plain(text: str) -> str:
-    """The text itself, every character shown as it is; line breaks become ⏎."""
-    return _SPECIAL.sub(r"\\\1", text.replace("\r", "").replace("\n", "⏎"))
+    """The text itself, every character shown as it is, an address as no link; line breaks become ⏎."""
+    shown = _ADDRESS.sub(rf"\1{_ZERO_WIDTH}", text.replace("\r", "").replace("\n", "⏎"))
+    return _SPECIAL.sub(r"\\\1", shown)
 
 
 def quoted(token: str) -> str:
