@@ -111,8 +111,9 @@ def test_an_edited_table_is_a_set(tab, monkeypatch):
 
 
 def test_a_clicked_prompt_becomes_the_experiment_and_explore_is_asked_for(tab):
-    entry = read_set(OWN.encode()).entries[1]
-    spread.open_prompt(SetResult(1, (Ran(entry, " large", "", -1.0, 1.0),), (), None), [0])
+    first, entry = read_set(OWN.encode()).entries[:2]
+    ran = Ran(first, " swift", "", -2.0, 1.0), Ran(entry, " large", "", -1.0, 1.0)
+    spread.open_prompt(SetResult(2, ran, (), None), [1])
     assert (tab.experiment.sentence, tab.experiment.answer) == (entry.sentence, "large")
     assert tab.open_page == "explore"
 
