@@ -1,4 +1,4 @@
-"""A pair whose tokenizer has markup for tokens: what a link's author can put in front of a viewer."""
+"""A pair whose tokens and title are markup: what a stranger can put in front of a viewer."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from tests.random_models import fine_tuned, random_model
 from tests.random_tokenizers import byte_level
 
 IMAGE = "<img src=x onerror=parent.ran=1>"
+TITLE = f"Hostile {IMAGE}</script><script>parent.ran=1</script> **x** [a](javascript:parent.ran=1)"
 TOKENS = (IMAGE, "</script>", "<script>parent.ran=1</script>", "&lt;b&gt;")
 PROMPT = f"<s>Rephrase{IMAGE} all</script>:<script>parent.ran=1</script> the quick&lt;b&gt; fox<s>: The"
 PARAMETERS = {"pair": "hostile", "prompt": PROMPT, "original": " quick", "answer": " swift"}
@@ -24,5 +25,5 @@ def write_pair(folder: Path) -> Path:
         tokenizer.save_pretrained(folder / name)
     listed = folder / "pairs.toml"
     paths = "\n".join(f'{name} = "{folder / name}"' for name in ("base", "instruct"))
-    listed.write_text(f'[[pair]]\nid = "hostile"\ntitle = "Hostile"\ndtype = "float32"\n{paths}\n')
+    listed.write_text(f'[[pair]]\nid = "hostile"\ntitle = "{TITLE}"\ndtype = "float32"\n{paths}\n')
     return listed
