@@ -29,6 +29,7 @@ EXACT = 12  # up to so many prompts every pattern of signs is counted
 TOP = 8
 _SEED = 2025
 _AT_ONCE = 2_000_000  # numbers of a chunk of draws
+_PIECE = 1000  # of them, multiplied at once
 
 
 @dataclass(frozen=True)
@@ -171,5 +172,7 @@ def _signs(n: int) -> Iterator[np.ndarray]:
         yield np.array(list(product((1.0, -1.0), repeat=n)))
         return
     for number, count in enumerate(_chunks(n, FLIPS)):
-        draw = np.random.default_rng([_SEED + 1, number])
-        yield 2.0 * draw.integers(0, 2, (count, n)) - 1.0
+        draw = np.random.default_rng([_SEED + 1, number]).integers(0, 2, (count, n))
+        # A piece at a time as numbers: a whole chunk of them would be most of what a set takes.
+        for start in range(0, count, _PIECE):
+            yield 2.0 * draw[start : start + _PIECE] - 1.0
