@@ -18,9 +18,9 @@ import pages
 from core.charts.attention import attention_bars, layer_difference_lines
 from core.charts.attribution import layer_bars
 from core.charts.heatmap import head_heatmaps, model_panels
-from core.charts.theme import on_page
 from core.charts.tokens import logit_difference_bars
 from core.results import Summary, TopTokens
+from pages.shared.drawn import Drawn
 
 # Scripts, which Streamlit runs: pages, and the frame around them.
 _SCRIPTS = ("frame", "page")
@@ -45,7 +45,7 @@ def prepare() -> None:
     for name in [module.name for module in modules if module.name.rpartition(".")[2] not in _SCRIPTS] + _LATE:
         import_module(name)
     for fig in _figures():
-        plotly.io.to_json(on_page(fig, dark=False).to_dict(), validate=False)
+        plotly.io.to_json(Drawn(fig).sent(dark=False, keys=True).to_dict(), validate=False)
 
 
 def _figures() -> Iterator[go.Figure]:

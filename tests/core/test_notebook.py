@@ -7,6 +7,7 @@ import json
 
 import pandas as pd
 import pytest
+import torch
 
 from core.__main__ import main
 from core.export.notebook import Source, sources
@@ -31,8 +32,10 @@ def made(tmp_path_factory):
 def test_run_on_its_own_it_comes_to_the_numbers_of_the_tables(made):
     tables, code = made
     names: dict = {}
-    for cell in code:
-        exec(compile(cell, "notebook", "exec"), names)
+    # It turns gradients off for good, as a notebook may; the tests after it need them.
+    with torch.enable_grad():
+        for cell in code:
+            exec(compile(cell, "notebook", "exec"), names)
     patches = pd.DataFrame(tables["patching"]).set_index(["layer", "head"])["score"]
     best = patches.sort_values(ascending=False).index[0]
     weights = pd.DataFrame(tables["attention"]).query("role == 'original'").set_index(["model", "layer", "head"])
