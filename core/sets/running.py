@@ -32,7 +32,7 @@ from core.sets.fields import ATTRIBUTION, PATCHING, SUMMARY, Plan, attention_fie
 from core.sets.kept import Kept, Values
 from core.sets.parts import MOST, Part, SoFar, gather, no_progress, parts_of
 
-_NUMBERS = 2**19  # of an MLP's activations in one pass, of a model so small that its passes are mostly calls of layers
+_NUMBERS = 2**20  # of an MLP's activations in one pass, of a model so small that its passes are mostly calls of layers
 
 
 def run_set(
