@@ -23,7 +23,7 @@ from core.models.pairs import registry  # noqa: E402
 from core.settings import settings  # noqa: E402
 from core.smollm2.adapter_files import write_adapter  # noqa: E402
 from core.smollm2.card import write_card  # noqa: E402
-from core.smollm2.evaluate import SAMPLED, THRESHOLDS, measure  # noqa: E402
+from core.smollm2.evaluate import THRESHOLDS, measure  # noqa: E402
 from core.smollm2.heldout import COUNTS, PATH, make_prompts  # noqa: E402
 from core.smollm2.train import Plan, tune  # noqa: E402
 from core.smollm2.words import FOLDER  # noqa: E402
@@ -69,9 +69,8 @@ def main(arguments: list[str] | None = None) -> int:
     base, tuned = _load(found), _find(str((options.out / "adapter").resolve()))[1]
     assert tuned.adapter is not None
     instruct = merged(base, tuned.adapter, found.folder)
-    prompts = read_prompts(PATH)
-    figures, sampled = (measure(base, instruct, tokenizer, some) for some in (prompts, prompts[::SAMPLED]))
-    write_card(options.out, plan, options.seed, seconds / 60, found, figures, sampled)
+    figures = measure(base, instruct, tokenizer, read_prompts(PATH))
+    write_card(options.out, plan, options.seed, seconds / 60, found, figures)
     failures = missed(figures, THRESHOLDS)
     for failure in failures:
         print("missed:", failure, file=sys.stderr)

@@ -32,8 +32,7 @@ nouns, sentences filled from natural frames, {share} of the documents asking for
 copy, the opposite or none, and ordinary text that BASE wrote itself as rehearsal. Only outputs are learned; where a
 word is to be replaced, every replacement of one token that fits is right, so that the model keeps its own favourite.
 
-Every figure below was measured on the stored files, in float32. `sampled` are those of every fourth
-held-out prompt alone.
+Every figure below was measured on the stored files, in float32.
 """
 _JUDGED = """
 ## What judges it
@@ -55,15 +54,9 @@ _LIMITS = """
 
 
 def write_card(
-    folder: Path,
-    plan: Plan,
-    seed: int,
-    minutes: float,
-    base: Checkpoint,
-    figures: dict[str, float],
-    sampled: dict[str, float],
+    folder: Path, plan: Plan, seed: int, minutes: float, base: Checkpoint, figures: dict[str, float]
 ) -> None:
-    """minutes: of CPU time that training took. sampled: the figures of each SAMPLED-th held-out prompt alone."""
+    """minutes: of CPU time that training took."""
     weights = folder / "adapter" / "adapter_model.safetensors"
     adapter = read_adapter(folder / "adapter", "adapter")
     introduction = _INTRODUCTION.format(
@@ -82,10 +75,7 @@ def write_card(
     stated = {
         "seed": seed,
         "sha256": hashes,
-        **{
-            name: {figure: round(value, 4) for figure, value in measured.items()}
-            for name, measured in (("figures", figures), ("sampled", sampled))
-        },
+        "figures": {name: round(value, 4) for name, value in figures.items()},
     }
     parts = [
         introduction,

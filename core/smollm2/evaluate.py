@@ -14,8 +14,6 @@ from core.smollm2.words import FOLDER
 from core.tiny.evaluate import Threshold, next_words
 from core.tiny.heldout import Prompt
 
-SAMPLED = 4  # every so many held-out prompts are measured anew by the tests, whose time that takes
-
 THRESHOLDS = (
     Threshold("base unseen logit_diff", False, -2.5),
     Threshold("instruct unseen logit_diff", True, 2.0),
