@@ -18,6 +18,8 @@ from secrets import token_bytes
 from typing import Any
 
 from cache.job import Job
+from cache.limits import Refused
+from core.experiment import InputError
 
 log = logging.getLogger(__name__)
 OURS = ("app", "cache", "core", "pages")
@@ -49,9 +51,19 @@ def of(**fields: Any) -> dict[str, Any]:
 
 
 def ended(job: Job) -> None:
-    """The line of a job that has ended; the one of a failure says more, and is another one."""
+    """The line of a job that has ended; of one that failed `failed` says more."""
     if job.state != "failed":
         log.info("job %r %s", job.key, job.state, extra=of_job(job))
+
+
+def failed(job: Job, error: BaseException) -> None:
+    """The line of a job that fails, whether of a bad question, at a limit, or of what nobody foresaw."""
+    if isinstance(error, (InputError, Refused)):
+        log.info("job %r refused: %s", job.key, error, extra=of_job(job, "refused"))
+    else:
+        # as text: a handler that keeps its records would keep the frames
+        told = "".join(traceback.format_exception(error))
+        log.error("job %r failed\n%s", job.key, told, extra=of_job(job, "failed", error))
 
 
 def raised(error: BaseException) -> list[str]:

@@ -12,7 +12,6 @@ from __future__ import annotations
 import logging
 import threading
 import time
-import traceback
 import weakref
 from collections.abc import Callable, Hashable
 from concurrent.futures import Future
@@ -23,11 +22,9 @@ from cache import log_lines
 from cache.context import Context
 from cache.job import Cancelled, Elsewhere, HadItsTurn, Job, MustWait, State
 from cache.kept import Kept, nbytes
-from cache.limits import Refused
 from cache.queue import Queue
 from cache.traces import default_torch_modes, drop_frames
 from cache.watched import Watched
-from core.experiment import InputError
 
 log = logging.getLogger(__name__)
 
@@ -274,12 +271,7 @@ class Worker:
                 self._queue.end(job, state)
 
     def _fail(self, job: Job, error: BaseException) -> None:
-        if isinstance(error, (InputError, Refused)):
-            log.info("job %r refused: %s", job.key, error, extra=log_lines.of_job(job, "refused"))
-        else:
-            # as text: a handler that keeps its records would keep the frames
-            told = "".join(traceback.format_exception(error))
-            log.error("job %r failed\n%s", job.key, told, extra=log_lines.of_job(job, "failed", error))
+        log_lines.failed(job, error)
         drop_frames(error)
         self._leave(job, "failed", error)
 

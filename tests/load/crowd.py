@@ -108,6 +108,17 @@ async def one_link(running: Server, sessions: int, sentence: str) -> list[float]
     return await asyncio.gather(*(visit() for _ in range(sessions)))
 
 
+async def answered(viewer: Viewer, sentences: Sequence[str]) -> list[float]:
+    """Edits one after the other; seconds until each answer."""
+    took = []
+    for sentence in sentences:
+        began = time.perf_counter()
+        await viewer.edit("Sentence", sentence)
+        await viewer.until(shows(sentence), PATIENCE)
+        took.append(time.perf_counter() - began)
+    return took
+
+
 async def editors(running: Server, sessions: int, edits: int) -> list[float]:
     """Sessions that edit at the same time, each its own prompts one after the other; seconds until each answer."""
     own = [SENTENCES[n * edits : (n + 1) * edits] for n in range(sessions)]
@@ -119,13 +130,7 @@ async def editors(running: Server, sessions: int, edits: int) -> list[float]:
         async with Viewer.visit(running.url, pair="tiny") as viewer:
             await viewer.until(lambda viewer: bool(viewer.charts), PATIENCE)
             await together.wait()
-            took = []
-            for sentence in sentences:
-                began = time.perf_counter()
-                await viewer.edit("Sentence", sentence)
-                await viewer.until(shows(sentence), PATIENCE)
-                took.append(time.perf_counter() - began)
-            return took
+            return await answered(viewer, sentences)
 
     return [each for took in await asyncio.gather(*map(editing, own)) for each in took]
 
@@ -182,15 +187,9 @@ class Sweeping:
 
 async def first_figures(running: Server, sentences: Sequence[str]) -> list[float]:
     """One session, one edit after the other; seconds until each answer."""
-    took = []
     async with Viewer.visit(running.url, pair="tiny") as viewer:
         await viewer.until(lambda viewer: bool(viewer.charts), PATIENCE)
-        for sentence in sentences:
-            began = time.perf_counter()
-            await viewer.edit("Sentence", sentence)
-            await viewer.until(shows(sentence), PATIENCE)
-            took.append(time.perf_counter() - began)
-    return took
+        return await answered(viewer, sentences)
 
 
 def cpu(running: Server) -> float:
