@@ -16,6 +16,8 @@ from torch import Tensor
 
 from core.recording import Recording
 
+_SMALL = 2**16  # numbers: of a large model's activations, which take time to run, the signs are drawn each time
+
 
 @dataclass(frozen=True, eq=False)
 class Jittered(Recording):
@@ -29,11 +31,17 @@ class Jittered(Recording):
         return x * (1 + torch.finfo(self.bridge.W_U.dtype).eps * signs)
 
 
-@lru_cache(maxsize=256)
 def _signs(of: str, shape: torch.Size) -> Tensor:
     """Drawn on the CPU: the same signs on every device, and for every prompt of a length."""
+    return (_kept if shape.numel() <= _SMALL else _drawn)(of, shape)
+
+
+def _drawn(of: str, shape: torch.Size) -> Tensor:
     generator = torch.Generator().manual_seed(zlib.crc32(of.encode()))
     return torch.randint(-1, 2, shape, generator=generator, dtype=torch.int8)
+
+
+_kept = lru_cache(maxsize=256)(_drawn)
 
 
 def jittered(recording: Recording, draw: str) -> Jittered:

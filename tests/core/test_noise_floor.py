@@ -13,6 +13,7 @@ from core.head.patches import patch_head
 from core.head.results import ALONE, HEAD_PATCHES, TOGETHER, HeadPatches
 from core.models.loading import load_pair
 from core.models.pairs import registry
+from core.patching import jitter as jitters
 from core.patching.floor import ROWS, NoiseFloor, jittered_rows, noise_floor, third_of
 from core.patching.gap import Gap
 from core.patching.growing_pass import shape_of
@@ -90,6 +91,16 @@ def test_signs_differ_between_draws_layers_and_sites_and_are_the_same_every_time
     assert not torch.equal(moved[0], moved[1]) and not torch.equal(moved[0], moved[2])
     # Two thirds of the signs are not zero.
     assert all(0.55 < m.float().mean() < 0.75 for m in moved)
+
+
+def test_signs_that_are_kept_are_the_ones_drawn_and_a_large_models_are_not_kept():
+    small, large = torch.Size((4, 8)), torch.Size((jitters._SMALL + 1,))
+    for shape, kept in ((small, 1), (large, 0)):
+        jitters._kept.cache_clear()
+        first = jitters._signs("of no other test", shape)
+        assert torch.equal(first, jitters._signs("of no other test", shape))
+        assert torch.equal(first, jitters._drawn("of no other test", shape))
+        assert jitters._kept.cache_info().currsize == kept
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
