@@ -8,7 +8,7 @@ from playwright.sync_api import expect
 
 from tests.browser.test_downloads import downloaded
 from tests.browser.test_explore import LIES_BETWEEN
-from tests.browser.test_stage import press
+from tests.browser.test_stage import FITS, press
 
 
 def test_keys_go_through_the_steps_and_one_screen_holds_each(viewer):
@@ -23,7 +23,9 @@ def test_keys_go_through_the_steps_and_one_screen_holds_each(viewer):
     expect(page.get_by_role("heading", name=re.compile("1 of 9"))).to_be_visible()
     viewer.settle()
     press(viewer, "p")
+    expect(page).to_have_url(re.compile("stage=1"))
     viewer.settle()
+    page.wait_for_function(FITS)
     press(viewer, "PageDown")
     expect(page).to_have_url(re.compile("step=layers"))
     page.wait_for_function(LIES_BETWEEN, arg=[".st-key-post_layers .js-plotly-plot", 0, 720])
