@@ -11,6 +11,7 @@ import pytest
 from tests.busy import cores
 
 ROOT = Path(__file__).parents[1]
+FILES = [f"tests/cache/test_{name}.py" for name in ("worker", "turns", "job_ends")]
 
 
 @pytest.fixture
@@ -26,9 +27,9 @@ def busy():
 
 
 def test_the_workers_tests_pass_beside_it(busy):
-    # They need nothing of tests/conftest.py, which imports torch.
-    options = ["-q", "-p", "no:cacheprovider", "--noconftest"]
-    sample = [sys.executable, "-m", "pytest", *options, "tests/cache/test_worker.py"]
+    # They need nothing of tests/conftest.py, which imports torch; their fixture comes as a plugin.
+    options = ["-q", "-p", "no:cacheprovider", "--noconftest", "-p", "tests.cache.jobs"]
+    sample = [sys.executable, "-m", "pytest", *options, *FILES]
     ran = subprocess.run(sample, cwd=ROOT, capture_output=True, text=True)
     assert ran.returncode == 0, ran.stdout
     assert busy.poll() is None

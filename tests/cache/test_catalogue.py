@@ -11,8 +11,8 @@ from cache.questions.catalogue import QUESTIONS, ROLES
 from cache.service import Service
 from core.experiment import Experiment
 from core.settings import Settings
+from tests.cache.jobs import hold
 from tests.cache.options import OPTIONS, PLAN
-from tests.cache.test_worker import hold
 
 PATIENCE = 60
 # Another value of each field that some question ignores.

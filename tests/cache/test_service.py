@@ -17,7 +17,7 @@ from core.models.loading import load_pair
 from core.models.pairs import registry
 from core.runs import run
 from core.settings import Settings
-from tests.cache.test_worker import hold
+from tests.cache.jobs import hold
 
 PATIENCE = 60
 NOUNS = ("fox", "dog", "cat", "horse", "bird", "bear", "wolf", "king")

@@ -12,7 +12,7 @@ from core.experiment import Experiment
 from core.sets import running
 from core.sets.reading import sampled, shipped_file
 from core.settings import Settings
-from tests.cache.test_worker import hold
+from tests.cache.jobs import hold
 
 PATIENCE = 120
 SET = sampled(shipped_file("tiny").read_text(), 5)

@@ -1,0 +1,3 @@
+"""What the tests of this folder share."""
+
+from tests.cache.jobs import worker  # noqa: F401
