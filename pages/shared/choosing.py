@@ -1,8 +1,8 @@
 """The original word chooses itself where nobody has chosen one: a new sentence does not fail because of the old word.
 
-A word that was chosen stays while it stands in the sentence. Else the first word that says something of its own stands
-in for it, so that figures come at once; meanwhile INSTRUCT rewrites the sentence, and the word that it changes takes
-its place, unless the viewer has chosen one by then.
+A word that was chosen stays while it stands in the sentence, and is one token there. Else the first word that says
+something of its own stands in for it, so that figures come at once; meanwhile INSTRUCT rewrites the sentence, and the
+word that it changes takes its place, unless the viewer has chosen one by then.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ def edit_sentence(sentence: str) -> None:
         state.edit(sentence=sentence)
     elif kept := {} if open_choice() else keep_choice(experiment, sentence):
         state.edit(sentence=sentence, **kept)
+        st.session_state.kept = state.experiment()
     else:
         choose_itself(sentence=sentence)
 
@@ -89,6 +90,9 @@ def move() -> None:
 
 def begin(asking: Asking) -> None:
     """At a page's end, its own questions asked: have the sentence rewritten. Nobody waits for it."""
+    if "original" in asking.errors and state.experiment() == st.session_state.get("kept"):
+        # In capitals, say, it is several tokens.
+        st.session_state.choosing = True
     if open_choice():
         # A stand-in that is refused is nobody's mistake: the next one comes.
         for field in ("original", "answer"):

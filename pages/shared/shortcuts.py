@@ -3,6 +3,10 @@
 A module that has something to do by key offers a `Shortcut`; the frame hands all of them to `listen`. A key never fires
 while somebody types, unless it does nothing in a field of one line, with Ctrl, Alt or Meta held, or while it is held
 down itself; Esc leaves the field. The browser alone opens and closes the list: no run of the page can close it.
+
+However fast keys follow each other, each is answered once, and by the page that the ones before have made: the browser
+holds a key until the run that answers to the one before tells so. They are numbered, and sent as a state, which reaches
+a run that begins late; of several triggers that wait for one, Streamlit keeps the last.
 """
 
 from __future__ import annotations
@@ -47,8 +51,9 @@ kbd { font: .9rem var(--st-code-font, monospace); background: var(--st-secondary
 """
 
 _JS = """
+const LOST = 5000;  // ms after which a key that nobody has answered to holds up no others
 const FIELD = 'input, textarea, select, [contenteditable=true], [role=textbox], [role=combobox], [role=listbox]';
-export default function ({ data, setTriggerValue, parentElement }) {
+export default function ({ data, setStateValue, parentElement }) {
   let dialog = parentElement.querySelector('dialog');
   if (!dialog) {
     dialog = document.createElement('dialog');
@@ -70,6 +75,19 @@ export default function ({ data, setTriggerValue, parentElement }) {
     part('kbd', named, part('dt', '', list));
     part('dd', does, list);
   }
+  const keys = parentElement.pressed ??= { waiting: [], sent: 0, at: -LOST };
+  const held = () => keys.sent > data.answered && performance.now() - keys.at < LOST;
+  const answer = () => {
+    while (keys.waiting.length && !held()) {
+      const key = keys.waiting.shift();
+      if (data.events[key]) window.dispatchEvent(new CustomEvent(data.events[key]));
+      else if (data.keys.includes(key)) {
+        keys.sent = Math.max(keys.sent, data.answered) + 1;
+        keys.at = performance.now();
+        setStateValue('pressed', { key, number: keys.sent });
+      }
+    }
+  };
   const pressed = event => {
     const at = event.composedPath()[0], key = event.key.toLowerCase();
     if (event.ctrlKey || event.altKey || event.metaKey || event.repeat || event.isComposing) return;
@@ -78,18 +96,20 @@ export default function ({ data, setTriggerValue, parentElement }) {
     if (at.closest?.(FIELD) && !(line && key.startsWith('page'))) return;
     // Behind an open list nothing happens but that it is closed.
     const own = data.events[key], inside = event.composedPath().some(part => part.localName === 'dialog');
-    if (key !== '?' && (dialog.open || !own && (inside || !data.keys.includes(key)))) return;
+    // The page that comes may answer to others.
+    const known = data.keys.includes(key) || held() && (key.length === 1 || key.startsWith('page'));
+    if (key !== '?' && (dialog.open || !own && (inside || !known))) return;
     // Streamlit has keys of its own, R and C among them.
     event.preventDefault();
     event.stopImmediatePropagation();
-    if (own) window.dispatchEvent(new CustomEvent(own));
-    else if (key !== '?') setTriggerValue('pressed', key);
+    if (key !== '?') keys.waiting.push(key), answer();
     else if (dialog.open) dialog.close();
     else dialog.showModal();
   };
   parentElement.listening?.abort();
   const listening = parentElement.listening = new AbortController();
   window.addEventListener('keydown', pressed, { capture: true, signal: listening.signal });
+  answer();
   return () => listening.abort();
 }
 """
@@ -104,11 +124,17 @@ def listen(shortcuts: Sequence[Shortcut]) -> None:
     listed = [{"key": shortcut.key, "does": shortcut.does} for shortcut in (*shortcuts, *ALWAYS)]
 
     def pressed() -> None:
-        act = acts.get(st.session_state[_KEY].get("pressed"))
-        if act is not None:
-            act()
+        sent = st.session_state[_KEY].get("pressed") or {}
+        if sent.get("number", 0) > _answered():
+            st.session_state.keys_answered = sent["number"]
+            acts.get(sent["key"], lambda: None)()
 
     st.html(f"<style>.st-key-{_KEY} {{ position: absolute; width: 0; height: 0; }}</style>")
     events = {shortcut.key: shortcut.event for shortcut in shortcuts if shortcut.event}
-    data = {"listed": listed, "keys": list(acts), "events": events}
+    data = {"listed": listed, "keys": list(acts), "events": events, "answered": _answered()}
     _listener(data=data, key=_KEY, on_pressed_change=pressed)
+
+
+def _answered() -> int:
+    """How many keys of this tab have been answered to."""
+    return int(st.session_state.get("keys_answered", 0))

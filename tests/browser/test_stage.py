@@ -165,6 +165,16 @@ def test_the_keys_of_a_clicker_turn_the_pages_of_the_stage_and_esc_leaves_a_fiel
     expect(page).to_have_url(re.compile("sentence=The.big"))
 
 
+def test_keys_that_follow_each_other_faster_than_pages_are_drawn_are_each_answered_once_and_in_order(speaker):
+    speaker.open(pair="tiny")
+    press(speaker, "p")
+    # Pages turn by key on the stage only, which is not there yet.
+    for key in ("PageDown", "PageDown", "2", "c", "3"):
+        speaker.page.keyboard.press(key)
+    expect(speaker.page).to_have_url(re.compile("/patching[?].*original=big&compare=1&b_original=old.*stage=1"))
+    speaker.settle()
+
+
 def test_a_question_mark_lists_the_keys_and_closes_the_list(viewer):
     viewer.open()
     listed = viewer.page.get_by_role("dialog", name="Keyboard shortcuts")

@@ -94,14 +94,19 @@ def test_a_choice_made_meanwhile_stays(app, writing, label, text):
     assert test.query_params["original"] == word(test)
 
 
-def test_a_chosen_word_stays_while_it_stands_in_the_sentence_case_apart(app):
-    test = settled(
-        type_into(app(sentence="The quick fox sees the sad dog.", original="sad"), "Sentence", "Sad and old!")
-    )
-    assert word(test) == "Sad"
-    assert word(settled(type_into(test, "Sentence", "The old dog is sad."))) == "sad"
-    assert word(settled(type_into(test, "Sentence", ""))) == "sad"
-    assert word(settled(type_into(test, "Sentence", "A sad cat and a sad dog."))) == "sad" and not refusals(test)
+def test_a_chosen_word_stays_while_it_stands_in_the_sentence_case_apart_and_is_one_token_there(app):
+    test = app(sentence="The quick fox sees the sad dog.", original="the")
+    for sentence, stays in (
+        ("The old bear sleeps.", "The"),
+        ("See the old bear!", "the"),
+        ("", "the"),
+        ("A sad cat sees the dog and the bear.", "the"),
+    ):
+        test = settled(type_into(test, "Sentence", sentence))
+        assert word(test) == stays
+    assert not refusals(test)
+    type_into(test, "Original word", "sad")
+    assert word(settled(type_into(test, "Sentence", "Sad and old!"))) == "old" and not refusals(test)
 
 
 def test_a_stand_in_of_several_tokens_is_refused_to_nobody(app, writing):
