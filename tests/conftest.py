@@ -67,10 +67,11 @@ def every_figure_is_valid():
 @pytest.fixture(scope="session")
 def chromium():
     """The one browser of a process: Playwright takes no second one beside it."""
-    from playwright.sync_api import sync_playwright
+    from playwright.sync_api import expect, sync_playwright
 
     from tests.browser.chromium import ARGS, find
 
+    expect.set_options(timeout=30_000)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=find(), args=ARGS)
         yield browser

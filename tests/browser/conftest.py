@@ -15,7 +15,6 @@ from playwright.sync_api import Browser, BrowserContext, Error, Page, TimeoutErr
 
 from tests.browser.server import Server, server
 
-expect.set_options(timeout=30_000)
 # Counts the runs that a tab asks for: a state that passes in a moment may be over before it is looked for.
 RUNS = """
 window.runs = 0;

@@ -51,6 +51,15 @@ def filled(template: str, values: dict[str, str]) -> str:
     return template
 
 
+def certify(folder: Path) -> None:
+    """Make a certificate of localhost's own for it, and its key, under the names that the TLS lines give."""
+    made = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=localhost"]
+    made += ["-addext", "subjectAltName=DNS:localhost"]
+    made += ["-keyout", str(folder / "privkey.pem"), "-out", str(folder / "fullchain.pem")]
+    done = subprocess.run(made, capture_output=True)
+    assert done.returncode == 0, done.stderr
+
+
 @dataclass
 class Proxy:
     """nginx at `port`, in a folder of its own; `app`: the port that it passes on to."""
@@ -62,6 +71,14 @@ class Proxy:
     values: dict[str, str] = field(default_factory=dict)
     _process: subprocess.Popen[bytes] | None = None
 
+    @property
+    def url(self) -> str:
+        return f"http{'s' if self.tls else ''}://localhost:{self.port}/"
+
+    @property
+    def certificate(self) -> Path:
+        return self.folder / "certificates/fullchain.pem"
+
     def start(self) -> None:
         values = {
             "LISTEN": f"127.0.0.1:{self.port}{' ssl' if self.tls else ''}",
@@ -70,10 +87,12 @@ class Proxy:
             "APP": f"127.0.0.1:{self.app}",
             "CACHE": f"{self.folder}/files",
         }
-        for name in ("temporary", "tls"):
+        for name in ("temporary", "tls", "certificates"):
             (self.folder / name).mkdir(parents=True, exist_ok=True)
         if self.tls:
-            shutil.copy(TLS, self.folder / "tls")
+            certify(self.certificate.parent)
+            lines = TLS.read_text().replace("certificates/", f"{self.certificate.parent}/")
+            (self.folder / "tls/tls.conf").write_text(lines)
         (self.folder / "site.conf").write_text(filled(TEMPLATE.read_text(), values | WIDE | self.values))
         # As anybody else it could not enter the folders that pytest makes for root alone.
         user = "user root;" if os.geteuid() == 0 else ""

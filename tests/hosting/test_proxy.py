@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 import ssl
-import subprocess
 from contextlib import ExitStack
 
 import httpx
@@ -208,22 +207,10 @@ def test_while_the_app_is_not_there_a_sentence_says_so_and_files_still_come(prox
     client.close()
 
 
-def test_it_speaks_tls_where_there_is_a_certificate_and_cookies_then_stay_in_it(behind, proxied, tmp_path, monkeypatch):
-    from tests.hosting import nginx
-
-    folder = tmp_path / "certificates"
-    folder.mkdir()
-    made = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=localhost"]
-    made += ["-addext", "subjectAltName=DNS:localhost"]
-    made += ["-keyout", str(folder / "privkey.pem"), "-out", str(folder / "fullchain.pem")]
-    done = subprocess.run(made, capture_output=True)
-    assert done.returncode == 0, done.stderr
-    here = tmp_path / "tls.conf"
-    here.write_text(nginx.TLS.read_text().replace("certificates/", f"{folder}/"))
-    monkeypatch.setattr(nginx, "TLS", here)
-    port = proxied(behind.port, tls=True).port
-    context = ssl.create_default_context(cafile=str(folder / "fullchain.pem"))
-    answer = httpx.get(f"https://localhost:{port}/", verify=context)
+def test_it_speaks_tls_where_there_is_a_certificate_and_cookies_then_stay_in_it(behind, proxied):
+    proxy = proxied(behind.port, tls=True)
+    port, context = proxy.port, ssl.create_default_context(cafile=proxy.certificate)
+    answer = httpx.get(proxy.url, verify=context)
     assert answer.content == BODY and "max-age=31536000" in answer.headers["strict-transport-security"]
     assert "secure" in answer.headers["set-cookie"].lower()
     assert behind.asked[-1][2]["X-Forwarded-Proto"] == "https"

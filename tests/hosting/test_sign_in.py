@@ -1,12 +1,18 @@
-"""Visitors who sign in: who may look, who has the operator's buttons, and that the link they opened is not lost."""
+"""Visitors who sign in: who may look, who has the operator's buttons, and that the link they opened is not lost.
+
+They come as the public does, by TLS through the proxy, or where no nginx can be had straight to the app.
+"""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import pytest
 from oidc_provider_mock import User, run_server_in_thread
 from playwright.sync_api import Page, expect
 
 from tests.browser.server import Server, free_port, server
+from tests.hosting.nginx import find
 from tests.load.crowd import Told
 
 SENTENCE = "The quick bear runs past the hill."
@@ -17,14 +23,21 @@ def user(name: str, verified: bool = True) -> User:
     return User(sub=name, claims={"email": f"{name}@example.org", "email_verified": verified})
 
 
+@dataclass(frozen=True)
+class Private:
+    app: Server
+    url: str
+
+
 @pytest.fixture(scope="module")
-def private(tmp_path_factory):
-    """A public demo for those at example.org but eve, ann its operator."""
+def private(tmp_path_factory, request):
+    """A public demo for those at example.org but eve, ann its operator; and where they find it."""
     folder, port = tmp_path_factory.mktemp("private"), free_port()
+    public = request.getfixturevalue("proxied")(port, tls=True).url if find() else f"http://localhost:{port}/"
     with run_server_in_thread(user_claims=[user("ann"), user("bob"), user("eve", verified=False)]) as provider:
         secrets = folder / "secrets.toml"
         secrets.write_text(f"""[auth]
-redirect_uri = "http://localhost:{port}/oauth2callback"
+redirect_uri = "{public}oauth2callback"
 cookie_secret = "a secret of this test alone, long enough"
 client_id = "explorer"
 client_secret = "another"
@@ -32,15 +45,16 @@ server_metadata_url = "http://localhost:{provider.server_port}/.well-known/openi
 """)
         settings = {"HOSTED": "1", "SIGN_IN": "1", "ALLOWED": "@example.org", "OPERATORS": "ann@example.org"}
         environment = {f"REPHRASE_{name}": value for name, value in settings.items()}
+        environment["STREAMLIT_SERVER_ALLOWED_HOSTS"] = "localhost"
         log = folder / "log"
         with server(log, port=port, STREAMLIT_SECRETS_FILES=str(secrets), **environment) as running:
-            yield running
+            yield Private(running, public)
         assert "Traceback" not in log.read_text(), log.read_text()
 
 
 @pytest.fixture
 def tab(chromium):
-    context = chromium.new_context(viewport={"width": 1280, "height": 900})
+    context = chromium.new_context(viewport={"width": 1280, "height": 900}, ignore_https_errors=True)
     # The provider's own page asks a distant host for its looks.
     context.route("**/*", lambda route: route.continue_() if "//localhost" in route.request.url else route.abort())
     page = context.new_page()
@@ -49,18 +63,18 @@ def tab(chromium):
     context.close()
 
 
-def sign_in(page: Page, private: Server, name: str, path: str = "") -> None:
+def sign_in(page: Page, private: Private, name: str, path: str = "") -> None:
     page.goto(f"{private.url}{path}")
     page.get_by_role("button", name="Sign in").click()
     page.get_by_role("button", name=name, exact=True).click()
 
 
 def test_nobody_looks_or_computes_without_signing_in(tab, private):
-    before = Told.by(private).of("rephrase_questions_total")
+    before = Told.by(private.app).of("rephrase_questions_total")
     tab.goto(f"{private.url}?sentence={SENTENCE}")
     expect(tab.get_by_role("button", name="Sign in")).to_be_visible()
     expect(tab.locator(".st-key-prompt_bar")).to_have_count(0)
-    assert Told.by(private).of("rephrase_questions_total") == before
+    assert Told.by(private.app).of("rephrase_questions_total") == before
 
 
 def test_who_signs_in_sees_the_link_that_was_opened_and_an_operator_its_buttons(tab, private):
