@@ -5,55 +5,38 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
-import torch
-from torch import Tensor
 from transformer_lens.model_bridge import TransformerBridge
-from transformers import Cache, PreTrainedModel, StoppingCriteriaList
 
 from core.choice import with_word
 from core.experiment import Experiment, InputError, text_before_answer, words
-from core.linear import fast_linears
+from core.greedy import greedy
 from core.models.loading import LoadedPair
-from core.models.plain import plain
-from core.models.turns import take_turn
 from core.prompt import MAX_TOKENS, Prompt, Reading, encode
+from core.recording import Recording
 from core.rewriting import Rewriting, choose_original
 from core.runs import read_prompt
 from core.template import first_special, in_chat
 
-_DRAFT = 12  # tokens that are drafted at a time
 _LONGEST = 96  # tokens of a rewriting: those of the words among which one is chosen
 
 
-def continuation(bridge: TransformerBridge, prompt: Prompt | Reading, max_new_tokens: int = 24) -> Iterator[str]:
+def continuation(
+    bridge: TransformerBridge, prompt: Prompt | Reading, max_new_tokens: int = 24, recording: Recording | None = None
+) -> Iterator[str]:
     """Yield the whole text written so far after each new token, until the model's end token or the limit.
 
     Under a chat template the end of the turn is an end too: BASE's own tokenizer need not name it so.
+    recording: the model's run on the prompt, where there is one: its first token is there without a pass.
     """
-    room = max(0, min(max_new_tokens, bridge.cfg.n_ctx - len(prompt.ids)))
-    decode, ends = bridge.tokenizer.decode, {*_end_tokens(bridge), *prompt.stops}
-    before, written = decode(prompt.ids, skip_special_tokens=True), list(prompt.ids)
-    new, cache = list(prompt.ids), None
-    for _ in range(room):
-        # Others may run between two tokens.
-        take_turn(bridge)
-        token, cache = _next(plain(bridge), new, cache)
-        written, new = [*written, token], [token]
-        yield decode(written, skip_special_tokens=True)[len(before) :]
-        if token in ends:
-            return
+    written, decode = list(prompt.ids), bridge.tokenizer.decode
+    before = decode(written, skip_special_tokens=True)
+    ends = [*_end_tokens(bridge), *prompt.stops]
+    for settled in greedy(bridge, prompt.ids, _room(bridge, prompt.ids, max_new_tokens), ends, recording):
+        for token in settled:
+            written.append(token)
+            yield decode(written, skip_special_tokens=True)[len(before) :]
 
 
-@torch.no_grad()
-def _next(model: PreTrainedModel, new: Sequence[int], cache: Cache | None) -> tuple[int, Cache]:
-    """The likeliest token behind these, which follow what the cache holds; and what it then holds."""
-    ids = torch.tensor([list(new)], device=model.device)
-    # A bridge's own settings ask for every attention pattern.
-    out = model(ids, past_key_values=cache, use_cache=True, output_attentions=False)
-    return int(out.logits[0, -1].argmax()), out.past_key_values
-
-
-@torch.no_grad()
 def line(
     bridge: TransformerBridge,
     ids: Sequence[int],
@@ -63,35 +46,19 @@ def line(
 ) -> tuple[str, bool]:
     """The first line that is written after a prompt, and whether it came to its end within the limit.
 
-    The same tokens as `continuation` writes. They are drafted from the prompt, which a rewriting mostly repeats, and
-    the model checks several in one pass. checkpoint: called between passes.
+    checkpoint: called between passes.
     """
-    room = max(0, min(max_new_tokens, bridge.cfg.n_ctx - len(ids)))
-    if room == 0:
-        return "", False
-    decode, ends = bridge.tokenizer.decode, [*_end_tokens(bridge), *stops]
-    before = decode(ids, skip_special_tokens=True)
-
-    def text(written: Tensor) -> str:
-        return str(decode(written, skip_special_tokens=True))[len(before) :].lstrip()
-
-    def at_its_end(written: Tensor, scores: object, **options: object) -> Tensor:
+    room, ends = _room(bridge, ids, max_new_tokens), [*_end_tokens(bridge), *stops]
+    written, decode = list(ids), bridge.tokenizer.decode
+    before, text = decode(written, skip_special_tokens=True), ""
+    for settled in greedy(bridge, ids, room, ends):
         checkpoint()
-        return torch.tensor(["\n" in text(written[0])], device=written.device)
-
-    take_turn(bridge)
-    model = plain(bridge)
-    prompt = torch.tensor([list(ids)], device=model.device)
-    with fast_linears(model):
-        # Some models' own settings name a penalty, which would make it another text than the likeliest.
-        written = model.generate(
-            prompt, attention_mask=torch.ones_like(prompt), max_new_tokens=room, do_sample=False, temperature=None,
-            repetition_penalty=1.0, eos_token_id=ends or None, pad_token_id=ends[0] if ends else None,
-            output_attentions=False, return_dict_in_generate=False, prompt_lookup_num_tokens=_DRAFT,
-            stopping_criteria=StoppingCriteriaList([at_its_end]),
-        )[0]  # fmt: skip
-    first, *more = text(written).split("\n", 1)
-    return first.rstrip(), bool(more) or len(written) - len(ids) < room or int(written[-1]) in ends
+        written += settled
+        text = decode(written, skip_special_tokens=True)[len(before) :].lstrip()
+        if "\n" in text:
+            break
+    first, *more = text.split("\n", 1)
+    return first.rstrip(), bool(more) or (len(written) > len(ids) and written[-1] in ends)
 
 
 def rewrite(
@@ -140,6 +107,10 @@ def _before_answer(experiment: Experiment, pair: LoadedPair) -> tuple[tuple[int,
     ids, _ = encode(text.text, tokenizer, text.literal)
     stop = first_special(text.after, tokenizer)
     return ids, () if stop is None else (stop,)
+
+
+def _room(bridge: TransformerBridge, ids: Sequence[int], max_new_tokens: int) -> int:
+    return max(0, min(max_new_tokens, int(bridge.cfg.n_ctx) - len(ids)))
 
 
 def _end_tokens(bridge: TransformerBridge) -> list[int]:

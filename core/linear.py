@@ -29,10 +29,13 @@ def replaced(forwards: Mapping[nn.Module, Callable[..., object]]) -> Iterator[No
             vars(module).pop("forward", None)
 
 
-def fast_linears(model: nn.Module) -> AbstractContextManager[None]:
-    """Within it, without gradients, the model's plain linear layers multiply through oneDNN; a no-op elsewhere."""
-    layers = [module for module in model.modules() if _is_plain(module)] if _available() else []
-    return replaced({layer: _through_onednn(layer) for layer in layers})
+def fast_linears(model: nn.Module, least: int = 0) -> AbstractContextManager[None]:
+    """Within it, without gradients, the model's plain linear layers multiply through oneDNN; a no-op elsewhere.
+
+    least: numbers of a weight; of smaller ones, with a few rows, the call costs more than the product.
+    """
+    layers = [each for each in _linears(model) if _is_plain(each)] if _available() else []
+    return replaced({layer: _through_onednn(layer) for layer in layers if layer.weight.numel() >= least})
 
 
 def times(x: Tensor, weight: Tensor) -> Tensor:
@@ -71,6 +74,15 @@ def _frozen(layer: nn.Linear) -> Callable[[Tensor], Tensor]:
 def _available() -> bool:
     libraries = torch.backends.mkl.is_available() and torch.backends.mkldnn.is_available()
     return bool(libraries and torch.backends.mkldnn.enabled and hasattr(torch.ops.mkldnn, "_linear_pointwise"))
+
+
+def _linears(model: nn.Module) -> list[nn.Linear]:
+    """Looked for once: a walk over a small model's modules takes a tenth of a pass."""
+    found: list[nn.Linear] | None = vars(model).get("linears")
+    if found is None:
+        # Not by setattr, which a bridge passes on to the model that it wraps.
+        found = vars(model)["linears"] = [module for module in model.modules() if isinstance(module, nn.Linear)]
+    return found
 
 
 def _is_plain(module: nn.Module) -> TypeGuard[nn.Linear]:

@@ -78,8 +78,10 @@ def continuation(work: Work, model: str) -> str:
     """What one model writes after the prompt; partial results are the text so far."""
     from core.generation import continuation
 
-    text, bridge = "", (work.pair.base, work.pair.instruct)[MODELS.index(model)]
-    for count, text in enumerate(continuation(bridge, work.read().prompt, CONTINUATION_TOKENS), 1):
+    text, read = "", work.read()
+    recording = read.recordings[MODELS.index(model)]
+    written = continuation(recording.bridge, read.prompt, CONTINUATION_TOKENS, recording)
+    for count, text in enumerate(written, 1):
         work.ctx.progress(count, CONTINUATION_TOKENS, f"{model.upper()} writes")
         work.ctx.publish(text)
         work.ctx.checkpoint()
