@@ -48,8 +48,8 @@ PROMPTS_BYTES = 8_000_000  # of a pair's tokenized prompts
 class Stage:
     """A resident pair with what was read and recorded on it: recordings hold its models, and so must go with it.
 
-    weights: what names its models, None where nothing does. prompts: experiment → its prompt, answered. recordings: a
-    prompt's ids → both models' runs. pace: how fast patches have run on it.
+    weights: what names its models, None where nothing does. prompts: experiment → its prompt, answered; (experiment,
+    "text") → its text alone. recordings: a prompt's ids → both models' runs. pace: how fast patches have run on it.
     """
 
     pair: LoadedPair
@@ -104,7 +104,10 @@ class Stages:
     def _texts(self, experiment: Experiment, stage: Stage, ctx: Context, seconds: dict[str, float]) -> TextRuns:
         from core.reading import TextRuns, read_text
 
-        prompt = read_text(experiment, stage.pair, self._settings.max_tokens)
+        prompt = stage.prompts.get((experiment, "text"))
+        if prompt is None:
+            prompt = read_text(experiment, stage.pair, self._settings.max_tokens)
+            stage.prompts.put((experiment, "text"), prompt, nbytes(prompt))
         return TextRuns(prompt, self._recorded(prompt, stage, ctx, seconds))
 
     @contextmanager

@@ -41,11 +41,11 @@ def greedy(
         return
     model, text, end = plain(bridge), list(ids), len(ids) + room
     draft, seen, settled = Draft(_lines(bridge.tokenizer, ids)), 0, []
-    cache = DynamicCache(config=model.config)
+    cache, dtype = DynamicCache(config=model.config), model.dtype
     cache.activate_past_recording()
     if recording is not None and recording.past:
         for layer, both in enumerate(recording.past):
-            cache.update(*(part.to(model.dtype) for part in both), layer)
+            cache.update(*(part.to(dtype) for part in both), layer)
         cache.crop(0)
         seen, settled = len(ids), [int(recording.next_token_logits.argmax())]
     while True:
@@ -80,7 +80,8 @@ def _written(model: PreTrainedModel, new: list[int], count: int, cache: Cache) -
 def _lines(tokenizer: PreTrainedTokenizerFast, ids: Sequence[int]) -> list[int]:
     """The text's lines, each as if nothing followed: a line's last token may be another one before a line break."""
     lines = [line for line in tokenizer.decode(ids, skip_special_tokens=True).splitlines() if line.strip()] or [""]
-    *whole, begun = tokenizer(lines, add_special_tokens=False, verbose=False).input_ids
+    # One at a time: a batch starts threads.
+    *whole, begun = [tokenizer(line, add_special_tokens=False, verbose=False).input_ids for line in lines]
     return [*(token for line in whole for token in (*line, _BREAK)), *begun]
 
 
