@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
@@ -19,12 +18,13 @@ import torch
 from jaxtyping import Float
 from safetensors.torch import save
 from torch import Tensor
-from transformer_lens.hook_points import HookPoint, LensHandle
+from transformer_lens.hook_points import HookPoint
 from transformer_lens.model_bridge import TransformerBridge
 
 from core.keys_values import Keeping, KeysValues
 from core.linear import fast_linears
 from core.models.turns import take_turn
+from core.passes import Hook, points_of, run_with_hooks
 from core.readout import readout
 
 if TYPE_CHECKING:
@@ -36,8 +36,6 @@ _LAYER_HOOKS = (
     r"hook_resid_pre|hook_resid_mid|hook_attn_out|hook_mlp_out|ln1_post\.hook_scale|"
     r"attn\.hook_q|attn\.hook_k|attn\.hook_v|attn\.hook_z|attn\.hook_pattern"
 )
-# The name of a point, and what reads the activation there or gives another in its place
-Hook = tuple[str, Callable[[Tensor, HookPoint], Tensor | None]]
 _READ = re.compile(rf"blocks\.\d+\.({_LAYER_HOOKS})|ln_final\.hook_in|unembed\.hook_out")
 
 
@@ -130,16 +128,16 @@ def _recorded(
 
         return name, give
 
-    hooks, points = [], _points(bridge)
+    hooks = []
     if streams is not None:
         hooks += [other(name) for name in streams.activations if name.endswith(("resid_pre", "resid_mid"))]
-    hooks += [keeper(name) for name in points if _READ.fullmatch(name) or name in more]
+    hooks += [keeper(name) for name in points_of(bridge) if _READ.fullmatch(name) or name in more]
     # Of a vocabulary times a prompt of logits only END's are read.
     hooks.append(("unembed.hook_in", lambda x, hook: x[:, -1:]))
     take_turn(bridge)
     tokens, cache = torch.tensor(every, device=bridge.cfg.device), Keeping()
-    with torch.no_grad(), fast_linears(bridge), _hooked((points[name], hook) for name, hook in hooks):
-        bridge.forward(tokens, return_type=None, past_key_values=cache)
+    with torch.no_grad(), fast_linears(bridge):
+        run_with_hooks(bridge, tokens, hooks, past_key_values=cache)
     layers = range(bridge.cfg.n_layers)
     past = tuple(cache.kept[layer] for layer in layers) if len(cache.kept) == len(layers) else ()
     if len(every) == 1:
@@ -157,26 +155,3 @@ def _recorded(
         )
         for n, ids in enumerate(every)
     ]
-
-
-def _points(bridge: TransformerBridge) -> dict[str, HookPoint]:
-    """Every hook by its name, gathered once: that takes a tenth of a small model's pass."""
-    points: dict[str, HookPoint] | None = vars(bridge).get("points")
-    if points is None:
-        # Not by setattr, which a bridge passes on to the model that it wraps.
-        points = vars(bridge)["points"] = bridge.hook_dict
-    return points
-
-
-@contextmanager
-def _hooked(hooks: Iterable[tuple[HookPoint, Callable[[Tensor, HookPoint], Tensor | None]]]) -> Iterator[None]:
-    """What `run_with_hooks` does around a pass, with points that are known."""
-    added: list[tuple[HookPoint, LensHandle]] = []
-    try:
-        for point, hook in hooks:
-            added.append((point, point.add_hook(hook)))
-        yield
-    finally:
-        for point, handle in added:
-            handle.hook.remove()
-            point.fwd_hooks.remove(handle)

@@ -19,6 +19,7 @@ from transformer_lens.model_bridge import TransformerBridge
 
 from core.head.results import HeadScores
 from core.models.turns import take_turn
+from core.passes import run_with_hooks
 from core.prompt import leading_bos, special_ids
 
 SEQUENCES = 4
@@ -45,7 +46,7 @@ def score_heads(
 
         hooks = [(f"blocks.{layer}.attn.hook_pattern", keep) for layer in range(bridge.cfg.n_layers)]
         tokens = torch.tensor(ids, device=bridge.cfg.device)
-        bridge.run_with_hooks(tokens, return_type=None, fwd_hooks=hooks)
+        run_with_hooks(bridge, tokens, hooks)
         found.append(np.stack([kept[layer] for layer in range(bridge.cfg.n_layers)]))
     previous, induction, to_first = np.moveaxis(np.stack(found), 2, 0)
     return HeadScores(previous, induction, to_first, has_bos, sequences, length)

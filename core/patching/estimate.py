@@ -17,13 +17,14 @@ from transformer_lens.hook_points import HookPoint
 
 from core.experiment import InputError
 from core.models.turns import take_turn
+from core.passes import Hook, run_with_hooks
 from core.patching.cells import HOOKS, from_source
 from core.patching.plan import Direction
 from core.patching.results import Estimate
 from core.patching.sweeps import Recordings, gap_of, recipient_and_donor
 from core.prompt import AnsweredPrompt
 from core.readout import readout
-from core.recording import Hook, Recording
+from core.recording import Recording
 
 ESTIMATED = ("z", "v", "mlp_out")
 
@@ -78,7 +79,7 @@ def _gradients(recipient: Recording, places: list[tuple[str, int]], candidates: 
     ids = torch.tensor([recipient.ids], device=bridge.cfg.device)
     take_turn(bridge)
     with torch.enable_grad():
-        bridge.run_with_hooks(ids, return_type=None, fwd_hooks=hooks)
+        run_with_hooks(bridge, ids, hooks)
         logit_diff = readout(bridge).logit_diff(final[0], *candidates)
         gradients = torch.autograd.grad(logit_diff, [kept[place] for place in places])
     return [gradient[0] for gradient in gradients]

@@ -27,6 +27,7 @@ from transformer_lens.model_bridge import TransformerBridge
 from core.keys_values import Before, Keeping, KeysValues
 from core.linear import fast_linears, replaced
 from core.models.turns import take_turn
+from core.passes import run_with_hooks
 from core.patching.beginnings import Beginning
 from core.patching.begun import Begun
 from core.patching.budget import Budget, rows_per_chunk
@@ -185,7 +186,7 @@ def _pass(growths: list[Growth], how: dict[str, object]) -> None:
     weights = any(patch.site in WEIGHT_SITES for row in growth.rows for patch in row)
     theirs = fast_linears(others) if weights else nullcontext()
     with fast_linears(bridge), theirs, replaced(_shortened(bridge, growth.first)), suppress(Read):
-        bridge.run_with_hooks(ids, return_type=None, fwd_hooks=hooks, **how)
+        run_with_hooks(bridge, ids, hooks, **how)
 
 
 def _from(row: Row, before: int) -> Row:

@@ -12,13 +12,14 @@ from torch import Tensor
 from transformer_lens.hook_points import HookPoint
 
 from core.models.quantized import head_weights
+from core.passes import Hook
 from core.patching import cells as at
 from core.patching.chunks import lowest
 from core.patching.frozen import Decided, decided
 from core.patching.layer_weights import LayerWeights, by_layer
 from core.patching.plan import NEURON, OWN, Patch, Row, Shape
 from core.patching.sources import Sources
-from core.recording import Hook, Recording
+from core.recording import Recording
 
 # Hooks run in this order: what a counterfactual reads is written before it, what overwrites it after.
 _ORDER = (

@@ -19,9 +19,9 @@ import torch
 from torch import Tensor, nn
 from transformer_lens.hook_points import HookPoint
 
+from core.passes import Hook
 from core.patching.plan import HEAD_WEIGHTS, Patch, Row, Shape
 from core.patching.weights import MODULES, PARTS, Weights, module_of, through
-from core.recording import Hook
 
 _Cell = tuple[str, int, int]  # source, row, head or KV group
 

@@ -17,6 +17,8 @@ from torch import Tensor, nn
 from transformer_lens.model_bridge import TransformerBridge
 from transformer_lens.model_bridge.generalized_components import NormalizationBridge
 
+from core.passes import modules_of
+
 log = logging.getLogger(__name__)
 
 Forward = Callable[[Tensor], Tensor]
@@ -26,7 +28,7 @@ _equal: WeakKeyDictionary[TransformerBridge, bool] = WeakKeyDictionary()
 
 def norms_once(bridge: TransformerBridge) -> dict[nn.Module, Forward]:
     """The forward that each norm may run in place of its own; none where the numbers would be others."""
-    forwards: dict[nn.Module, Forward] = {norm: _once(norm) for norm in bridge.modules() if _is_twice(norm)}
+    forwards: dict[nn.Module, Forward] = {norm: _once(norm) for norm in modules_of(bridge) if _is_twice(norm)}
     if bridge not in _equal:
         _equal[bridge] = all(_gives_the_same(bridge, *both) for both in forwards.items())
         if not _equal[bridge]:

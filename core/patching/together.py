@@ -15,9 +15,10 @@ from torch import stack as stacked
 from transformer_lens.hook_points import HookPoint
 from transformer_lens.model_bridge import TransformerBridge
 
+from core.passes import Hook
 from core.patching.growth import Growth, Read
 from core.patching.plan import Row
-from core.recording import Hook, Recording
+from core.recording import Recording
 
 Ids = tuple[int, ...]
 Both = tuple[Recording, Recording]

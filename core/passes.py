@@ -1,0 +1,60 @@
+"""One forward pass of a bridge with hooks, without what every pass would do anew: a bridge's parts stay as they are.
+
+TransformerLens looks every hook's name up in a table of all names that it makes for each pass, and a walk over the
+modules takes about as long: together some milliseconds, as much as a small model's pass.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+from torch import Tensor, nn
+from transformer_lens.hook_points import HookPoint, LensHandle
+from transformer_lens.model_bridge import TransformerBridge
+
+# The name of a point, and what reads the activation there or gives another in its place
+Hook = tuple[str, Callable[[Tensor, HookPoint], Tensor | None]]
+Made = TypeVar("Made")
+
+
+def once(bridge: TransformerBridge, name: str, make: Callable[[], Made]) -> Made:
+    """What is made of a bridge at the first call and lives as long as it does."""
+    # Not by setattr, which a bridge passes on to the model that it wraps.
+    kept = vars(bridge)
+    if name not in kept:
+        kept[name] = make()
+    made: Made = kept[name]
+    return made
+
+
+def modules_of(bridge: TransformerBridge) -> list[nn.Module]:
+    """Every module within it."""
+    # Not the bridge itself: what is kept by its last user alone is let go at once.
+    return once(bridge, "modules_within", lambda: list(bridge.modules())[1:])
+
+
+def points_of(bridge: TransformerBridge) -> dict[str, HookPoint]:
+    """Every hook's name, its shorter ones too, and its point."""
+    return once(bridge, "points", lambda: bridge.hook_dict)
+
+
+def run_with_hooks(bridge: TransformerBridge, ids: Tensor, hooks: Iterable[Hook], **how: Any) -> None:
+    """As the bridge's own, whose logits nobody wants. Of one point's hooks the first runs first."""
+    with _hooked(bridge, hooks):
+        bridge(ids, return_type=None, **how)
+
+
+@contextmanager
+def _hooked(bridge: TransformerBridge, hooks: Iterable[Hook]) -> Iterator[None]:
+    points = points_of(bridge)
+    added: list[tuple[HookPoint, LensHandle]] = []
+    try:
+        for name, run in hooks:
+            added.append((points[name], points[name].add_hook(run)))
+        yield
+    finally:
+        for point, handle in added:
+            handle.hook.remove()
+            point.fwd_hooks.remove(handle)
