@@ -11,11 +11,12 @@ from core.choice import with_word
 from core.experiment import Experiment, InputError, text_before_answer, words
 from core.greedy import greedy
 from core.models.loading import LoadedPair
-from core.prompt import MAX_TOKENS, Prompt, Reading, encode
+from core.prompt import MAX_TOKENS, Prompt, Reading
 from core.recording import Recording
 from core.rewriting import Rewriting, choose_original
 from core.runs import read_prompt
 from core.template import first_special, in_chat
+from core.tokens import encode
 
 _LONGEST = 96  # tokens of a rewriting: those of the words among which one is chosen
 

@@ -10,10 +10,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from core.prompt import AnsweredPrompt, special_ids, token_strings
+from core.prompt import AnsweredPrompt
 from core.readout import capped
 from core.recording import Recording
 from core.results import Summary, TopTokens
+from core.tokens import special_ids, token_strings
 
 TOP = 10
 

@@ -29,10 +29,11 @@ from core.patching.gap import Gap
 from core.patching.measures import Measures
 from core.patching.plan import NEURON, Direction, Patch, Row
 from core.patching.sweeps import gap_of, no_checkpoint, run_plan
-from core.prompt import AnsweredPrompt, special_ids, token_strings
+from core.prompt import AnsweredPrompt
 from core.readout import Readout, readout, rounding
 from core.recording import Recording, record
 from core.results import MODELS, Check
+from core.tokens import special_ids, token_strings
 
 Recordings = tuple[Recording, Recording]
 KEPT = 100  # neurons that a result names

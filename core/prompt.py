@@ -7,17 +7,19 @@ several tokens is refused with its pieces, never silently cut.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
 from core.experiment import Experiment, InputError, PromptText, prompt_text, shorten
-from core.template import Spans, encode_around, first_special, in_chat
+from core.template import Spans, first_special, in_chat
+from core.tokens import PARTS, encode, leading_bos, pieces, token_strings
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
 MAX_TOKENS = 512
+_SHOWN = 6  # pieces of a candidate that are named
 
 
 @dataclass(frozen=True)
@@ -98,58 +100,6 @@ def tokenize(
     return _answered(prompt, text.answer, answer_id)
 
 
-def encode(
-    text: str, tokenizer: PreTrainedTokenizerFast, literal: bool | Spans
-) -> tuple[tuple[int, ...], list[tuple[int, int]]]:
-    """Ids with BOS exactly once where the tokenizer adds one, and each token's (start, end) in the text.
-
-    literal: where a special token's name typed in the text ("<s>") is text, not the token: everywhere, nowhere, or in
-    parts of it, as `PromptText` has it.
-    """
-    if not tokenizer.is_fast:
-        raise InputError("this model's tokenizer gives no character offsets (it is not a fast tokenizer)", "pair")
-    if isinstance(literal, bool):
-        encoded = tokenizer(
-            text, add_special_tokens=False, return_offsets_mapping=True, split_special_tokens=literal, verbose=False
-        )
-        ids, offsets = list(encoded["input_ids"]), list(encoded["offset_mapping"])
-    else:
-        ids, offsets = encode_around(text, tokenizer, literal)
-    bos = leading_bos(tokenizer)
-    if bos is not None and ids[:1] != [bos]:
-        ids, offsets = [bos, *ids], [(0, 0), *offsets]
-    return tuple(ids), offsets
-
-
-def leading_bos(tokenizer: PreTrainedTokenizerFast) -> int | None:
-    """BOS where the tokenizer puts one before a text. Qwen's and SmolLM2's put none, whatever token they name."""
-    bos = tokenizer.bos_token_id
-    return bos if bos is not None and tokenizer("a")["input_ids"][:1] == [bos] else None
-
-
-def special_ids(tokenizer: PreTrainedTokenizerFast) -> set[int]:
-    """Tokens that mean no text: those with a name of their own (BOS), and all others marked so (ends of turns)."""
-    added = tokenizer.added_tokens_decoder
-    return set(tokenizer.all_special_ids) | {i for i, token in added.items() if token.special}
-
-
-def token_strings(ids: tuple[int, ...] | list[int], tokenizer: PreTrainedTokenizerFast) -> tuple[str, ...]:
-    """Each token as it reads in the middle of a text, a leading space kept; special tokens by name.
-
-    A token is decoded behind a fixed neighbour, since many decoders drop the first token's space.
-    """
-    anchor = tokenizer("a", add_special_tokens=False)["input_ids"]
-    lead = len(tokenizer.decode(anchor, clean_up_tokenization_spaces=False))
-    special = special_ids(tokenizer)
-    strings = []
-    for i in ids:
-        if i in special:
-            strings.append(str(tokenizer.convert_ids_to_tokens(int(i))))
-        else:
-            strings.append(tokenizer.decode([*anchor, int(i)], clean_up_tokenization_spaces=False)[lead:])
-    return tuple(strings)
-
-
 def candidate_id(text: PromptText, candidate: str, field: str, tokenizer: PreTrainedTokenizerFast) -> int:
     """The one token id of a candidate after the prompt, or an `InputError` that shows its pieces."""
     shown = repr(candidate if len(candidate) <= 60 else candidate[:59] + "…")
@@ -158,24 +108,26 @@ def candidate_id(text: PromptText, candidate: str, field: str, tokenizer: PreTra
     after, _ = encode(whole, tokenizer, literal if isinstance(literal, bool) else _up_to(literal, len(whole)))
     if after[: len(before)] != before:
         n = next(i for i, (a, b) in enumerate(zip(before, after + (-1,) * len(before))) if a != b)
-        was, now = token_strings(before[n:], tokenizer), token_strings(after[n:], tokenizer)
+        was, now = (_listed(ids[n:], tokenizer) for ids in (before, after))
         raise InputError(
-            f"the {field} {shown} merges with the end of the prompt: {_pieces(was)} becomes {_pieces(now)}; "
+            f"the {field} {shown} merges with the end of the prompt: {was} becomes {now}; "
             "end the prompt before a space and begin the candidate with one",
             field,
         )
     ids = after[len(before) :]
     if len(ids) == 1:
         return ids[0]
-    pieces = token_strings(ids, tokenizer)
     if not ids:
         raise InputError(f"the {field} {shown} adds no token to the prompt; write a word", field)
+    (first, tokens), *more = pieces(ids, tokenizer)
     # Only what would pass: a blank, a piece of a character, or a word that is not in the sentence would not.
-    passes = pieces[0].strip() and "\ufffd" not in pieces[0] and (field == "answer" or not literal)
-    example = f", for example its first piece {pieces[0]!r}" if passes else ""
-    raise InputError(
-        f"the {field} {shown} is {len(ids)} tokens: {_pieces(pieces)}; choose a word of one token{example}", field
-    )
+    passes = first.strip() and tokens == 1 and (field == "answer" or not literal)
+    remedy = f"choose a word of one token{f', for example its first piece {first!r}' if passes else ''}"
+    if literal and field == "original" and any(n > 1 for _, n in [(first, tokens), *more]):
+        remedy += ", or write a free prompt (in the settings), where any one token can be the original"
+    if literal is False and first == " " and [n for _, n in more] == [1]:
+        remedy = "end the prompt with that space, and leave it off here"
+    raise InputError(f"the {field} {shown} is {len(ids)} tokens: {_listed(ids, tokenizer)}; {remedy}", field)
 
 
 def _up_to(spans: Spans, end: int) -> Spans:
@@ -190,9 +142,13 @@ def _is_typed(text: PromptText, place: tuple[int, int]) -> bool:
     return any(":" in text.text[max(start, place[0]) : min(stop, place[1])] for start, stop in text.literal)
 
 
-def _pieces(tokens: tuple[str, ...]) -> str:
-    shown = ", ".join(repr(token) for token in tokens[:6])
-    return shown if len(tokens) <= 6 else f"{shown}, … ({len(tokens)} tokens)"
+def _listed(ids: Sequence[int], tokenizer: PreTrainedTokenizerFast) -> str:
+    """The first of them, as they read."""
+    found = pieces(ids[: _SHOWN * PARTS], tokenizer)[:_SHOWN]
+    if len(found) == 1 and len(ids) > 1:
+        return "parts of one character"
+    shown = ", ".join(repr(text) if n == 1 else f"{text!r} ({n} tokens)" for text, n in found)
+    return shown if sum(n for _, n in found) == len(ids) else f"{shown}, …"
 
 
 def check_length(experiment: Experiment, count: int, limit: int) -> None:

@@ -11,10 +11,11 @@ from transformers import PreTrainedTokenizerFast
 
 from core.experiment import Experiment, text_alone
 from core.models.loading import LoadedPair
-from core.prompt import MAX_TOKENS, Reading, check_length, check_same_ids, encode, token_strings
+from core.prompt import MAX_TOKENS, Reading, check_length, check_same_ids
 from core.recording import Recording
 from core.runs import check_context, check_template
 from core.template import first_special, in_chat
+from core.tokens import encode, token_strings
 
 
 @dataclass(frozen=True, eq=False)

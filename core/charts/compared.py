@@ -86,11 +86,14 @@ def layers_beside(
             panel = r * count + c
             layout[axis("x", panel)] |= across
             traces += _layer_bars(f"{column}, {row}", values[row], unit, series, panel)
-        layout[axis("x", (len(rows) - 1) * count + c)]["title"] = {"text": "layer"}
+        # Where room is scarce, what the figure's title says already is not said again.
+        layout[axis("x", (len(rows) - 1) * count + c)]["title"] = {"text": "layer" if type_.height is None else ""}
     for r, row in enumerate(rows):
         layout[axis("y", r * count)]["title"] = {"text": escape(row)}
     height = 74 * max(len(rows), 1.8) * type_.scale
-    return theme.frame(traces, layout, f"{title}, {unit}", height, size, legend=len(series) > 1, headings=True)
+    bottom = 0 if type_.height is None else 1.8 * type_.tick + 0.4 * type_.text
+    legend = len(series) > 1
+    return theme.frame(traces, layout, f"{title}, {unit}", height, size, legend=legend, headings=True, bottom=bottom)
 
 
 def _layer_bars(where: str, values: np.ndarray, unit: str, series: Sequence[str], panel: int) -> list[Part]:

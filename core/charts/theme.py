@@ -4,7 +4,8 @@ Figures are shown on light and dark pages, so backgrounds are transparent and no
 page's theme gives it one. What depends on the page is `on_page`'s: zero has the page's own colour. Sizes of text are
 set on every element, since a page's theme sets its own default. Heights are in pixels and add up from the rows of the
 frame; widths are the page's (900 px and more). On a stage the whole figure's height is given instead, and its axes
-have what the frame leaves; a subtitle has no room there.
+have what the frame leaves; a subtitle has no room there, and where two experiments are compared a legend has no row of
+its own: it stands in the title's.
 """
 
 from __future__ import annotations
@@ -129,7 +130,8 @@ def frame(
     type_ = SIZES[size]
     subtitle = subtitle if type_.height is None else ""
     title_row = 1.5 * type_.title + (1.8 * type_.tick if subtitle else 0)
-    top, bottom = _margins(type_, title_row, legend, headings, bottom)
+    in_title = _in_title(size)
+    top, bottom = _margins(type_, title_row, legend and not in_title, headings, bottom)
     left = _left(layout.get("yaxis", {}), traces, type_)
     height = type_.height or top + plot_height + bottom
     heading: Part = {"text": escape(title), "font": {"size": type_.title}, "x": 0, "xanchor": "left"}
@@ -146,8 +148,9 @@ def frame(
         "plot_bgcolor": CLEAR,
         "hoverlabel": {"font": {"size": type_.text}, "align": "left"},
         "showlegend": legend,
-        "legend": {"orientation": "h", "x": 0, "xanchor": "left", "yref": "container", "yanchor": "top"}
-        | {"y": 1 - (6 + title_row) / height, "font": {"size": type_.tick}}
+        "legend": {"orientation": "h", "yref": "container", "yanchor": "top", "font": {"size": type_.tick}}
+        | ({"x": 1, "xanchor": "right"} if in_title else {"x": 0, "xanchor": "left"})
+        | {"y": 1 - (6 + (0 if in_title else title_row)) / height}
         | {"itemclick": False, "itemdoubleclick": False},
         "hovermode": "closest",
         "dragmode": False,
@@ -155,6 +158,11 @@ def frame(
     axes = {name: _sized(axis, type_) for name, axis in layout.items() if name.startswith(("xaxis", "yaxis"))}
     # Checking each property takes two thirds of a figure's time; the tests do it for every figure that they see.
     return go.Figure(traces, {**layout, **framed, **axes}, _validate=False)
+
+
+def _in_title(size: SizeName) -> bool:
+    """Whether a legend stands beside the title."""
+    return size.partition(",")[0] == "beside"
 
 
 def _sized(axis: Part, type_: Size) -> Part:
@@ -191,7 +199,7 @@ def plot_height(
     return (
         wanted
         if type_.height is None
-        else type_.height - sum(_margins(type_, 1.5 * type_.title, legend, headings, bottom))
+        else type_.height - sum(_margins(type_, 1.5 * type_.title, legend and not _in_title(size), headings, bottom))
     )
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from core import definitions
 from core.charts import theme
 from core.charts.grid import Panel
 from core.charts.heatmap import MODEL_TITLES, head_heatmaps
 from core.charts.sets import interval_bars, layer_means, set_scatter, set_spread, site_means
 from core.export.report import Section, report
 from core.set_findings import of_set
+from core.sets import definitions
 from core.sets.averages import SetAverages
 from core.sets.results import SetResult
 from core.wording import word

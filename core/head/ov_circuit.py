@@ -29,9 +29,10 @@ from core.attention import values
 from core.attribution import through_post_norm
 from core.head.results import OvCircuit, OvInput, OvTokens
 from core.models.quantized import head_weights
-from core.prompt import AnsweredPrompt, special_ids, token_strings
+from core.prompt import AnsweredPrompt
 from core.readout import Readout, readout
 from core.recording import Recording
+from core.tokens import special_ids, token_strings
 
 SLICE = 16_384
 TOP = 10

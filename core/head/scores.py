@@ -20,7 +20,7 @@ from transformer_lens.model_bridge import TransformerBridge
 from core.head.results import HeadScores
 from core.models.turns import take_turn
 from core.passes import run_with_hooks
-from core.prompt import leading_bos, special_ids
+from core.tokens import leading_bos, special_ids
 
 SEQUENCES = 4
 LENGTH = 25

@@ -13,9 +13,10 @@ from random import Random
 
 from core.experiment import Experiment, InputError, occurrences, prompt_text
 from core.models.loading import LoadedPair
-from core.prompt import MAX_TOKENS, AnsweredPrompt, encode
+from core.prompt import MAX_TOKENS, AnsweredPrompt
 from core.recognize.results import FIXED, NONE, OWN, SCRAMBLED
 from core.runs import read_prompt
+from core.tokens import encode
 
 TARGETS = ("the following sentence", "this sentence", "the sentence below", "the sentence", "the next sentence")
 _SEED = 2025

@@ -14,13 +14,16 @@ from core.models.pairs import PairSpec
 from core.models.standing import standing
 from core.patching.floor import THIRDS
 from core.wording import brief
-from pages.shared import sign_in, state
+from pages.shared import sign_in, stage, state
 from pages.shared.headings import part
 from pages.shared.service import service
 from pages.shared.text import plain
 
 EVERY = 2.0  # seconds between two looks at what changes
 GB = 10**9
+_LARGE = """<style>
+.st-key-pairs_large :is(td, th) { padding: .08rem .6rem; font-size: 1.05rem; }
+</style>"""
 
 
 def pairs() -> None:
@@ -32,9 +35,20 @@ def pairs() -> None:
         return
     shown = state.experiment().pair
     rows = [(spec.id, spec.title, spec.dtype, _memory(spec), _here(spec), spec.id == shown) for spec in listed.values()]
-    columns = ["id", "pair", "dtype", "memory", "weights", "on screen"]
-    st.dataframe(pd.DataFrame(rows, columns=columns), hide_index=True, key="pairs_table")
+    table = pd.DataFrame(rows, columns=["id", "pair", "dtype", "memory", "weights", "on screen"])
+    if stage.on():
+        _large(table)
+    else:
+        st.dataframe(table, hide_index=True, key="pairs_table")
     st.caption("Memory: both models, in that dtype. The settings choose the pair; REPHRASE_PAIRS adds your own.")
+
+
+def _large(table: pd.DataFrame) -> None:
+    """Type as large as the stage's: of a data frame it is as large everywhere."""
+    st.html(_LARGE)
+    marked = table.assign(**{"on screen": table["on screen"].map({True: "✓", False: ""})})
+    with st.container(key="pairs_large"):
+        st.table(marked.map(plain), hide_index=True)
 
 
 def _memory(spec: PairSpec) -> str:

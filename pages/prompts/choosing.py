@@ -15,9 +15,9 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from cache.questions.overview import Overview
-from core import definitions
 from core.experiment import InputError
 from core.models.pairs import EMBEDDED
+from core.sets import definitions
 from core.sets.building import build
 from core.sets.reading import COLUMNS, MAX_BYTES, MAX_ROWS, OPTIONAL, as_text, read_set, sampled, shipped_file
 from core.wording import word

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from core import definitions
+from core.sets import definitions
 from pages.prompts import choosing, sections, spread
 from pages.shared import stage
 from pages.shared.asking import ask

@@ -9,12 +9,12 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from core import definitions
 from core.charts.origin import origin_scatter
 from core.charts.sets import interval_bars
 from core.recognize.results import NONE, OWN, SCRAMBLED, TASKS, Instructed, Recognized
 from core.results import head_name
 from core.set_findings import of_heads, of_instructions
+from core.sets import definitions
 from core.sets.results import with_interval
 from pages.prompts.choosing import Chosen
 from pages.shared import state

@@ -8,13 +8,13 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from core import definitions
 from core.charts import theme
 from core.charts.grid import Panel
 from core.charts.heatmap import MODEL_TITLES, head_heatmaps
 from core.charts.sets import interval_bars, layer_means, site_means
 from core.patching.plan import unit
 from core.results import group_name, head_name
+from core.sets import definitions
 from core.sets.averages import SetAverages, SitePatches
 from core.sets.results import SetResult, with_interval
 from core.sets.statistics import TOP, Average

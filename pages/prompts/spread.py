@@ -11,9 +11,9 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from cache.questions.overview import Overview
-from core import definitions
 from core.charts.sets import set_scatter, set_spread
 from core.set_findings import of_set
+from core.sets import definitions
 from core.sets.results import SetResult
 from core.wording import word
 from pages.prompts.choosing import Chosen, viewed

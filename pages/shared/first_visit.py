@@ -1,6 +1,6 @@
-"""Three steps for who is here for the first time, in the empty strip beside the menu, in a narrow window above the line
-of state. They take no room, whenever they come or go, but for a narrow page's end, which is scrolled past them. The
-browser remembers that they were dismissed; where it may not, they are gone for this tab.
+"""Three steps for who is here for the first time, in the empty strip beside the menu; in a narrow window behind a
+button there. They take no room, whenever they come or go, and lie over nothing until they are opened. The browser
+remembers that they were dismissed; where it may not, they are gone for this tab.
 """
 
 from __future__ import annotations
@@ -23,18 +23,19 @@ li::before { content: counter(step); font-weight: 700; margin-right: .35rem; col
 button { all: unset; cursor: pointer; font-weight: 600; padding: 0 .6rem; border-radius: 999px; white-space: nowrap;
   color: var(--st-background-color); background: var(--st-primary-color); }
 button:focus-visible { outline: 2px solid var(--st-text-color); outline-offset: 1px; }
+.open { display: none; padding: 0; color: inherit; background: none; }
+.open::after { content: ' ▾'; }
 @media (max-width: 1100px) {
-  .steps { inset: auto .6rem 6.2rem auto; border-radius: 12px; padding: .5rem .8rem; max-width: calc(100vw - 3rem);
-    flex-direction: column; align-items: start; }
-  ol { flex-direction: column; gap: .2rem; }
+  .open { display: block; }
+  ol { display: none; }
+  .opened { border-radius: 12px; padding: .5rem .8rem; flex-flow: column; gap: .4rem; align-items: start; }
+  .opened ol { display: flex; flex-direction: column; gap: .2rem; }
+  .opened .open { display: none; }
   li { white-space: normal; }
 }
 """
 
-_PLACE = """<style>
-.st-key-first_visit { position: absolute; width: 0; height: 0; }
-@media (max-width: 1100px) { .first-visit .st-key-page { padding-bottom: 9rem; } }
-</style>"""
+_PLACE = "<style>.st-key-first_visit { position: absolute; width: 0; height: 0; }</style>"
 
 _JS = """
 const KEY = 'rephrase-steps-dismissed';
@@ -52,13 +53,17 @@ export default function ({ data, parentElement }) {
     item.textContent = step;
     list.appendChild(item);
   }
-  const button = document.createElement('button');
-  button.type = 'button';
-  button.textContent = 'Got it';
-  button.onclick = () => { kept.set(); steps.remove(); document.body.classList.remove('first-visit'); };
-  steps.append(list, button);
+  const button = (text, does) => {
+    const made = document.createElement('button');
+    made.type = 'button';
+    made.textContent = text;
+    made.onclick = does;
+    return made;
+  };
+  const open = button('First steps', () => { steps.classList.add('opened'); });
+  open.className = 'open';
+  steps.append(open, list, button('Got it', () => { kept.set(); steps.remove(); }));
   parentElement.appendChild(steps);
-  document.body.classList.add('first-visit');
   // Above the page's own header.
   steps.popover = 'manual';
   steps.showPopover?.();

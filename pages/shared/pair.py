@@ -68,7 +68,7 @@ def _standing(spec: PairSpec, room: int | None, dtype: str, when: float) -> Stan
 
 def _line(spec: PairSpec) -> str:
     need = spec.bytes_needed()
-    memory = f"needs {need / 1e9:.1f} GB in {spec.dtype}. " if need else ""
+    memory = f"Needs {need / 1e9:.1f} GB in {spec.dtype}. " if need else ""
     return (memory + spec.note).strip()
 
 

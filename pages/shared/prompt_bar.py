@@ -214,7 +214,9 @@ def _suggestions(overview: Answer) -> None:
     """INSTRUCT's own next words, to click; marked is the one that is compared. Those of another prompt, which the last
     good figures are of, are shown and cannot be chosen; a refused answer is mended by a click on one."""
     prompt, strings, free = overview.result.prompt, overview.result.summary.suggestions, state.experiment().is_free
-    shown = list(dict.fromkeys(string if free else string.strip() for string in strings))
+    # A piece of a character is an answer that nobody could type, or read.
+    whole = [string for string in strings if "\ufffd" not in string]
+    shown = list(dict.fromkeys(string if free else string.strip() for string in whole))
     answer = state.experiment().answer or (prompt.answer if free else prompt.answer.strip())
     show(
         st.pills, "INSTRUCT suggests", "pick_answer", answer if answer in shown else None,

@@ -51,12 +51,16 @@ def state_line(overview: Overview | None) -> str:
     if overview is None:
         return "ready"
     seconds = overview.seconds
-    took = f"{1000 * seconds['record']:.0f} ms for two forward passes" if seconds["record"] else "recorded before"
+    took = f"{_time(seconds['record'])} for two forward passes" if seconds["record"] else "recorded before"
     dtype = f"{overview.dtype} on {overview.device}{_instead(overview)}"
     turns = "models take turns · " if overview.in_turns else ""
     template = "chat template · " if state.experiment().template == "chat" else ""
     toy = "a toy pair, made for trying things out · " if overview.pair == EMBEDDED else ""
     return plain(f"{toy}{dtype} · {turns}{template}{len(overview.prompt.ids)} tokens · {took}")
+
+
+def _time(seconds: float) -> str:
+    return f"{1000 * seconds:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"
 
 
 def _instead(overview: Overview) -> str:

@@ -24,6 +24,15 @@ def test_the_steps_are_in_sight_until_they_are_dismissed_and_take_no_room(viewer
     place = "() => document.querySelector('.st-key-summary .js-plotly-plot').getBoundingClientRect().top"
     expect(page.locator(".st-key-summary .js-plotly-plot .main-svg").first).to_be_visible()
     before = page.evaluate(place)
+    # In a narrow window they are opened first, and lie over nothing until then.
+    page.set_viewport_size({"width": 390, "height": 844})
+    expect(steps.get_by_role("list")).to_be_hidden()
+    top = page.locator(".st-key-prompt_bar").bounding_box()["y"]
+    box = steps.bounding_box()
+    assert box["y"] >= 0 and box["y"] + box["height"] <= top and box["x"] + box["width"] < 350
+    steps.get_by_role("button", name="First steps").click()
+    expect(steps.get_by_role("list")).to_be_visible()
+    page.set_viewport_size({"width": 1280, "height": 720})
     steps.get_by_role("button", name="Got it").click()
     expect(steps).to_have_count(0)
     assert page.evaluate(place) == before

@@ -85,6 +85,10 @@ def test_layers_of_each_row_and_column_share_their_axis_and_may_be_of_other_numb
     assert len(fig.data) == 8 and fig.data[1].y == (3.0, None)
     assert {tuple(axis.range) for axis in fig.select_yaxes()} == {(-1, 4)}
     assert {tuple(axis.range) for axis in fig.select_xaxes()} == {(-0.5, 1.5), (-0.5, 2.5)}
+    # On the stage two thirds of the figure are its bars': the legend stands beside the title.
+    layout = layers_beside({"A": {"MLP": a, "attention": a}}, "t", "logits", (-1, 4), size="beside").layout
+    assert layout.height - layout.margin.t - layout.margin.b > 0.66 * layout.height
+    assert layout.legend.y == layout.title.y and layout.legend.xanchor == "right"
 
 
 def test_maps_have_a_difference_where_their_shapes_are_one():

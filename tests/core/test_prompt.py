@@ -9,15 +9,8 @@ import pytest
 import transformers
 
 from core.experiment import Experiment, InputError
-from core.prompt import (
-    check_same_tokens,
-    encode,
-    leading_bos,
-    role_names,
-    token_strings,
-    tokenize,
-    with_answer,
-)
+from core.prompt import check_same_tokens, role_names, tokenize, with_answer
+from core.tokens import encode, leading_bos, pieces, token_strings
 from core.wording import located, neighbours
 from tests.random_tokenizers import KINDS
 
@@ -100,6 +93,21 @@ def test_a_candidate_of_several_tokens_is_refused_with_its_pieces(tokenizer):
     assert "' swiftly' is 2 tokens: ' swift', 'ly'" in str(error) and "its first piece ' swift'" in str(error)
     error = refusal(tokenizer, sentence="The swiftly dog.", original="swiftly", answer="big")
     assert error.field == "original" and "' swift', 'ly'" in str(error)
+
+
+def test_parts_of_a_character_are_told_together_as_the_character(byte_level):
+    error = str(refusal(byte_level, sentence="速い狐", original="速い狐", answer="big"))
+    assert "'速' (3 tokens), 'い' (3 tokens)" in error and "\ufffd" not in error
+    # What the text itself holds is no part of one.
+    assert pieces(byte_level("x\ufffd y", add_special_tokens=False)["input_ids"], byte_level)[0] == ("x", 1)
+    assert "can be the original" in error
+    assert "is 4 tokens: ' ', '狐' (3 tokens); choose" in str(refusal(byte_level, answer="狐"))
+    assert "'狐' is 3 tokens: parts of one character" in str(refusal(byte_level, prompt="a", original="狐", answer="b"))
+
+
+def test_a_candidate_whose_space_is_a_token_is_refused_with_the_way_out(byte_level):
+    assert "end the prompt with that space" in str(refusal(byte_level, prompt="2 + 2 =", original=" 5", answer="4"))
+    assert tokenize(replace(POST, prompt="2 + 2 = ", original="5", answer="4"), byte_level).answer == "4"
 
 
 def test_a_long_candidates_message_stays_short(tokenizer):

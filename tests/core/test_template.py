@@ -16,10 +16,11 @@ from tokenizers import pre_tokenizers
 from core.experiment import Experiment, InputError, prompt_text
 from core.generation import continuation
 from core.logit_difference import suggest
-from core.prompt import check_same_tokens, role_names, special_ids, token_strings, tokenize
+from core.prompt import check_same_tokens, role_names, tokenize
 from core.recording import record
 from core.runs import read_prompt
 from core.template import encode_around, has_template, in_chat
+from core.tokens import special_ids, token_strings
 from tests.chat_templates import CHATML, ENDS, NAMES, TEMPLATES, TOKENS, chatting
 from tests.random_tokenizers import KINDS
 
