@@ -180,7 +180,8 @@ def _left(axis: Part, traces: Sequence[Part], type_: Size) -> float:
     """
     named = axis.get("ticktext") or [y for trace in traces for y in trace.get("y", ()) if isinstance(y, str)]
     rows = [str(len(trace["z"]) - 1) for trace in traces if trace.get("type") == "heatmap"]
-    widest = max(width_em(label) * (1.4 if label.isupper() else 1) for label in named or rows or ["−0.00"])
+    lines = [line for label in named or rows or ["−0.00"] for line in label.split("<br>")]
+    widest = max(width_em(line) * (1.4 if line.isupper() else 1) for line in lines)
     return round(widest * type_.tick + 10 + (2 * type_.text if axis.get("title", {}).get("text") else 0))
 
 

@@ -58,6 +58,9 @@ def test_figures_of_a_set_say_its_prompts_and_means():
     assert layers.marker.opacity == (0.35, 1, 1) and layers.error_y.arrayminus[1] == pytest.approx(2 - mean.ci_low[1])
     bars = interval_bars({"late": mean, "copula": mean}, "Mean by structure")
     assert "late, INSTRUCT: +2.00 [" in in_words(bars)
+    # A long name is written on several lines, and takes no more room beside the bars than one of them.
+    long = "Replace all the adjectives of the following sentence with words that mean their opposites"
+    assert interval_bars({long: mean}, "Mean by instruction").layout.margin.l < 230
 
 
 def test_layers_are_drawn_by_attention_and_mlp_with_each_models_bar_and_its_interval():
