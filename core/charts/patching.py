@@ -127,16 +127,16 @@ def recovery_curve(
     total: float | None = None,
     size: theme.SizeName = "normal",
 ) -> go.Figure:
-    """What the first k heads together move, k = 0, 1, …; `names` are the heads in the order they were added.
+    """What the first k members together move, k = 0, 1, …; `names` are the members in the order they were added.
 
-    A click selects customdata [n], the head added last at that point.
+    A click selects customdata [n], the one added last at that point.
 
     total: where the whole gap is moved, drawn as a line; 1 for scores.
     """
     type_ = theme.SIZES[size]
     steps = list(range(len(values) + 1))
     heights = [0.0, *map(float, values)]
-    hover = ["<b>no head</b>"] + [
+    hover = ["<b>none</b>"] + [
         f"<b>{n}: + {escape(name)}</b><br>{with_unit(float(value), unit)}"
         for n, (name, value) in enumerate(zip(names, values), 1)
     ]
@@ -149,7 +149,7 @@ def recovery_curve(
     crowded = len(steps) > 9
     layout = {
         "xaxis": {
-            "title": {"text": "heads patched together, in the order they were added"}, "tickvals": steps,
+            "title": {"text": "members patched together, in the order they were added"}, "tickvals": steps,
             "ticktext": ticks, "tickangle": -45 if crowded else 0, "range": [-0.3, max(steps) + 0.3],
         },
         "yaxis": {"title": {"text": escape(unit)}, **theme.ZERO, "rangemode": "tozero"},

@@ -305,10 +305,12 @@ def test_pairs_have_their_number_in_the_cell_and_none_on_the_diagonal():
     assert fig.layout.coloraxis.cmax == 0.25
 
 
-def test_the_recovery_curve_starts_at_nothing_and_names_each_head_added():
-    fig = recovery_curve(np.array([0.2, 0.6]), ["L1H0", "L2H1"], total=1)
+def test_the_recovery_curve_starts_at_nothing_and_names_each_member_added():
+    fig = recovery_curve(np.array([0.2, 0.6]), ["L1KV0", "L2KV1"], total=1)
     assert list(fig.data[0].y) == [0.0, 0.2, 0.6]
-    assert list(fig.layout.xaxis.ticktext) == ["none", "+ L1H0", "+ L2H1"]
+    assert list(fig.layout.xaxis.ticktext) == ["none", "+ L1KV0", "+ L2KV1"]
+    # Members may be KV groups.
+    assert "head" not in fig.layout.xaxis.title.text + "".join(fig.data[0].text)
 
 
 @pytest.mark.parametrize("count", [2, 60, 300])
