@@ -13,7 +13,7 @@ from core.models.pairs import EMBEDDED, PairSpec, registry
 from pages.shared.service import service
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="package", autouse=True)
 def _tiny_pair_is_read_once() -> Iterator[None]:
     """What a service loads of the embedded pair, its weights, is the same for all; what it runs on them is its own."""
     read, once = loading.load_pair, cache(loading.load_pair)
