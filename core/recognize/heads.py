@@ -41,6 +41,11 @@ class Countered:
     counters: dict[str, str]
     without: dict[str, str]
 
+    @property
+    def keys(self) -> list[str]:
+        """By which each row's numbers are kept: against another wording they are other numbers."""
+        return [f"{row.key} {prompt.text}" for row, prompt in zip(self.used, self.prompts)]
+
 
 def countered(
     used: Sequence[Used], pair: LoadedPair, of: Experiment, task: str, max_tokens: int = MAX_TOKENS,
@@ -82,7 +87,7 @@ def run_heads(
     def run(n: int) -> Values:
         return head_numbers(found.used[n].prompt, found.prompts[n], pair, checkpoint)
 
-    fill([row.key for row in found.used], kept, run, progress)
+    fill(found.keys, kept, run, progress)
 
 
 def head_numbers(
@@ -112,7 +117,7 @@ def cross_prompt(
 
 def heads_of(found: Countered, refused: tuple[Refused, ...], pair: LoadedPair, kept: Kept) -> Recognized:
     """Of the prompts that are kept, of which there may be none."""
-    keys, cfg = [row.key for row in found.used if row.key in kept], pair.base.cfg
+    keys, cfg = [key for key in found.keys if key in kept], pair.base.cfg
     heads = (cfg.n_layers, cfg.n_heads)
 
     def column(field: str, shape: tuple[int, ...]) -> np.ndarray:

@@ -1,7 +1,9 @@
 """The same sentence under other instructions, and counter-instructions that are as long as the own one.
 
-Wordings are those of the embedded pairs' training texts: several lengths of each task, so that one of them has as many
-tokens as the instruction at hand in the tokenizer at hand. Nothing is padded, and nothing is cut.
+Wordings are those of the embedded pairs' training texts, each also led in by words that ask for nothing: many lengths
+of each task, so that one of them has as many tokens as the instruction at hand in the tokenizer at hand. Of several the
+one comes first that has most of its tokens where the instruction has them too: two prompts then differ in little but
+the task ("Rephrase all the adjectives of …", "Now please remove all the adjectives of …"). Nothing is padded or cut.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from core.runs import read_prompt
 from core.tokens import encode
 
 TARGETS = ("the following sentence", "this sentence", "the sentence below", "the sentence", "the next sentence")
+_LEADS = ("Please", "Now", "Now please", "Could you", "I want you to", "Your task now is to")
 _SEED = 2025
 
 
@@ -61,24 +64,29 @@ def _without(experiment: Experiment) -> Experiment:
 
 @cache
 def counter_wordings(task: str) -> tuple[str, ...]:
-    """Every wording of a task, the shown one first, then those of the toy's texts, then the others'."""
+    """Every wording of a task, the shown one first, then those of the toy's texts, the others', and all led in."""
     from core.smollm2.words import wordings as english
     from core.tiny.instructions import wordings as tiny
 
     templates = dict.fromkeys([*tiny(task), *english().get(task, ())])
     filled = (template.format(s=target) for template in templates for target in TARGETS)
-    return tuple(dict.fromkeys([FIXED[task], *filled]))
+    plain = list(dict.fromkeys([FIXED[task], *filled]))
+    # A wording that is polite, or a question, as it is takes no second lead.
+    bare = [text for text in plain if not text.startswith(("Please", "Could", "Can"))]
+    return (*plain, *(f"{lead} {text[0].lower()}{text[1:]}" for lead in _LEADS for text in bare))
 
 
 def as_long(instruction: str, task: str, pair: LoadedPair) -> tuple[str, ...]:
-    """The wordings of a task that have as many tokens as an instruction; an `InputError` where none has."""
-    own = _length(instruction, pair)
-    lengths = {wording: _length(wording, pair) for wording in counter_wordings(task) if wording != instruction}
-    if found := tuple(wording for wording, length in lengths.items() if length == own):
-        return found
+    """The wordings of a task that have as many tokens as an instruction, most alike first; an `InputError` where none
+    has."""
+    own = _tokens(instruction, pair)
+    every = {wording: _tokens(wording, pair) for wording in counter_wordings(task) if wording != instruction}
+    alike = {w: sum(map(int.__eq__, own, ids)) for w, ids in every.items() if len(ids) == len(own)}
+    if alike:
+        return tuple(sorted(alike, key=lambda wording: -alike[wording]))
     raise InputError(
-        f"no wording of “{task}” has the {own} tokens of “{instruction}”; the known ones have "
-        f"{', '.join(map(str, sorted(set(lengths.values()))))}",
+        f"no wording of “{task}” has the {len(own)} tokens of “{instruction}”; the known ones have "
+        f"{', '.join(map(str, sorted(set(map(len, every.values())))))}",
         "instruction",
     )
 
@@ -101,10 +109,11 @@ def counter(
     )
 
 
-def _length(instruction: str, pair: LoadedPair) -> int:
-    """Its tokens, as they stand before the colon."""
-    whole, rest = (len(encode(text, pair.instruct.tokenizer, True)[0]) for text in (f"{instruction}:", ":"))
-    return whole - rest
+def _tokens(instruction: str, pair: LoadedPair) -> tuple[int, ...]:
+    """Its ids as they stand before the colon, without what the tokenizer puts before every text."""
+    whole, rest = (encode(text, pair.instruct.tokenizer, True)[0] for text in (f"{instruction}:", ":"))
+    bos = len(rest) - 1
+    return whole[bos : len(whole) - 1]
 
 
 def differs_inside(prompt: AnsweredPrompt, other: AnsweredPrompt, instruction: str) -> bool:

@@ -68,6 +68,23 @@ def test_where_no_wording_is_as_long_the_reason_says_how_long_they_are(pair):
         as_long("Rephrase", "remove", pair)
 
 
+def test_every_shipped_instruction_has_a_counter_of_its_length_and_of_several_the_one_most_alike(pair):
+    rows = usable(read_file(shipped_file("tiny")), pair, OF).used
+    one_each = list({row.entry.instruction: row for row in rows}.values())
+    for task in TASKS:
+        assert not countered(one_each, pair, OF, task).without
+    assert as_long(OF.instruction, "remove", pair)[0] == "Remove all the adjectives of the following sentence"
+    # No plain wording of "remove" is this long: words that ask for nothing lead one in.
+    long = "Change all the adjectives in the following sentence to similar words"
+    assert as_long(long, "remove", pair)[0] == "Now strip the following sentence of its adjectives"
+
+
+def test_numbers_against_one_wording_are_not_taken_for_those_against_another(pair, used):
+    found = countered(used[:1], pair, OF, "repeat")
+    again = replace(found, prompts=(countered(used[:1], pair, OF, "opposite").prompts[0],))
+    assert found.keys != again.keys
+
+
 def test_two_prompts_that_differ_behind_the_instruction_are_no_pair(pair):
     own, other = read_prompt(MEAN, pair), read_prompt(replace(MEAN, sentence="The quick cat jumps over the dog."), pair)
     assert len(own.ids) == len(other.ids)
