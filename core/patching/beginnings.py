@@ -25,12 +25,12 @@ ROOM = 0.25  # of a budget's bytes, that kept keys and values may take
 class Beginning:
     """recordings: both models on the shared tokens alone. longest: tokens of the longest prompt that begins with them.
 
-    kept: a chunk's rows → what they have left, of one recipient.
+    kept: a chunk's rows, with a no-op before them or not → what they have left, of one recipient.
     """
 
     recordings: tuple[Recording, Recording]
     longest: int
-    kept: dict[tuple[TransformerBridge, tuple[Row, ...]], tuple[KeysValues, ...]] = field(default_factory=dict)
+    kept: dict[tuple[TransformerBridge, tuple[Row, ...], bool], tuple[KeysValues, ...]] = field(default_factory=dict)
 
     @property
     def positions(self) -> int:
@@ -51,10 +51,10 @@ class Beginning:
         return bool(keys) and len(rows) * keys <= ROOM * budget.bytes
 
     def of_rows(
-        self, bridge: TransformerBridge, rows: list[Row], run: Callable[[], KeysOf]
+        self, bridge: TransformerBridge, rows: list[Row], no_op: bool, run: Callable[[], KeysOf]
     ) -> tuple[tuple[KeysValues, ...], int]:
         """Each layer's keys and values of these rows on the shared tokens, and how many those are."""
-        key = (bridge, tuple(rows))
+        key = (bridge, tuple(rows), no_op)
         if key not in self.kept:
             found = run()
             # Below the lowest patch nothing runs, and nothing is read.

@@ -161,7 +161,7 @@ def _finals(
         before, past = min(map(beginning, rows)) if recipient.past else 0, recipient.past
     else:
         alone = Sources(shared.run_of(recipient.bridge), shared.run_of(sources.donor.bridge))
-        past, before = shared.of_rows(recipient.bridge, rows, lambda: _keys_of(alone, rows, checkpoint))
+        past, before = shared.of_rows(recipient.bridge, rows, no_op, lambda: _keys_of(alone, rows, checkpoint, no_op))
     late = [_from(row, before) for row in rows]
     growths = [Growth(each, shape_of(recipient), late, checkpoint, before, frozen_patterns, no_op) for each in every]
     # Without use_cache=False the keys and values of every row in every layer would be kept to the end.
@@ -169,10 +169,11 @@ def _finals(
     return [growth.final[0] for growth in growths]
 
 
-def _keys_of(sources: Sources, rows: list[Row], checkpoint: Callable[[], None]) -> dict[int, KeysValues]:
+def _keys_of(sources: Sources, rows: list[Row], checkpoint: Callable[[], None], no_op: bool) -> dict[int, KeysValues]:
     """Every layer's keys and values of the rows, from the lowest layer that they patch up."""
     cache = Keeping()
-    _pass([Growth(sources, shape_of(sources.recipient), rows, checkpoint)], {"past_key_values": cache})
+    growth = Growth(sources, shape_of(sources.recipient), rows, checkpoint, no_op=no_op)
+    _pass([growth], {"past_key_values": cache})
     return cache.kept
 
 

@@ -62,9 +62,10 @@ class Here:
     def run_set(self, used: Sequence[Used], plan: Plan, kept: Kept, progress: Callable[[SoFar], None]) -> None:
         from core.sets.running import run_set
 
-        # oneDNN keeps what it compiled for each shape of a matrix, up to 1,024 of them, and a set has as many shapes as
-        # lengths: a third of all it takes, at no gain in time. Read once, before the first product.
-        os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "16")
+        # oneDNN, and torch on top of it, keep what was compiled for each shape of a matrix, up to 1,024 of them, and a
+        # set has as many shapes as lengths: a third of all it takes. Read once, before the first product.
+        for name in ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY"):
+            os.environ.setdefault(name, "16")
         run_set(used, self._pair, plan, kept, progress=progress)
 
 

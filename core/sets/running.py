@@ -32,7 +32,7 @@ from core.sets.fields import ATTRIBUTION, PATCHING, SUMMARY, Plan, attention_fie
 from core.sets.kept import Kept, Values
 from core.sets.parts import MOST, Part, SoFar, gather, no_progress, parts_of
 
-_NUMBERS = 2**20  # of an MLP's activations in one pass, of a model so small that its passes are mostly calls of layers
+_NUMBERS = 5 * 2**18  # of an MLP's activations in one pass, of a model whose passes are mostly calls of layers
 
 
 def run_set(
@@ -63,22 +63,30 @@ class Runner:
         """What each of its prompts gives, those together that ran together."""
         begins = self._beginning(part) if self._plan.sites else None
         size = self._at_once(part)
-        for start in range(0, len(part.rows), size):
-            yield self._together(part.rows[start : start + size], begins, checkpoint)
+        # A part that runs together is kept together: it is recorded in one pass whatever its patched rows take.
+        for rows in [part.rows] if size > 1 else [(row,) for row in part.rows]:
+            checkpoint()
+            with _named(rows[0]):
+                every = record_every([row.prompt for row in rows], self._pair)
+            pieces = range(0, len(rows), size)
+            yield [
+                found
+                for at in pieces
+                for found in self._together(rows[at : at + size], every[at : at + size], begins, checkpoint)
+            ]
 
     def _together(
-        self, rows: Sequence[Used], begins: Beginning | None, checkpoint: Callable[[], None]
-    ) -> list[tuple[str, Values]]:
-        checkpoint()
-        found = []
-        with _named(rows[0]):
-            every = record_every([row.prompt for row in rows], self._pair)
+        self,
+        rows: Sequence[Used],
+        every: Sequence[tuple[Recording, Recording]],
+        begins: Beginning | None,
+        checkpoint: Callable[[], None],
+    ) -> Iterator[tuple[str, Values]]:
         shared = Together({row.prompt.ids: both for row, both in zip(rows, every)}) if len(rows) > 1 else None
         for row, both in zip(rows, every):
             base, instruct = (replace(each, begins=begins, together=shared) for each in both)
             with _named(row):
-                found.append((row.key, numbers((base, instruct), row.prompt, self._plan, self._budget(), checkpoint)))
-        return found
+                yield row.key, numbers((base, instruct), row.prompt, self._plan, self._budget(), checkpoint)
 
     def _at_once(self, part: Part) -> int:
         """Prompts that run together: as many as all rows of each fit into one pass with."""

@@ -11,7 +11,8 @@ import torch
 from core.patching import beginnings, growing_pass
 from core.patching.beginnings import beginning_of
 from core.patching.budget import Budget
-from core.patching.plan import GROUP_SITES, HEAD_SITES, LAYER_SITES, WEIGHT_SITES
+from core.patching.growing_pass import run_rows, shape_of
+from core.patching.plan import GROUP_SITES, HEAD_SITES, LAYER_SITES, WEIGHT_SITES, sweep_rows
 from core.patching.sweeps import sweep
 from core.prompt import tokenize
 from core.recording import record
@@ -68,6 +69,15 @@ def test_the_shared_tokens_run_once_for_all_prompts(pair_of, tokenizer_of, monke
     assert lengths.count(begins.positions) == chunks > 1
     assert sorted(set(lengths) - {begins.positions}) == sorted({len(p.ids) - begins.positions for p in prompts})
     assert len(lengths) == chunks * (1 + len(prompts))
+
+
+def test_rows_without_a_no_op_before_them_read_their_own_beginnings(pair_of, tokenizer_of):
+    runs, prompts, _ = recorded(pair_of("llama", 2, torch.float64), tokenizer_of("byte_level"))
+    rows = sweep_rows("z", (), shape_of(runs[0][0]))
+    candidates = prompts[0].answer_id, prompts[0].original_id
+    # After a pass with no-ops, whose kept beginnings are of other rows.
+    with_no_op, bare = (run_rows(*runs[0], rows, candidates, FEW, bare=bare) for bare in (False, True))
+    np.testing.assert_allclose(bare.logit_diff, with_no_op.logit_diff, rtol=0, atol=EXACT)
 
 
 @pytest.mark.parametrize("how", [{"positions": "end"}, {"positions": 2}, {"source": "carried"}, {}])
