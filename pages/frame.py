@@ -1,5 +1,6 @@
 """The frame, run for every viewer at every change: navigation, prompt bar, the line of state, and the page."""
 
+from functools import partial
 from pathlib import Path
 
 import streamlit as st
@@ -8,12 +9,11 @@ from cache.courtesy import busy
 from pages.compared.views import PAGES as COMPARED
 from pages.post import steps
 from pages.shared import (
-    chart_fit,
-    chart_keys,
-    charts,
+    behind,
     choosing,
     comparing,
     exports,
+    figures,
     first_visit,
     history,
     look,
@@ -47,7 +47,6 @@ choosing.move()
 st.set_page_config(page_icon="🔁", layout="wide", initial_sidebar_state=240)
 
 look.style()
-stage.style()
 folder = Path(__file__).parent
 pages = [
     st.Page(folder / "explore/page.py", title="Explore", icon=":material/search:", url_path="explore", default=True),
@@ -69,18 +68,23 @@ with busy(drawing=True):
         sidebar.on_stage(pages)
     else:
         sidebar.sidebar(pages)
-        first_visit.steps()
     for complaint in st.session_state.complaints:
         st.warning(plain(complaint))
     slots = prompt_bar.bar()
     stepped = page.url_path == "post"
     spoken = [*stage.SHORTCUTS, *stage.turning(steps.turn if stepped else None), *(steps.SHORTCUTS if stepped else ())]
     spoken += [*comparing.SHORTCUTS, *history.SHORTCUTS]
-    shortcuts.listen([*spoken, *presets.shortcuts(), *prompt_bar.SHORTCUTS])
+    keys = [*spoken, *presets.shortcuts(), *prompt_bar.SHORTCUTS]
+    scripts = {"shortcuts": shortcuts.told(keys), "charts": None, "chart_keys": None, "chart_fit": figures.dark()}
+    # A page is drawn anew when its viewer changes the theme.
+    behind.run(
+        scripts if stage.on() else {"first_visit": first_visit.STEPS, **scripts},
+        pressed=partial(shortcuts.press, keys),
+        theme=lambda dark: None,
+    )
     # Of a page that compares, what it shows in place of itself.
     beside = COMPARED.get(page.url_path or "explore") if state.compared() is not None else None
     comparing.bar("" if beside or page.title == "Models" else page.title)
-    charts.listen()
 body, status = st.container(key="page"), st.container(key="status")
 st.session_state.lines, st.session_state.downloads = [], {}
 st.session_state.asking = asking = Asking()
@@ -106,6 +110,4 @@ asking.close()
 state.write_address()
 with status:
     stage.measure()
-    chart_keys.listen()
-    chart_fit.fit()
     watch(asking, "" if stage.on() else sidebar.state_line(on_screen()))

@@ -7,11 +7,7 @@ each other some are left out.
 
 from __future__ import annotations
 
-import streamlit as st
-
-from pages.shared.figures import dark
-
-_JS = """
+JS = """
 const EDGE = '.gtitle, .gtitle-subtitle, .annotation-text, .bartext, .legendtext';
 const boxOf = element => element.getBoundingClientRect();
 
@@ -74,8 +70,8 @@ export default function ({ data, parentElement, setTriggerValue }) {
     const light = getComputedStyle(document.querySelector('.stApp')).backgroundColor.match(/\\d+/g);
     const isDark = light.slice(0, 3).reduce((sum, part) => sum + Number(part), 0) < 384;
     // The server learns of another theme with the next run alone.
-    if (isDark !== data.dark && own.told !== isDark) setTriggerValue('theme', own.told = isDark);
-    if (isDark === data.dark) own.told = null;
+    if (isDark !== data && own.told !== isDark) setTriggerValue('theme', own.told = isDark);
+    if (isDark === data) own.told = null;
     for (const plot of document.querySelectorAll('.js-plotly-plot:not([data-fitted])')) {
       if (!plot._fullLayout || !plot.on) continue;
       plot.dataset.fitted = '';
@@ -95,10 +91,3 @@ export default function ({ data, parentElement, setTriggerValue }) {
   return () => { own.observer.disconnect(); own.observer = null; };
 }
 """
-
-_fit = st.components.v2.component("rephrase_chart_fit", js=_JS)
-
-
-def fit() -> None:
-    """Once a page: for all figures of it; the page is drawn anew when its viewer changes the theme."""
-    _fit(data={"dark": dark()}, key="chart_fit", on_theme_change=lambda: None)

@@ -7,13 +7,12 @@ way of being told. A chart is drawn anew when something is chosen: the script gi
 from __future__ import annotations
 
 import plotly.graph_objects as go
-import streamlit as st
 
-_CSS = """
+CSS = """
 .said { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap; }
 """
 
-_JS = """
+JS = """
 const STEPS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 const CURSOR = 'position:absolute;box-sizing:border-box;pointer-events:none;border:3px solid #e0701a;' +
   'border-radius:3px;box-shadow:0 0 0 1px #fff,inset 0 0 0 1px #fff';
@@ -162,13 +161,6 @@ export default function ({ parentElement }) {
   };
 }
 """
-
-_keys = st.components.v2.component("rephrase_chart_keys", css=_CSS, js=_JS)
-
-
-def listen() -> None:
-    """Once a page: serve every chart of it."""
-    _keys(key="chart_keys")
 
 
 def reachable(fig: go.Figure, title: str) -> go.Figure:

@@ -14,16 +14,15 @@ from core.results import head_name
 from core.wording import word
 from pages.patching.plan import DIRECTIONS
 
-_CSS = """<style>
+CSS = """
 .as-svg { all: unset; display: block; cursor: pointer; font-size: .875rem; line-height: 1.6; white-space: nowrap; }
 .as-svg:hover { color: var(--st-primary-color, #2b5d9b); text-decoration: underline; }
 .as-svg:focus-visible { outline: 2px solid currentColor; outline-offset: 2px; border-radius: 4px; }
 /* Nobody would answer yet. */
 body:not(.answers-charts) .as-svg { visibility: hidden; }
-.st-key-charts { position: absolute; width: 0; height: 0; }
-</style>"""
+"""
 
-_JS = """
+JS = """
 const NS = 'http://www.w3.org/2000/svg', XLINK = 'http://www.w3.org/1999/xlink', LINE = 17, MOST = 4, EDGE = 16;
 const part = (kind, attributes, into) => {
   const made = document.createElementNS(NS, kind);
@@ -92,14 +91,6 @@ export default function ({ parentElement }) {
   return () => listening.abort();
 }
 """
-
-_listener = st.components.v2.component("rephrase_charts", js=_JS)
-
-
-def listen() -> None:
-    """Answer to the buttons of the page that is drawn now; it takes no room on it."""
-    st.html(_CSS)
-    _listener(data={}, key="charts")
 
 
 def svg_button(key: str, stem: str, labels: Mapping[str, object]) -> None:

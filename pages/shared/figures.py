@@ -21,7 +21,7 @@ from pages.shared.text import plain
 
 CONFIG = {"displaylogo": False, "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d", "zoom2d", "pan2d"]}
 NOTHING: Mapping[str, object] = {}
-_STYLE = "<style>.st-key-{key} {{ opacity: {opacity}; transition: opacity 0.15s; }}</style>"
+_STALE = "<style>.st-key-{key} {{ opacity: 0.45; }}</style>"
 
 # What a click carries (customdata) → the (layer, head) that it chooses.
 Heads = Callable[[Sequence[int]], tuple[int, int]]
@@ -30,8 +30,8 @@ Heads = Callable[[Sequence[int]], tuple[int, int]]
 @contextmanager
 def figures(*answers: Answer, key: str) -> Iterator[None]:
     """What is drawn from answers: dimmed while one of them is not of what the page asks now; what failed is told."""
-    stale = any(answer.value is not None and not answer.fresh for answer in answers)
-    st.html(_STYLE.format(key=f"figures_{key}", opacity=0.45 if stale else 1))
+    if any(answer.value is not None and not answer.fresh for answer in answers):
+        st.html(_STALE.format(key=f"figures_{key}"))
     around, st.session_state.drawn_from = st.session_state.get("drawn_from", ()), answers
     with st.container(key=f"figures_{key}"):
         _troubles(answers, key)

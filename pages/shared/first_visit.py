@@ -5,15 +5,13 @@ remembers that they were dismissed; where it may not, they are gone for this tab
 
 from __future__ import annotations
 
-import streamlit as st
-
 STEPS = (
     "Type a sentence, or click the word to replace.",
     "Compare what both models write.",
     "Open a page: which heads do it?",
 )
 
-_CSS = """
+CSS = """
 .steps { position: fixed; inset: .25rem 3.6rem auto auto; margin: 0; padding: .1rem .3rem .1rem .8rem; display: flex;
   gap: .9rem; align-items: center; border: 1px solid var(--st-primary-color); border-radius: 999px; z-index: 999;
   font: .82rem/1.5 var(--st-font, sans-serif); color: var(--st-text-color); background: var(--st-background-color); }
@@ -35,9 +33,7 @@ button:focus-visible { outline: 2px solid var(--st-text-color); outline-offset: 
 }
 """
 
-_PLACE = "<style>.st-key-first_visit { position: absolute; width: 0; height: 0; }</style>"
-
-_JS = """
+JS = """
 const KEY = 'rephrase-steps-dismissed';
 const kept = {
   get: () => { try { return localStorage.getItem(KEY); } catch { return window[KEY]; } },
@@ -48,7 +44,7 @@ export default function ({ data, parentElement }) {
   const steps = document.createElement('aside'), list = document.createElement('ol');
   steps.className = 'steps';
   steps.setAttribute('aria-label', 'First steps');
-  for (const step of data.steps) {
+  for (const step of data) {
     const item = document.createElement('li');
     item.textContent = step;
     list.appendChild(item);
@@ -69,11 +65,3 @@ export default function ({ data, parentElement }) {
   steps.showPopover?.();
 }
 """
-
-_steps = st.components.v2.component("rephrase_first_visit", css=_CSS, js=_JS)
-
-
-def steps() -> None:
-    """Shown until somebody dismisses them in this browser."""
-    st.html(_PLACE)
-    _steps(data={"steps": list(STEPS)}, key="first_visit")

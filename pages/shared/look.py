@@ -11,7 +11,9 @@ from __future__ import annotations
 
 import streamlit as st
 
-_CSS = """<style>
+from pages.shared import behind, charts, prompt_bar, stage
+
+_CSS = """
 .stMainBlockContainer { padding: 2.4rem 2rem; }
 .stAppHeader { height: 2.2rem; min-height: 2.2rem; }
 [class*=st-key-below_] { flex-wrap: wrap; justify-content: flex-end; }
@@ -31,7 +33,7 @@ _CSS = """<style>
 .st-key-goes_on button { min-height: 0; }
 .stMain .stHeading h1 { font-size: 1.5rem; padding: 0.1rem 0 0.4rem; }
 .stMain .stHeading h2 { font-size: 1rem; line-height: 1.6; padding: 0 0 0.2rem; }
-.st-key-chart_keys, .st-key-chart_fit { position: absolute; }
+[class*=st-key-figures_] { transition: opacity 0.15s; }
 /* Streamlit's captions, chosen items and texts on figures are too faint to be read on one page or the other. */
 [data-testid=stCaptionContainer] { opacity: 0.78; }
 .stMultiSelect [data-tag] { background: transparent; box-shadow: inset 0 0 0 1px currentColor; color: inherit; }
@@ -53,9 +55,10 @@ _CSS = """<style>
   .js-plotly-plot .bartext { font-size: 12px !important; }
   .stMain .stHeading h1 { font-size: 1.4rem; }
 }
-</style>"""
+"""
 
 
 def style() -> None:
-    """For the frame."""
-    st.html(_CSS)
+    """For the frame: one sheet, of what several modules say of a page."""
+    sheets = (_CSS, behind.PLACE, charts.CSS, prompt_bar.style(), stage.style())
+    st.html(f"<style>{''.join(sheets)}</style>")

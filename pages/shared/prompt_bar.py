@@ -32,7 +32,7 @@ _OWN = "INSTRUCT's own"  # what stands for an answer that nobody has typed
 SHORTCUTS = (Shortcut("u", "undo the last edit", state.undo),)
 Slots = dict[str, DeltaGenerator]
 
-_CSS = """<style>
+_CSS = """
 .st-key-prompt_bar { padding: .4rem .8rem .5rem; }
 .st-key-prompt_bar label p { font-size: .78rem; }
 .st-key-prompt_bar [data-testid=stWidgetLabel] { min-height: 1.1rem; margin-bottom: 0; }
@@ -60,7 +60,7 @@ _CSS = """<style>
   [class*=st-key-pick_original] { flex: 0 0 46%; }
   .st-key-words > [data-testid=stLayoutWrapper] { flex: 1 1 0; min-width: 8rem; }
 }
-</style>"""
+"""
 # A low screen and the stage have no room for a second row of words: the one moves sideways, at first to the original.
 _ONE_ROW = """[class*=st-key-pick_original] { scrollbar-width: thin; scroll-padding-inline-start: 10rem; }
 [class*=st-key-pick_original] :has(> button) { flex-wrap: nowrap; }
@@ -69,12 +69,15 @@ _ONE_ROW = """[class*=st-key-pick_original] { scrollbar-width: thin; scroll-padd
 _MARK = "<style>[class*=st-key-input_{field}] [data-testid$=Element] {{ border-color: #d9364a !important }}</style>"
 
 
+def style() -> str:
+    screen = "(min-width: 900px)" if stage.on() else "(min-width: 900px) and (max-height: 800px)"
+    return f"{_CSS}@media {screen} {{ {_ONE_ROW} }}"
+
+
 def bar() -> Slots:
     """Draw the inputs; returns for each field the place beside it for what is wrong, and that of the suggestions."""
     experiment = state.experiment()
     slots: Slots = {}
-    screen = "(min-width: 900px)" if stage.on() else "(min-width: 900px) and (max-height: 800px)"
-    st.html(f"{_CSS}<style>@media {screen} {{ {_ONE_ROW} }}</style>")
     with st.container(key="prompt_bar", border=True, gap="xsmall"):
         slots |= _free_prompt() if experiment.is_free else _parts()
         with st.container(key="words", horizontal=True, vertical_alignment="center", gap="small"):

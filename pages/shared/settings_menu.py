@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from typing import Any
 
 import streamlit as st
 
@@ -19,7 +20,11 @@ _AUTO = "auto: the pair's own; on a CPU float32 in place of bfloat16 and float16
 
 
 def menu(experiment: Experiment) -> None:
-    with st.popover("Settings", icon=":material/tune:", type="tertiary", key="settings", width="content"):
+    look: dict[str, Any] = {"icon": ":material/tune:", "type": "tertiary", "width": "content"}
+    with st.popover("Settings", key="settings", on_change="rerun", **look) as settings:
+        if not settings.open:
+            # Nine widgets that hardly anybody looks at would come with every edit of everybody.
+            return
         pair.choice(experiment)
         free_prompt.switch()
         _template(experiment)

@@ -1,6 +1,6 @@
 """Keys that do something on every page, and the list of them that `?` opens.
 
-A module that has something to do by key offers a `Shortcut`; the frame hands all of them to `listen`. A key never fires
+A module that has something to do by key offers a `Shortcut`; the frame hands all of them to its script. A key never fires
 while somebody types, unless it does nothing in a field of one line, with Ctrl, Alt or Meta held, or while it is held
 down itself; Esc leaves the field. The browser alone opens and closes the list: no run of the page can close it.
 
@@ -11,8 +11,9 @@ a run that begins late; of several triggers that wait for one, Streamlit keeps t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import streamlit as st
 
@@ -38,7 +39,7 @@ ALWAYS = (
     Shortcut("?", "open and close this list"),
 )
 
-_CSS = """
+CSS = """
 dialog { color: var(--st-text-color); background: var(--st-background-color); font: 1rem/1.5 var(--st-font, sans-serif);
   border: 1px solid var(--st-border-color, #8884); border-radius: 12px; padding: 1.2rem 1.6rem; max-width: 36rem;
   max-height: 90vh; overflow-y: auto; }
@@ -50,7 +51,7 @@ kbd { font: .9rem var(--st-code-font, monospace); background: var(--st-secondary
   border: 1px solid var(--st-border-color, #8884); border-radius: 5px; padding: 1px 7px; }
 """
 
-_JS = """
+JS = """
 const LOST = 5000;  // ms after which a key that nobody has answered to holds up no others
 const FIELD = 'input, textarea, select, [contenteditable=true], [role=textbox], [role=combobox], [role=listbox]';
 export default function ({ data, setStateValue, parentElement }) {
@@ -114,25 +115,23 @@ export default function ({ data, setStateValue, parentElement }) {
 }
 """
 
-_KEY = "shortcuts"
-_listener = st.components.v2.component("rephrase_shortcuts", css=_CSS, js=_JS)
+
+def told(shortcuts: Sequence[Shortcut]) -> dict[str, object]:
+    """What the script is to know of the keys of a page."""
+    return {
+        "listed": [{"key": shortcut.key, "does": shortcut.does} for shortcut in (*shortcuts, *ALWAYS)],
+        "keys": [shortcut.key for shortcut in shortcuts if shortcut.act is not None],
+        "events": {shortcut.key: shortcut.event for shortcut in shortcuts if shortcut.event},
+        "answered": _answered(),
+    }
 
 
-def listen(shortcuts: Sequence[Shortcut]) -> None:
-    """Answer to these keys on the page that is drawn now; it takes no room on it."""
+def press(shortcuts: Sequence[Shortcut], sent: Mapping[str, Any] | None) -> None:
+    """Do what a key does, which the script has sent; for callbacks."""
     acts = {shortcut.key: shortcut.act for shortcut in shortcuts if shortcut.act is not None}
-    listed = [{"key": shortcut.key, "does": shortcut.does} for shortcut in (*shortcuts, *ALWAYS)]
-
-    def pressed() -> None:
-        sent = st.session_state[_KEY].get("pressed") or {}
-        if sent.get("number", 0) > _answered():
-            st.session_state.keys_answered = sent["number"]
-            acts.get(sent["key"], lambda: None)()
-
-    st.html(f"<style>.st-key-{_KEY} {{ position: absolute; width: 0; height: 0; }}</style>")
-    events = {shortcut.key: shortcut.event for shortcut in shortcuts if shortcut.event}
-    data = {"listed": listed, "keys": list(acts), "events": events, "answered": _answered()}
-    _listener(data=data, key=_KEY, on_pressed_change=pressed)
+    if sent and sent["number"] > _answered():
+        st.session_state.keys_answered = sent["number"]
+        acts.get(sent["key"], lambda: None)()
 
 
 def _answered() -> int:

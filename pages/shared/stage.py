@@ -18,7 +18,7 @@ from pages.shared import state
 from pages.shared.shortcuts import Shortcut
 
 # One column, without Streamlit's header and a page's question; what is told lies over the page and moves nothing.
-_CSS = """<style>
+_CSS = """
 .stApp {
   /* A sidebar that was there stays, empty. Nobody hovers. */
   .stAppHeader, .stSidebar, .st-key-finding [data-testid=stTooltipIcon] { display: none; }
@@ -61,7 +61,7 @@ _CSS = """<style>
   .st-key-prompt_bar :is(input, p), .st-key-finding p { font-size: 1.1rem !important; }
   [class*=st-key-pick_original], .st-key-suggested { max-height: none; height: auto; }
 }
-</style>"""
+"""
 # Tells how many eighths of 1280 × 720 the window holds, whenever that changes.
 _JS = """
 export default function ({ data, parentElement, setTriggerValue }) {
@@ -87,10 +87,9 @@ def on() -> bool:
     return state.view(_SHOWN) == "1"
 
 
-def style() -> None:
-    """The page's look; for the frame. On a larger screen its lengths, all of them in rem, are longer."""
-    if on():
-        st.html(f"{_CSS}<style>:root {{ font-size: {2 * _eighths()}px; }}</style>")
+def style() -> str:
+    """The page's look. On a larger screen its lengths, all of them in rem, are longer."""
+    return f"{_CSS}:root {{ font-size: {2 * _eighths()}px; }}" if on() else ""
 
 
 def measure() -> None:

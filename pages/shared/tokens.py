@@ -25,7 +25,7 @@ button.role { border-color: var(--st-primary-color); }
 """
 
 _JS = """
-export default function ({ data, setTriggerValue, parentElement }) {
+export default function ({ data: [data], setTriggerValue, parentElement }) {
   let strip = parentElement.querySelector('.strip');
   if (!strip) { strip = document.createElement('div'); strip.className = 'strip'; parentElement.appendChild(strip); }
   strip.setAttribute('role', 'group');
@@ -95,7 +95,8 @@ def token_strip(
         if isinstance(index, int) and 0 <= index < len(tokens):
             on_click(index)
 
-    _strip(data=data, key=key, on_clicked_change=clicked)
+    # In a list: see `pages.shared.behind`.
+    _strip(data=[data], key=key, on_clicked_change=clicked)
 
 
 def _title(position: int, token: str) -> str:

@@ -38,11 +38,10 @@ def line(text: Text, terms: str | None = None, place: DeltaGenerator | None = No
 def hide_once_ended(key: str, answers: Sequence[Answer]) -> None:
     """Hide what has this key once none of these runs any more: a poller can write no widget, and empty no place that it
     has not written before."""
-    place = st.empty()
 
     def write() -> None:
-        hidden = "" if any(answer.running for answer in answers) else f".st-key-{key} {{ display: none; }}"
-        place.html(f"<style>{hidden}</style>")
+        if not any(answer.running for answer in answers):
+            st.html(f"<style>.st-key-{key} {{ display: none; }}</style>")
 
     write()
     st.session_state.lines.append(write)
@@ -71,24 +70,26 @@ def watch(asking: Asking, on_screen: str) -> None:
 
     every, begun = IN_A_CROWD if crowd() else POLL, list[bool]()
 
+    def waited() -> bool:
+        """Whether all has ended, once it has or a tick is over; the page is drawn again where there is more to draw."""
+        # Not within the run that draws the page: a browser shows it once that has ended.
+        wait_until(lambda: asking.has_more() or asking.is_over(), every - BETWEEN if begun else 0)
+        begun.append(True)
+        over = asking.is_over()
+        if asking.has_more() or over and any(outdated() for outdated in asking.outdated):
+            st.rerun()
+        return over
+
     def tick() -> None:
+        over = not asking.waiting or waited()
         try:
             for write in lines:
                 write()
         except StreamlitInvalidLayoutContextError:
             # The run that drew them was cut short before the poller had its places in them.
             st.rerun()
-        if not asking.waiting:
-            return
-        # Not within the run that draws the page: a browser shows it once that has ended.
-        wait_until(lambda: asking.has_more() or asking.is_over(), every - BETWEEN if begun else 0)
-        begun.append(True)
-        if asking.has_more() or asking.is_over() and any(outdated() for outdated in asking.outdated):
-            st.rerun()
-        if asking.is_over():
+        if asking.waiting and over:
             # What has ended is all in the lines: for them the whole page need not be drawn anew.
-            for write in lines:
-                write()
             _stop()
 
     st.fragment(tick, run_every=every if asking.waiting else None)()

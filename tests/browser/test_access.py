@@ -167,7 +167,7 @@ def test_a_maps_cells_are_reached_said_and_chosen_by_keyboard_and_the_focus_stay
     page = viewer.page
     viewer.open("attribution", head="L1H2")
     plot = page.locator(".st-key-head_attribution .js-plotly-plot")
-    said = page.locator(".st-key-chart_keys [aria-live=polite]")
+    said = page.locator(".st-key-behind [aria-live=polite]")
     expect(plot).to_have_attribute("tabindex", "0")
     expect(plot).to_have_accessible_name(re.compile("arrow keys move, Enter chooses"))
     # From the chosen head on: to the right, down, and back along the row to its begin.

@@ -34,7 +34,7 @@ def sentence(viewer):
 def press(viewer, key: str) -> None:
     """On the page, in no field; once the page answers to it: its keys come a moment after the run that offers them."""
     named = re.sub("^page", "page ", key.rpartition("+")[2].lower())
-    listed = viewer.page.locator(".st-key-shortcuts dialog kbd")
+    listed = viewer.page.locator(".st-key-behind dialog kbd")
     expect(listed.filter(has_text=re.compile(f"^{re.escape(named)}$", re.IGNORECASE))).to_have_count(1)
     viewer.page.evaluate("document.activeElement.blur()")
     viewer.page.keyboard.press(key)

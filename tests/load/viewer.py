@@ -17,6 +17,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 MAX_MESSAGE = 50 * 10**6
+KEPT = 2  # whole runs after which a browser drops a message that has not come again
 PATIENCE = 300.0  # seconds: whoever waits longer waits for ever
 
 
@@ -33,7 +34,8 @@ class Viewer:
         self._states: dict[str, object] = {}
         self._fragments: dict[str, asyncio.Task] = {}
         self._changed = asyncio.Event()
-        self._cached: dict[str, ForwardMsg] = {}
+        # hash → (run that it was last used in, message), as a browser keeps them
+        self._cached: dict[str, tuple[int, ForwardMsg]] = {}
         self._reading = asyncio.create_task(self._read())
 
     @classmethod
@@ -111,6 +113,7 @@ class Viewer:
         state = message.rerun_script
         state.query_string, state.page_script_hash, state.page_name = self._query, self._hash, self._page
         state.fragment_id, state.is_auto_rerun = fragment, bool(fragment)
+        state.cached_message_hashes.extend(self._cached)
         state.widget_states.SetInParent()
         for widget, value in self._states.items():
             state.widget_states.widgets.add(id=widget, **value)
@@ -123,10 +126,10 @@ class Viewer:
                 self.received += len(data)
                 message = ForwardMsg.FromString(data)
                 if message.WhichOneof("type") == "ref_hash":
-                    metadata, message = message.metadata, self._cached[message.ref_hash]
+                    metadata, message = message.metadata, self._cached[message.ref_hash][1]
                     message.metadata.CopyFrom(metadata)
-                elif message.hash:
-                    self._cached[message.hash] = message
+                if message.metadata.cacheable or message.hash in self._cached:
+                    self._cached[message.hash] = self._run, message
                 self._take(message)
                 self._changed.set()
         except ConnectionClosed:
@@ -161,6 +164,7 @@ class Viewer:
         elif kind == "script_finished" and message.script_finished == ForwardMsg.FINISHED_SUCCESSFULLY:
             self.runs += 1
             self._elements = {path: drawn for path, drawn in self._elements.items() if drawn[0] == self._run}
+            self._cached = {key: used for key, used in self._cached.items() if used[0] > self._run - KEPT}
 
     def _every(self, fragment: str, seconds: float) -> None:
         async def ticking() -> None:

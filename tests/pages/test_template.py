@@ -22,10 +22,12 @@ def app(folders, monkeypatch, forget):
     """pair, parameters of the address → the app, once its figures are there or an error is."""
     monkeypatch.setattr(service, "_is_active", lambda owner: True)
 
-    def make(pair: str, page: str = "", **parameters: str) -> AppTest:
+    def make(pair: str, page: str = "", settings: bool = True, **parameters: str) -> AppTest:
         monkeypatch.setenv("REPHRASE_PAIRS", str(folders[pair]))
         forget()
-        return settled(opened(page, pair=pair, **parameters))
+        test = settled(opened(page, pair=pair, **parameters))
+        test.session_state["settings"] = settings
+        return settled(test.run())
 
     return make
 
@@ -40,6 +42,8 @@ def text(test: AppTest) -> str:
 
 
 def test_the_template_is_chosen_in_the_settings_and_is_in_the_address(app):
+    closed = app("chat", settings=False)
+    assert gap_numbers(closed) and not closed.selectbox, "the settings are drawn while nobody looks at them"
     test = app("chat")
     raw = gap_numbers(test)
     assert template(test).value == "raw" and not template(test).disabled

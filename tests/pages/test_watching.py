@@ -58,4 +58,4 @@ def test_the_last_tick_writes_the_lines_and_ends_the_clock_unless_the_page_has_c
     with pytest.raises(Drawn) if outdated else nullcontext():
         watching.watch(page, "")
     assert every == [watching.POLL]
-    assert written == ([False] if outdated else [False, True]) and bool(stopped) != outdated
+    assert written == ([] if outdated else [True]) and bool(stopped) != outdated

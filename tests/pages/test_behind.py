@@ -1,0 +1,54 @@
+"""What runs behind every page: the scripts of several modules as one component, each with its own data and styles."""
+
+from __future__ import annotations
+
+import json
+import re
+from functools import reduce
+
+import pytest
+from streamlit.proto.NewSession_pb2 import NewSession
+
+from pages.shared import behind, theme
+from tests.pages.app import opened, settled
+
+SECTIONS = {
+    "theme": "custom_theme", "theme.sidebar": "custom_theme.sidebar", "theme.light": "custom_theme.light",
+    "theme.dark": "custom_theme.dark", "theme.light.sidebar": "custom_theme.light.sidebar",
+    "theme.dark.sidebar": "custom_theme.dark.sidebar",
+}  # fmt: skip
+
+
+def behind_of(test) -> list:
+    return [each for each in test.main if each.type == "bidi_component" and "behind" in each.proto.id]
+
+
+def test_no_two_scripts_style_the_same_element():
+    sheets = [set(re.findall(r"^([^\s@{][^{]*?) \{", css, re.MULTILINE)) for _, css in behind._PARTS.values()]
+    named = [{each.strip() for rule in sheet for each in rule.split(",")} for sheet in sheets]
+    assert sum(map(len, named)) == len(set().union(*named)) > 5
+
+
+def test_a_script_without_an_export_is_refused():
+    assert behind._script("const A = 1;\nexport default function () {}") == (
+        "(() => {const A = 1;\nreturn function () {}})()"
+    )
+    with pytest.raises(AssertionError):
+        behind._script("const A = 1;")
+
+
+def test_every_script_runs_on_every_page_but_the_first_steps_on_the_stage():
+    told = [
+        json.loads(behind_of(settled(opened(pair="tiny", **stage)))[0].proto.json)[0] for stage in ({}, {"stage": "1"})
+    ]
+    assert told[0].keys() == set(behind._PARTS) and told[1].keys() == set(behind._PARTS) - {"first_visit"}
+
+
+@pytest.mark.parametrize("section, place", SECTIONS.items())
+def test_a_theme_that_is_read_once_is_the_one_that_streamlit_reads(section, place):
+    for _ in range(2):
+        own, session = NewSession(), NewSession()
+        theme._populate(reduce(getattr, place.split("."), own), section)
+        theme._merge(reduce(getattr, place.split("."), session), section)
+        assert session == own
+        assert session.HasField("custom_theme") == own.HasField("custom_theme")
