@@ -30,7 +30,6 @@ from pages.shared import (
 )
 from pages.shared.asking import Asking, on_screen
 from pages.shared.headings import tab_title
-from pages.shared.once import remembering
 from pages.shared.service import owner, service
 from pages.shared.text import plain
 from pages.shared.watching import watch
@@ -91,7 +90,7 @@ st.session_state.asking = asking = Asking()
 if (a := state.compared()) is not None:
     asking.beside(a)
 prompt_bar.begin(slots, asking)
-with remembering(), body:
+with body:
     if beside is None:
         page.run()
     else:

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-import plotly.graph_objects as go
 
 from core.charts import theme
 from core.charts.axes import Part, at, on, side_by_side
@@ -84,7 +83,7 @@ def grid(
     layout["coloraxis"] = {"colorscale": colours, "cmin": low, "cmax": limit, "colorbar": theme.colour_bar(unit, size)}
     layout |= {"clickmode": "event+select", "hoverdistance": -1}
     if chosen is not None and chosen[0] < rows and chosen[1] < columns:
-        layout["shapes"] = _outline(chosen, len(panels))
+        layout["shapes"] = outline(chosen, len(panels))
     return traces + _legend(panels), layout
 
 
@@ -189,13 +188,8 @@ def _click_layer(rows: int, columns: int, hover: np.ndarray, height: float, pane
     }
 
 
-def outline(fig: go.Figure, cell: tuple[int, int], panels: int) -> None:
-    """Move the frame of a made figure to a cell."""
-    fig.layout.shapes = _outline(cell, panels)
-
-
-def _outline(cell: tuple[int, int], panels: int) -> list[Part]:
-    """Shapes: two tones, so that the frame stands out from any cell on any page."""
+def outline(cell: tuple[int, int], panels: int) -> list[Part]:
+    """Shapes around a cell in every panel: two tones, so that the frame stands out from any cell on any page."""
     row, column = cell
     box = {"x0": column - 0.5, "x1": column + 0.5, "y0": row - 0.5, "y1": row + 0.5, "type": "rect"}
     return [

@@ -24,7 +24,6 @@ from core.wording import located
 from pages.shared import heads, stage, state
 from pages.shared.drawn import drawn
 from pages.shared.figures import below, figure
-from pages.shared.once import once
 from pages.shared.text import plain
 from pages.shared.tokens import attention_strip
 from pages.shared.widgets import choice, which_colon
@@ -71,15 +70,12 @@ def strips(attention: Attention, head: heads.Chosen) -> None:
 def heatmaps(attention: Attention, head: tuple[int, int]) -> None:
     """BASE | INSTRUCT | INSTRUCT − BASE of every head, one map a source, all on one scale."""
     measure = state.view("measure")
-    values = getattr(attention, measure)
     roles = _mapped(attention)
-    panels = {role: model_panels(values[..., attention.roles[role]]) for role in roles}
+    panels = {role: _panels(attention, role, measure) for role in roles}
     limit = max(float(np.abs(panel.values).max()) for role in roles for panel in panels[role]) or 1.0
     _, limit = stage.steady(f"attention, {measure}", (-limit, limit))
     for role, spot in zip(roles, places(len(roles), attention.weight.shape[2])):
-        build = partial(_heatmap, attention, role, measure, panels[role], limit)
-        fig = once(f"attention_{role}", build, attention, measure, limit, stage.size())
-        outline(fig, head, len(panels[role]))
+        fig = drawn(_heatmap, attention, role, measure, limit, stage.size()).shaped(outline(head, len(panels[role])))
         at = attention.roles[role]
         where = f"{role.capitalize()}: {plain(located(attention.tokens, at))}."
         read = f"{where} One scale for all maps; click a cell to choose its head."
@@ -94,15 +90,19 @@ def _mapped(attention: Attention) -> list[str]:
     return sorted(roles, key="original".__ne__)[:1] if stage.on() else roles
 
 
-def _heatmap(attention: Attention, role: str, measure: str, panels: tuple[Panel, ...], limit: float) -> go.Figure:
+def _panels(attention: Attention, role: str, measure: str) -> tuple[Panel, ...]:
+    return model_panels(getattr(attention, measure)[..., attention.roles[role]])
+
+
+def _heatmap(attention: Attention, role: str, measure: str, limit: float, size: theme.SizeName) -> go.Figure:
     name = heads.named(attention, role)
     return head_heatmaps(
-        panels,
+        _panels(attention, role, measure),
         title=name if measure == "weight" else f"{name}, {MEASURES[measure]}",
         unit=UNITS[measure],
         limit=limit,
         subtitle=heads.in_words(attention, role),
-        size=stage.size(),
+        size=size,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from threading import RLock
 from typing import Any
 
@@ -50,6 +50,22 @@ class Drawn:
                     reachable(self._fig, self.alt().partition(".")[0])
                 self._sent[dark, keys] = Sent(on_page(self._fig, dark).to_dict())
             return self._sent[dark, keys]
+
+    def shaped(self, shapes: Sequence[Mapping[str, Any]]) -> Drawn:
+        """The same with these shapes on it, such as a frame around what is chosen: nothing else is made for it."""
+        return _Shaped(self, shapes)
+
+
+class _Shaped(Drawn):
+    def __init__(self, of: Drawn, shapes: Sequence[Mapping[str, Any]]) -> None:
+        self._of, self._shapes = of, list(shapes)
+
+    def alt(self) -> str:
+        return self._of.alt()
+
+    def sent(self, dark: bool, keys: bool) -> Sent:
+        fig = self._of.sent(dark, keys).to_dict()
+        return Sent({**fig, "layout": {**fig["layout"], "shapes": self._shapes}})
 
 
 _kept: OrderedDict[tuple[Any, ...], tuple[tuple[object, ...], Drawn]] = OrderedDict()

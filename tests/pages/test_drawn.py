@@ -80,5 +80,15 @@ def test_a_browser_gets_the_figure_itself_in_its_theme(dark, keys):
     assert one.alt() == in_words(fig)
 
 
+def test_with_shapes_it_is_the_same_figure_and_the_one_without_them_stays():
+    one, shapes = drawn(chart, np.eye(2), "map"), [{"type": "rect", "x0": 0, "x1": 1}]
+    bare = one.sent(True, True).to_dict()
+    framed = one.shaped(shapes)
+    fig = framed.sent(True, True).to_dict()
+    assert fig == {**bare, "layout": {**bare["layout"], "shapes": shapes}} and framed.alt() == one.alt()
+    assert one.sent(True, True).to_dict() == bare and "shapes" not in bare["layout"]
+    assert len(built) == 1
+
+
 def test_streamlit_takes_it_as_it_takes_a_figure():
     st.plotly_chart(Drawn(chart(np.eye(2), "map")).sent(False, False))
