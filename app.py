@@ -79,5 +79,5 @@ if st.get_option("server.fileWatcherType") != "none":
     sys.exit("error: the app runs without a file watcher; leave server.fileWatcherType at none and start it again")
 
 routes = [circuitsvis.route(), addresses.explore(), ready.route(), measures.route()]
-middleware = [Middleware(front.Front, hosted=environment.hosted), Middleware(Serving)]
+middleware = [Middleware(outside.Named), Middleware(front.Front, hosted=environment.hosted), Middleware(Serving)]
 app = st.App("pages/frame.py", lifespan=lifespan, routes=routes, middleware=middleware)

@@ -5,22 +5,25 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
+import plotly.graph_objects as go
 import streamlit as st
 
 from cache.questions.overview import Overview
 from core import definitions
-from core.charts.grid import colour_limit
+from core.charts.grid import colour_limit, outline
 from core.charts.heatmap import head_heatmaps
 from core.charts.origin import origin_panels
+from core.charts.theme import SizeName
 from core.findings import of_origin
 from core.patching.origin_results import EarlyLate
 from core.patching.results import Sweep
 from core.wording import share, signed
 from pages.patching.plan import DIRECTIONS as ARROWS
-from pages.patching.plan import Plan
+from pages.patching.plan import Parts, Plan
 from pages.patching.score_map import grey
 from pages.shared import heads, stage, state
 from pages.shared.asking import Answer, follow, so_far
+from pages.shared.drawn import drawn
 from pages.shared.figures import figure, figures
 from pages.shared.filling import stop_button
 from pages.shared.finding import finding
@@ -85,11 +88,20 @@ def maps(overview: Answer, plan: Plan, chosen: Place | None) -> None:
         panels = origin_panels(changed, patched, plan.in_logits)
         limit = colour_limit(panels)
         _, limit = stage.steady(f"origin, {plan.unit}", (-limit, limit), settled=changed.complete and patched.complete)
-        title = f"{ARROWS[plan.direction]}: what a head's changed weights move, and what its output moves"
-        fig = head_heatmaps(panels, title, plan.unit, limit=limit, chosen=chosen, fills=True, size=stage.size())
+        fig = drawn(_maps, plan.parts, *(answer.value for answer in answers), limit, stage.size())
+        if chosen:
+            fig = fig.shaped(outline(chosen, len(panels)))
         read = "Green on the left: changed here. Green on the right: carried here, changed elsewhere. "
         read += f"Click a cell to choose its head everywhere. {grey(changed)}"
         figure(fig, "origin", read, definitions.ORIGIN, partial(_table, changed, patched), heads="head")
+
+
+def _maps(parts: Parts, changed: Sweep | None, patched: Sweep | None, limit: float, size: SizeName) -> go.Figure:
+    plan = Plan(*parts)
+    changed, patched = changed or plan.nothing_yet(CHANGED), patched or plan.nothing_yet(PATCHED)
+    title = f"{ARROWS[plan.direction]}: what a head's changed weights move, and what its output moves"
+    panels = origin_panels(changed, patched, plan.in_logits)
+    return head_heatmaps(panels, title, plan.unit, limit=limit, fills=True, size=size)
 
 
 def on_stage(overview: Answer) -> None:

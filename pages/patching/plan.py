@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -55,6 +55,9 @@ ESTIMATED = ("z", "v", "mlp_out")
 DIRECTIONS = {"instruct_to_base": "INSTRUCT → BASE", "base_to_instruct": "BASE → INSTRUCT"}
 
 
+Parts = tuple[Any, ...]
+
+
 @dataclass(frozen=True)
 class Plan:
     """site, direction, positions, frozen_patterns: of `core.patching`; overview: of the prompt on screen.
@@ -68,6 +71,11 @@ class Plan:
     show: str
     overview: Overview
     frozen_patterns: bool = False
+
+    @property
+    def parts(self) -> Parts:
+        """What makes the same plan again."""
+        return tuple(getattr(self, field.name) for field in fields(self))
 
     @property
     def options(self) -> dict[str, Any]:

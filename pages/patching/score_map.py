@@ -11,16 +11,17 @@ import streamlit as st
 
 from core import definitions
 from core.charts.attribution import layer_bars, layer_span
-from core.charts.grid import Panel, ScaleName, colour_limit
+from core.charts.grid import Panel, ScaleName, colour_limit, outline
 from core.charts.heatmap import Columns, head_heatmaps
-from core.charts.theme import Span
+from core.charts.theme import SizeName, Span
 from core.findings import of_patching
 from core.patching.plan import unit
 from core.patching.results import Estimate, Sweep, agreement
 from core.wording import signed
-from pages.patching.plan import DIRECTIONS, MEASURED, SITES, Plan
+from pages.patching.plan import DIRECTIONS, MEASURED, SITES, Parts, Plan
 from pages.shared import heads, stage
 from pages.shared.asking import Answer, follow, so_far
+from pages.shared.drawn import drawn
 from pages.shared.figures import figure, figures
 from pages.shared.filling import stop_button
 from pages.shared.finding import finding
@@ -89,7 +90,7 @@ def score_map(overview: Answer, plan: Plan, chosen: Place | None) -> None:
     """The map: estimates first, exact values as they arrive, deepest layers first."""
     preview, swept = _asked(overview, plan)
     with figures(*([] if preview is None else [preview]), swept, key="map"):
-        _map(plan, swept.value or plan.nothing_yet(plan.site), preview.value if preview is not None else None, chosen)
+        _map(plan, swept.value, preview.value if preview is not None else None, chosen)
 
 
 def on_stage(overview: Answer, plan: Plan) -> None:
@@ -100,25 +101,36 @@ def on_stage(overview: Answer, plan: Plan) -> None:
     score_map(overview, plan, chosen.place if chosen else None)
 
 
-def _map(plan: Plan, sweep: Sweep, estimate: Estimate | None, chosen: Place | None) -> None:
+def _map(plan: Plan, ran: Sweep | None, estimate: Estimate | None, chosen: Place | None) -> None:
+    sweep = ran or plan.nothing_yet(plan.site)
     panel = panel_of(plan, sweep, estimate, DIRECTIONS[plan.direction])
-    kind, table, title = unit(plan.site), sweep.to_frame(), title_of(plan)
+    kind, table = unit(plan.site), sweep.to_frame
     read = reads(plan, kind) if plan.measured else f"{reads(plan, kind)} {grey(sweep)}"
     if kind == "layer":
-        fig = _layers(plan, title, plan.mapped(sweep)[:, 0], panel.values[:, 0], sweep)
+        span = _steady(plan, sweep, layer_span(_bars(plan, sweep, panel)[0]))
+        fig = drawn(_layers, plan.parts, ran, estimate, span, stage.size())
         figure(fig, "patching", read, definitions.PATCHING + definitions.SITES, table, of=plan.options)
         return
     if chosen and kind == "group":
         chosen = (chosen[0], chosen[1] // plan.group_size)
-    columns: Columns = "KV group" if kind == "group" else "head"
     limit = colour_limit([panel])
     _, limit = _steady(plan, sweep, (-limit, limit))
-    scale: ScaleName = "sequential" if plan.only_grows else "diverging"
-    fig = head_heatmaps(
-        [panel], title, plan.map_unit, scale, limit, chosen=chosen, columns=columns, notes=_notes(plan, kind),
-        fills=True, size=stage.size(),
-    )  # fmt: skip
+    fig = drawn(_cells, plan.parts, ran, estimate, limit, stage.size())
+    if chosen:
+        fig = fig.shaped(outline(chosen, 1))
     figure(fig, "patching", read, definitions.PATCHING + definitions.SITES, table, kind, plan.options)
+
+
+def _cells(parts: Parts, ran: Sweep | None, estimate: Estimate | None, limit: float, size: SizeName) -> go.Figure:
+    plan = Plan(*parts)
+    sweep, kind = ran or plan.nothing_yet(plan.site), unit(plan.site)
+    columns: Columns = "KV group" if kind == "group" else "head"
+    scale: ScaleName = "sequential" if plan.only_grows else "diverging"
+    panel = panel_of(plan, sweep, estimate, DIRECTIONS[plan.direction])
+    return head_heatmaps(
+        [panel], title_of(plan), plan.map_unit, scale, limit, columns=columns, notes=_notes(plan, kind), fills=True,
+        size=size,
+    )  # fmt: skip
 
 
 def panel_of(plan: Plan, sweep: Sweep, estimate: Estimate | None, title: str) -> Panel:
@@ -154,15 +166,20 @@ def grey(result) -> str:
     return f"Grey: within the noise floor ({result.gap.floor.text()})."
 
 
-def _layers(plan: Plan, title: str, exact: np.ndarray, values: np.ndarray, sweep: Sweep) -> go.Figure:
-    """Bars, since a layer's site has one cell a layer; estimates in a series of their own."""
-    series: tuple[str, ...]
-    bars, series = exact[None], ("exact",)
-    if plan.has_estimate:
-        bars, series = np.stack([exact, np.where(np.isfinite(exact), np.nan, values)]), ("exact", "estimate")
-    span, faint = _steady(plan, sweep, layer_span(bars)), _faint(plan, sweep)[:, 0]
-    rows = {f"patch of {plan.site}": bars}
-    fig = layer_bars(rows, title, plan.map_unit, size=stage.size(), series=series, faint=faint, span=span)
+def _bars(plan: Plan, sweep: Sweep, panel: Panel) -> tuple[np.ndarray, tuple[str, ...]]:
+    """A layer's site has one cell a layer: (series, layer), and what the series are."""
+    exact, values = plan.mapped(sweep)[:, 0], panel.values[:, 0]
+    if not plan.has_estimate:
+        return exact[None], ("exact",)
+    return np.stack([exact, np.where(np.isfinite(exact), np.nan, values)]), ("exact", "estimate")
+
+
+def _layers(parts: Parts, ran: Sweep | None, estimate: Estimate | None, span: Span, size: SizeName) -> go.Figure:
+    plan = Plan(*parts)
+    sweep = ran or plan.nothing_yet(plan.site)
+    bars, series = _bars(plan, sweep, panel_of(plan, sweep, estimate, DIRECTIONS[plan.direction]))
+    rows, faint = {f"patch of {plan.site}": bars}, _faint(plan, sweep)[:, 0]
+    fig = layer_bars(rows, title_of(plan), plan.map_unit, size=size, series=series, faint=faint, span=span)
     if plan.has_estimate:
         # A layer has one of the two, so they may stand in one place.
         fig.layout.barmode = "overlay"
