@@ -1,8 +1,8 @@
 """Keys that do something on every page, and the list of them that `?` opens.
 
-A module that has something to do by key offers a `Shortcut`; the frame hands all of them to its script. A key never fires
-while somebody types, unless it does nothing in a field of one line, with Ctrl, Alt or Meta held, or while it is held
-down itself; Esc leaves the field. The browser alone opens and closes the list: no run of the page can close it.
+A module that has something to do by key offers a `Shortcut`; the frame hands all of them to the script. A key never
+fires while somebody types, unless it does nothing in a field of one line, with Ctrl, Alt or Meta held, or while it is
+held down itself; Esc leaves the field. The browser alone opens and closes the list: no run of the page can close it.
 
 However fast keys follow each other, each is answered once, and by the page that the ones before have made: the browser
 holds a key until the run that answers to the one before tells so. They are numbered, and sent as a state, which reaches
