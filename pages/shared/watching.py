@@ -70,23 +70,24 @@ def watch(asking: Asking, on_screen: str) -> None:
 
     every, begun = IN_A_CROWD if crowd() else POLL, list[bool]()
 
-    def waited() -> bool:
-        """Whether all has ended, once it has or a tick is over; the page is drawn again where there is more to draw."""
-        # Not within the run that draws the page: a browser shows it once that has ended.
-        wait_until(lambda: asking.has_more() or asking.is_over(), every - BETWEEN if begun else 0)
-        begun.append(True)
-        over = asking.is_over()
-        if asking.has_more() or over and any(outdated() for outdated in asking.outdated):
-            st.rerun()
-        return over
-
     def tick() -> None:
-        over = not asking.waiting or waited()
+        first = not begun
+        begun.append(True)
+        # Not within the run that draws the page: a browser shows it once that has ended.
+        wait_until(lambda: asking.has_more() or asking.is_over(), 0 if first else every - BETWEEN)
+        over = asking.is_over()
+        changed = bool(asking.waiting) and (asking.has_more() or over and any(old() for old in asking.outdated))
+        # The first has its places in this run's lines before another one begins: by those of an older page it would
+        # write into this one.
+        if changed and not first:
+            st.rerun()
         try:
             for write in lines:
                 write()
         except StreamlitInvalidLayoutContextError:
             # The run that drew them was cut short before the poller had its places in them.
+            st.rerun()
+        if changed:
             st.rerun()
         if asking.waiting and over:
             # What has ended is all in the lines: for them the whole page need not be drawn anew.
