@@ -20,7 +20,19 @@ from cache.courtesy import busy, coming
 from core.models.pairs import default_pair
 from core.presets import of_file
 from core.settings import settings
-from pages.shared import addresses, circuitsvis, first_run, front, measures, outside, ready, sign_in, theme, uncut
+from pages.shared import (
+    addresses,
+    circuitsvis,
+    first_run,
+    front,
+    measures,
+    outside,
+    ready,
+    sign_in,
+    theme,
+    uncut,
+    unsent,
+)
 from pages.shared.service import service
 
 ENDING = 6.0  # seconds for the chunk that runs and for what is still to be written, of the 10 a host allows
@@ -30,6 +42,7 @@ ENDING = 6.0  # seconds for the chunk that runs and for what is still to be writ
 async def lifespan(app: st.App) -> AsyncIterator[None]:
     """Let the worker import torch and load the default pair before the first visitor needs them; end it well."""
     uncut.runs()
+    unsent.kept()
     theme.read_once()
     outside.unasked()
     with busy():
