@@ -91,8 +91,8 @@ def move() -> None:
 def begin(asking: Asking) -> None:
     """At a page's end, its own questions asked: have the sentence rewritten. Nobody waits for it."""
     if "original" in asking.errors and state.experiment() == st.session_state.get("kept"):
-        # In capitals, say, it is several tokens.
-        st.session_state.choosing = True
+        # In capitals, say, it is several tokens. Once: who then asks for it by name is refused.
+        st.session_state.choosing, st.session_state.kept = True, None
     if open_choice():
         # A stand-in that is refused is nobody's mistake: the next one comes.
         for field in ("original", "answer"):

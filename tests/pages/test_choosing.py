@@ -107,6 +107,8 @@ def test_a_chosen_word_stays_while_it_stands_in_the_sentence_case_apart_and_is_o
     assert not refusals(test)
     type_into(test, "Original word", "sad")
     assert word(settled(type_into(test, "Sentence", "Sad and old!"))) == "old" and not refusals(test)
+    # Who asks for that word by name is told why it cannot be.
+    assert word(settled(type_into(test, "Original word", "Sad"))) == "Sad" and refusals(test)
 
 
 def test_a_stand_in_of_several_tokens_is_refused_to_nobody(app, writing):
