@@ -57,7 +57,8 @@ def greedy(
             return
         for token in settled:
             draft.take(token)
-        guessed = draft.next(end - len(text) - 1)
+        # A state that runs on (of linear attention) cannot be taken back: such models write token by token.
+        guessed = draft.next(end - len(text) - 1) if cache.is_croppable else []
         take_turn(bridge)
         written = _written(model, [*text[seen:], *guessed], len(guessed) + 1, cache)
         agreed = next((n for n, (a, b) in enumerate(zip(guessed, written)) if a != b), len(guessed))
@@ -81,7 +82,8 @@ def _lines(tokenizer: PreTrainedTokenizerFast, ids: Sequence[int]) -> list[int]:
     """The text's lines, each as if nothing followed: a line's last token may be another one before a line break."""
     lines = [line for line in tokenizer.decode(ids, skip_special_tokens=True).splitlines() if line.strip()] or [""]
     # One at a time: a batch starts threads.
-    *whole, begun = [tokenizer(line, add_special_tokens=False, verbose=False).input_ids for line in lines]
+    how = {"add_special_tokens": False, "split_special_tokens": True, "verbose": False}
+    *whole, begun = [tokenizer(line, **how).input_ids for line in lines]
     return [*(token for line in whole for token in (*line, _BREAK)), *begun]
 
 

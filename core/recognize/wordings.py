@@ -71,9 +71,10 @@ def counter_wordings(task: str) -> tuple[str, ...]:
     templates = dict.fromkeys([*tiny(task), *english().get(task, ())])
     filled = (template.format(s=target) for template in templates for target in TARGETS)
     plain = list(dict.fromkeys([FIXED[task], *filled]))
-    # A wording that is polite, or a question, as it is takes no second lead.
-    bare = [text for text in plain if not text.startswith(("Please", "Could", "Can"))]
-    return (*plain, *(f"{lead} {text[0].lower()}{text[1:]}" for lead in _LEADS for text in bare))
+    # A wording that is polite, or a question, as it is takes no second lead; "Could you do not …" is no English.
+    bare = [text for text in plain if not text.startswith(("Please", "Could", "Can", "Do not"))]
+    led = (f"{lead} {text[0].lower()}{text[1:]}" for lead in _LEADS for text in bare)
+    return tuple(dict.fromkeys([*plain, *led]))
 
 
 def as_long(instruction: str, task: str, pair: LoadedPair) -> tuple[str, ...]:

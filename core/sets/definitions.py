@@ -40,7 +40,8 @@ COUNTER = """
 under the counter-instruction is the recipient, that under the own one the donor; the output (z) of one head is taken at
 all positions. Effects count towards the own instruction; **share** = mean effect / mean gap between the two runs.
 
-Counter-instructions are wordings of other tasks, taken as they are, the first that has as many tokens as the own one in
-this tokenizer. **Replacement**: the same heads' outputs INSTRUCT → BASE on the own prompt. A head far to the right and
+Counter-instructions are wordings of other tasks, some led in by words that ask for nothing (“Now please …”): of those
+that have as many tokens as the own one in this tokenizer, the one with most of its tokens at the same places.
+**Replacement**: the same heads' outputs INSTRUCT → BASE on the own prompt. A head far to the right and
 low carries what is asked, one far up and left what is written. Grey: both intervals hold 0.
 """

@@ -63,8 +63,11 @@ class Runner:
         """What each of its prompts gives, those together that ran together."""
         begins = self._beginning(part) if self._plan.sites else None
         size = self._at_once(part)
-        # A part that runs together is kept together: it is recorded in one pass whatever its patched rows take.
-        for rows in [part.rows] if size > 1 else [(row,) for row in part.rows]:
+        # What runs together is recorded in one pass and kept together, whatever its patched rows take: mostly a whole
+        # part. Of long prompts as many as a pass may hold tokens of, since each is recorded at its full length.
+        most = max(1, self._budget().tokens // len(part.rows[0].prompt.ids)) if size > 1 else 1
+        for start in range(0, len(part.rows), most):
+            rows = part.rows[start : start + most]
             checkpoint()
             with _named(rows[0]):
                 every = record_every([row.prompt for row in rows], self._pair)

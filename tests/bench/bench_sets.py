@@ -5,8 +5,6 @@ On the tiny pair and, where its files are there, on the real one; ratios within 
 
 from __future__ import annotations
 
-import os
-import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
@@ -28,6 +26,7 @@ from core.sets.running import run_set
 from core.sets.usable import usable
 from core.settings import DEFAULT_CACHE
 from tests.bench.bench_patching import seconds
+from tests.bench.peak import peak_bytes
 
 PROMPTS = {EMBEDDED: 102, REAL: 8}
 TURNS = 3
@@ -74,15 +73,10 @@ def memory() -> None:
             file = Path(folder, f"{count}.csv")
             file.write_text("\n".join([lines[0], *lines[-count:]]), encoding="utf-8")
             command = ["prompts", "--set", file, "--pair", EMBEDDED, "--sweeps", "z", "--out", Path(folder, str(count))]
-            process = subprocess.Popen(
-                [sys.executable, "-m", "core", *map(str, command)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-            )
-            _, status, used = os.wait4(process.pid, 0)
-            assert status == 0
-            peaks.append(used.ru_maxrss)
+            peaks.append(peak_bytes([sys.executable, "-m", "core", *map(str, command)]))
     few, many = peaks
     print(
-        f"{EMBEDDED}, z sweep: peak memory of {FEW} prompts {few / 1e3:.0f} MB, of {MANY} {many / 1e3:.0f} MB, "
+        f"{EMBEDDED}, z sweep: peak memory of {FEW} prompts {few / 1e6:.0f} MB, of {MANY} {many / 1e6:.0f} MB, "
         f"{many / few:.2f} ×"
     )
 

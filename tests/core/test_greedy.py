@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+import transformers
 
 from core import greedy as module
 from core.experiment import Experiment
@@ -19,7 +20,7 @@ from core.models.plain import plain
 from core.readout import rounding
 from core.recording import record
 from core.runs import read_prompt
-from tests.random_models import CASE_NAMES, CASES, FAMILIES
+from tests.random_models import CASE_NAMES, CASES, FAMILIES, SIZES
 
 TOKENS = 8
 # Without a word that stands twice.
@@ -147,6 +148,30 @@ def test_a_text_that_goes_its_own_way_is_drafted_no_more_until_it_repeats_someth
     for token in range(103, 106):
         draft.take(token)
     assert draft.next(9) == [106, 107]
+
+
+def test_a_model_whose_state_cannot_be_taken_back_writes_the_same_tokens(pair_of, monkeypatch):
+    kinds, linear = ["linear_attention", "full_attention"], dict(linear_key_head_dim=8, linear_value_head_dim=8)
+    linear |= dict(linear_num_value_heads=4, linear_num_key_heads=2, layer_types=kinds)
+    config = transformers.Qwen3NextConfig(**SIZES, **linear, mlp_only_layers=[0, 1], attn_implementation="eager")
+    torch.manual_seed(0)
+    model = transformers.AutoModelForCausalLM.from_config(config).eval()
+    with torch.no_grad():
+        for weight in model.parameters():
+            weight.copy_(0.3 * torch.randn(weight.shape) + (0.5 if weight.ndim == 1 else 0))
+    monkeypatch.setattr(module, "plain", lambda bridge: model)
+    monkeypatch.setattr(Draft, "next", lambda draft, most: [7] * most)
+    bridge, expected = pair_of().bridges[0], [5, 6, 7, 8]
+    for _ in range(TOKENS):
+        with torch.no_grad():
+            expected.append(int(model(torch.tensor([expected])).logits[0, -1].argmax()))
+    assert written(bridge, expected[:4], TOKENS) == expected[4:]
+
+
+def test_a_special_tokens_name_in_the_text_is_drafted_as_the_text_it_is(tiny):
+    tokenizer = tiny.instruct.tokenizer
+    ids = tokenizer(f"a {tokenizer.eos_token} b", add_special_tokens=False, split_special_tokens=True).input_ids
+    assert tokenizer.eos_token_id not in ids and module._lines(tokenizer, ids) == ids
 
 
 def test_nothing_is_written_where_there_is_no_room(tiny):

@@ -14,7 +14,7 @@ from core.models.pairs import registry
 from core.recognize.heads import countered, cross_prompt, head_numbers, heads_of, run_heads
 from core.recognize.instructions import instructions_of, run_instructions, variants
 from core.recognize.results import KINDS, NONE, OWN, SCRAMBLED, TASKS
-from core.recognize.wordings import as_long, differs_inside, instructed, scrambled
+from core.recognize.wordings import as_long, counter_wordings, differs_inside, instructed, scrambled
 from core.runs import read_prompt, record_both, run
 from core.sets.kept import InMemory
 from core.sets.reading import as_text, read_file, read_set, shipped_file
@@ -61,6 +61,12 @@ def test_a_counter_prompt_is_as_long_and_differs_inside_the_instruction_alone(pa
             assert len(prompt.ids) == len(row.prompt.ids) and differing
             inside = len(row.entry.instruction) + len(row.prompt.tokens[0])
             assert len("".join(row.prompt.tokens[: max(differing) + 1])) <= inside
+
+
+def test_no_wording_stands_twice_and_what_forbids_is_led_in_by_nothing():
+    for task in TASKS:
+        wordings = counter_wordings(task)
+        assert len(set(wordings)) == len(wordings) and not any(" do not " in wording for wording in wordings)
 
 
 def test_where_no_wording_is_as_long_the_reason_says_how_long_they_are(pair):

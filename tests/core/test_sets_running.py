@@ -15,6 +15,7 @@ from core.experiment import Experiment, InputError
 from core.logit_difference import summarize
 from core.models.loading import load_pair
 from core.models.pairs import registry
+from core.patching.budget import Budget
 from core.patching.sweeps import sweep
 from core.runs import record_both, record_every
 from core.sets import running
@@ -122,6 +123,23 @@ def test_a_part_holds_prompts_of_one_instruction_and_one_length_and_every_prompt
         assert len({(row.entry.instruction, len(row.prompt.ids)) for row in part.rows}) == 1
         assert 0 < len(part.rows) <= MOST
     assert len(parts) < len(every) / 2
+
+
+def test_of_long_prompts_no_more_tokens_are_recorded_at_once_than_a_pass_may_hold(pair, used, plan, monkeypatch):
+    (most,) = [part for part in parts_of(used, InMemory()) if len(part.rows) > 2]
+    recorded = []
+
+    def counted(prompts, of):
+        recorded.append(len(prompts))
+        return record_every(prompts, of)
+
+    monkeypatch.setattr(running, "record_every", counted)
+    whole = 3 * len(most.rows[0].prompt.ids)
+    for tokens, together in ((whole, [3]), (whole - 1, [2, 1])):
+        monkeypatch.setattr(running.Runner, "_budget", lambda runner: Budget(10**9, tokens))
+        recorded.clear()
+        run_set(most.rows, pair, replace(plan, sites=()), InMemory())
+        assert recorded == together
 
 
 def test_groups_are_the_averages_of_their_prompts(found, used, alone):
