@@ -38,7 +38,8 @@ export default function ({ data: [data], parentElement, ...how }) {
     // One that has nothing to do again does not say again how it ends.
     part.end = script({ ...how, data: data[name], parentElement: part.place }) ?? part.end;
   }
-  return () => Object.values(parts).forEach(part => part.end?.());
+  // Streamlit ends a call that another one overtakes, too: that one goes on with these parts, or has begun to.
+  return () => { if (!parentElement.isConnected) Object.values(parts).forEach(part => part.end?.()); };
 }
 """
 
@@ -51,9 +52,8 @@ def _script(js: str) -> str:
 
 
 _scripts = ",\n".join(f"{name}: {_script(js)}" for name, (js, _) in _PARTS.items())
-_component = st.components.v2.component(
-    "rephrase_behind", js=f"const SCRIPTS = {{{_scripts}}};\n{_JS}", css="".join(css for _, css in _PARTS.values())
-)
+JS = f"const SCRIPTS = {{{_scripts}}};\n{_JS}"
+_component = st.components.v2.component("rephrase_behind", js=JS, css="".join(css for _, css in _PARTS.values()))
 
 
 def run(data: Mapping[str, object], **changed: Callable[[Any], None]) -> None:
