@@ -20,7 +20,7 @@ from core.experiment import InputError, shorten
 from core.models.checkpoint import Bring, Checkpoint, bring_both, check_same_sizes, find_both
 from core.models.dtype import fitting_dtype, stored_dtype
 from core.models.gguf import LOADING
-from core.models.memory import SHARE, free_bytes
+from core.models.memory import SHARE, free_bytes, keep_freed
 from core.models.pairs import BYTES, PairSpec
 from core.models.quantized import check_quantizable
 from core.models.room import bytes_needed, check_known, check_room, must_take_turns
@@ -137,6 +137,7 @@ def load_pair(
     dtype: "" takes `fitting_dtype`. limit: bytes that they may take on the device, by default what it has free. cache:
     where GGUF files are dequantized to. in_turns: by default where the device holds one of them, but not both.
     """
+    keep_freed()
     device, least = pick_device(device), dtype or spec.dtype
     check_quantizable(spec.title, spec.quantization, device)
     progress(f"looking for {spec.title}")

@@ -2,11 +2,27 @@
 
 from __future__ import annotations
 
+import ctypes
+from functools import cache
 from pathlib import Path
 
 GB = 10**9
 SHARE = 0.8  # of the free memory that models may take; the rest is for activations, and for everybody else
 CGROUP = Path("/sys/fs/cgroup")
+_TRIM, _MMAP = -1, -3  # glibc's names of what is kept at most, and of what is too large to come from what is kept
+_KEPT, _LARGE = 256 * 2**20, 32 * 2**20
+
+
+@cache
+def keep_freed() -> None:
+    """Have the C library keep what one tensor frees for the next; once a process, nothing where it is not glibc.
+
+    Else it hands the pages back each time, and the next tensor has them cleared anew, one fault each: a fifth of the
+    time of a small model's passes. What is kept beyond use stays within 256 MB; a tensor above 32 MB is not kept.
+    """
+    if mallopt := getattr(ctypes.CDLL(None), "mallopt", None):
+        mallopt(_TRIM, _KEPT)
+        mallopt(_MMAP, _LARGE)
 
 
 def free_bytes(device: str) -> int:
