@@ -17,14 +17,16 @@ instruct = "./adapter"
 
 @pytest.fixture
 def captions(tmp_path, monkeypatch, forget):
-    """settings → what the settings say below their inputs at first sight, with a listed pair that is not installed."""
+    """settings → what the settings say below their inputs, once opened, with a listed pair that is not installed."""
     (tmp_path / "pairs.toml").write_text(LISTED)
 
     def shown(**settings: str) -> str:
         for name, value in {"PAIRS": str(tmp_path / "pairs.toml"), "PAIR": "tiny", **settings}.items():
             monkeypatch.setenv(f"REPHRASE_{name}", value)
         forget()
-        return "\n".join(caption.value for caption in opened().run().caption)
+        test = opened().run()
+        test.session_state["settings"] = True
+        return "\n".join(caption.value for caption in test.run().caption)
 
     return shown
 
