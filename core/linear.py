@@ -15,6 +15,8 @@ from typing import Any, TypeGuard
 import torch
 from torch import Tensor, nn
 
+from core.passes import once
+
 
 @contextmanager
 def replaced(forwards: Mapping[nn.Module, Callable[..., object]]) -> Iterator[None]:
@@ -78,11 +80,7 @@ def _available() -> bool:
 
 def _linears(model: nn.Module) -> list[nn.Linear]:
     """Looked for once: a walk over a small model's modules takes a tenth of a pass."""
-    found: list[nn.Linear] | None = vars(model).get("linears")
-    if found is None:
-        # Not by setattr, which a bridge passes on to the model that it wraps.
-        found = vars(model)["linears"] = [module for module in model.modules() if isinstance(module, nn.Linear)]
-    return found
+    return once(model, "linears", lambda: [module for module in model.modules() if isinstance(module, nn.Linear)])
 
 
 def _is_plain(module: nn.Module) -> TypeGuard[nn.Linear]:

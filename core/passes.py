@@ -19,10 +19,10 @@ Hook = tuple[str, Callable[[Tensor, HookPoint], Tensor | None]]
 Made = TypeVar("Made")
 
 
-def once(bridge: TransformerBridge, name: str, make: Callable[[], Made]) -> Made:
-    """What is made of a bridge at the first call and lives as long as it does."""
+def once(model: nn.Module, name: str, make: Callable[[], Made]) -> Made:
+    """What is made of a bridge or a model at the first call and lives as long as it does."""
     # Not by setattr, which a bridge passes on to the model that it wraps.
-    kept = vars(bridge)
+    kept = vars(model)
     if name not in kept:
         kept[name] = make()
     made: Made = kept[name]
