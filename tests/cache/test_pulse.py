@@ -13,13 +13,6 @@ SOON = 60.0
 
 
 @pytest.fixture
-def worker():
-    worker = Worker(alive_every=0.0)
-    yield worker
-    assert worker.stop(SOON)
-
-
-@pytest.fixture
 def held(worker):
     """A job that has the thread until the event is set."""
     begun, gate = threading.Event(), threading.Event()
