@@ -36,6 +36,12 @@ def keep_choice(experiment: Experiment, sentence: str) -> dict[str, str | int]:
     return {} if place is None else choose_word(sentence, place)
 
 
+def stands(text: str, candidate: str) -> bool:
+    """Whether a free prompt's candidate, the spaces around it apart, stands in the text as a whole word or sign."""
+    bare = candidate.strip()
+    return bool(bare) and bool(occurrences(text, bare))
+
+
 def with_word(experiment: Experiment, index: int, answer: str = "") -> Experiment:
     """The experiment about another word of its sentence, by its number from 0; the answer is open if none is given."""
     chosen: dict[str, Any] = choose_word(experiment.sentence, index)

@@ -15,6 +15,7 @@ from pages.shared import (
     exports,
     figures,
     first_visit,
+    focus,
     history,
     look,
     opening,
@@ -75,6 +76,7 @@ with busy(drawing=True):
     spoken += [*comparing.SHORTCUTS, *history.SHORTCUTS]
     keys = [*spoken, *presets.shortcuts(), *prompt_bar.SHORTCUTS]
     scripts = {"shortcuts": shortcuts.told(keys), "charts": None, "chart_keys": None, "chart_fit": figures.dark()}
+    scripts["focus"] = focus.told()
     # A page is drawn anew when its viewer changes the theme.
     behind.run(
         scripts if stage.on() else {"first_visit": first_visit.STEPS, **scripts},

@@ -23,7 +23,7 @@ from cache.job import Job, wait_until
 from cache.questions.catalogue import FIRST, QUESTIONS
 from cache.questions.overview import Overview
 from core.experiment import Experiment, InputError, check
-from pages.shared import state
+from pages.shared import stale, state
 from pages.shared.service import beside, owner, service
 
 PATIENCE = 0.25  # seconds that one run of a script waits for jobs, all together
@@ -248,6 +248,7 @@ class Asking:
     def _submit(self, asked: Asked, experiment: Experiment) -> Job | None:
         try:
             check(experiment)
+            stale.check(experiment)
             service().spec(experiment)
         except InputError as error:
             self.errors[error.field] = str(error)

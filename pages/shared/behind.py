@@ -11,7 +11,7 @@ from typing import Any
 
 import streamlit as st
 
-from pages.shared import chart_fit, chart_keys, charts, first_visit, shortcuts
+from pages.shared import chart_fit, chart_keys, charts, first_visit, focus, shortcuts
 
 # Their styles stand in one sheet, so that no two of them name the same.
 _PARTS = {
@@ -20,6 +20,7 @@ _PARTS = {
     "charts": (charts.JS, ""),
     "chart_keys": (chart_keys.JS, chart_keys.CSS),
     "chart_fit": (chart_fit.JS, ""),
+    "focus": (focus.JS, ""),
 }
 _KEY = "behind"
 PLACE = f".st-key-{_KEY} {{ position: absolute; width: 0; height: 0; }}"

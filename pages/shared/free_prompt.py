@@ -2,24 +2,47 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import streamlit as st
 
 from core.choice import chosen_word
 from core.experiment import Experiment, InputError, prompt_text
-from pages.shared import choosing, state
+from pages.shared import choosing, focus, stale, state
 from pages.shared.service import service
 
+MENU = "settings"  # the menu that the buttons stand in
 _BOTH = ("original", "answer", "occurrence", "template")  # what both ways of writing use
 
 
 def switch() -> None:
     """The button that leads to the other way of writing."""
     if state.experiment().is_free:
-        st.button("Back to instruction and sentence", on_click=_to_parts)
+        _button("Back to instruction and sentence", _to_parts, "sentence")
         if st.session_state.get("parts") is not None and _is_edited(state.experiment()):
-            st.button("Begin anew from the sentence", on_click=_begin_anew)
+            _button("Begin anew from the sentence", _begin_anew, "prompt")
     else:
-        st.button("Write a free prompt", on_click=_to_free_prompt, help="Any text, with exact answer and original")
+        _button("Write a free prompt", _to_free_prompt, "prompt", help="Any text, with exact answer and original")
+
+
+def _button(label: str, act: Callable[[], None], field: str, **options: Any) -> None:
+    """One that leads to a field of the bar: the menu, which lies over it, closes."""
+
+    def go() -> None:
+        act()
+        st.session_state[MENU] = False
+        focus.ask(f"[class*=st-key-input_{field}] :is(input, textarea)")
+
+    st.button(label, on_click=go, **options)
+
+
+def edit(text: str) -> None:
+    """Take another text for the free prompt; for callbacks. With none at all there is no free prompt any more."""
+    if text:
+        stale.edit_prompt(text)
+    else:
+        _to_parts()
 
 
 def _to_free_prompt() -> None:

@@ -28,6 +28,7 @@ from streamlit.file_util import get_static_dir
 
 from pages.shared import circuitsvis
 from pages.shared.policy import policy
+from pages.shared.shortcuts import EARLY
 
 # Chunks of every page, by what stands before the hash in their names; of what draws charts, the last and largest.
 CHUNKS: tuple[str, ...] = ("Html", "purify.es", "PageLink", "Button", "MenuButton", "BidiComponent", "TextInput")
@@ -122,16 +123,18 @@ def _with_imports(path: Path, names: dict[str, None]) -> None:
 
 def announcing(index: bytes, names: Iterable[str], origins: Iterable[str] = ()) -> bytes:
     """The first page with a link to each chunk that it doesn't name itself, behind its own, which are needed sooner,
-    and before all with the app's root and the hosts that may speak to it.
+    and before all with the app's root and the hosts that may speak to it, and with what holds the keys meanwhile.
     """
     new = [name.encode() for name in names if name.encode() not in index]
     links = b"".join(b'<link rel="modulepreload" crossorigin href="./static/js/%b">\n' % name for name in new)
     hosts = json.dumps({"allowedOrigins": list(origins), "useExternalAuthToken": False}).replace("<", "\\u003c")
     # The root as the page's own files have it: relative to the address, so behind a proxy too.
     root = b"<script>window.__streamlit = {BACKEND_BASE_URL: new URL('.', location).href, HOST_CONFIG: %b}</script>\n"
+    keys = b"<script>%b</script>\n" % EARLY.encode()
     if not new or b"</head>" not in index:
         return index  # of a Streamlit that is not known here
-    return index.replace(b"<head>", b"<head>\n" + root % hosts.encode(), 1).replace(b"</head>", links + b"</head>", 1)
+    first = b"<head>\n" + root % hosts.encode() + keys
+    return index.replace(b"<head>", first, 1).replace(b"</head>", links + b"</head>", 1)
 
 
 def _response(path: Path) -> Response:

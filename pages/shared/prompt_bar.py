@@ -19,7 +19,7 @@ from core.choice import chosen_word
 from core.examples import INSTRUCTIONS, next_sentence, task_of
 from core.experiment import DEFAULT_INSTRUCTION, DEFAULT_SENTENCE, Experiment, choose_word, occurrences, words
 from core.wording import word
-from pages.shared import choosing, comparing, pair, settings_menu, stage, state
+from pages.shared import choosing, comparing, free_prompt, pair, settings_menu, stage, stale, state
 from pages.shared.asking import Answer, Asking
 from pages.shared.link_button import link_button
 from pages.shared.service import service
@@ -133,6 +133,7 @@ def finish(slots: Slots, asking: Asking) -> None:
         with slots.get(field, slots["settings"]):
             st.html(_MARK.format(field=field) if field.isalpha() else "")
             st.error(plain(message[:1].upper() + message[1:]))
+            stale.ways_out(field)
             if field == "picked":
                 st.button("Follow no token", on_click=lambda: state.edit(picked=None), key="unpick_refused")
     if not asking.errors and overview.fresh and overview.result:
@@ -161,7 +162,7 @@ def _parts() -> Slots:
 
 
 def _free_prompt() -> Slots:
-    _input(st.text_area, "Free prompt (exact text)", "prompt", _set("prompt"), height=100)
+    _input(st.text_area, "Free prompt (exact text)", "prompt", free_prompt.edit, height=100)
     return {"prompt": st.container(key="prompt_told")}
 
 

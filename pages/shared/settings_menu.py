@@ -21,7 +21,7 @@ _AUTO = "auto: the pair's own; on a CPU float32 in place of bfloat16 and float16
 
 def menu(experiment: Experiment) -> None:
     look: dict[str, Any] = {"icon": ":material/tune:", "type": "tertiary", "width": "content"}
-    with st.popover("Settings", key="settings", on_change="rerun", **look) as settings:
+    with st.popover("Settings", key=free_prompt.MENU, on_change="rerun", **look) as settings:
         if not settings.open:
             # Nine widgets that hardly anybody looks at would come with every edit of everybody.
             return

@@ -6,7 +6,8 @@ held down itself; Esc leaves the field. The browser alone opens and closes the l
 
 However fast keys follow each other, each is answered once, and by the page that the ones before have made: the browser
 holds a key until the run that answers to the one before tells so. They are numbered, and sent as a state, which reaches
-a run that begins late; of several triggers that wait for one, Streamlit keeps the last.
+a run that begins late; of several triggers that wait for one, Streamlit keeps the last. What is
+pressed before this script is there, a script of the very first page holds: `EARLY`.
 """
 
 from __future__ import annotations
@@ -38,6 +39,19 @@ ALWAYS = (
     Shortcut("esc", "close what is open; leave the field"),
     Shortcut("?", "open and close this list"),
 )
+
+# For the page that starts everything: what is pressed on it, in no field, until this module's script takes it over.
+EARLY = """
+window.rephraseEarly = { keys: [], over: new AbortController() };
+window.addEventListener('keydown', event => {
+  const field = event.target.closest?.('input, textarea, select, [contenteditable=true]');
+  if (field || event.ctrlKey || event.altKey || event.metaKey || event.repeat) return;
+  if (!/^(\\S|Page.+)$/.test(event.key)) return;
+  window.rephraseEarly.keys.push(event.key);
+  // Streamlit has keys of its own, R and C among them.
+  event.stopImmediatePropagation();
+}, { capture: true, signal: window.rephraseEarly.over.signal });
+"""
 
 CSS = """
 dialog { color: var(--st-text-color); background: var(--st-background-color); font: 1rem/1.5 var(--st-font, sans-serif);
@@ -110,6 +124,9 @@ export default function ({ data, setStateValue, parentElement }) {
   parentElement.listening?.abort();
   const listening = parentElement.listening = new AbortController();
   window.addEventListener('keydown', pressed, { capture: true, signal: listening.signal });
+  const early = window.rephraseEarly;
+  early?.over.abort();
+  for (const key of early?.keys.splice(0) ?? []) window.dispatchEvent(new KeyboardEvent('keydown', { key }));
   answer();
   return () => listening.abort();
 }

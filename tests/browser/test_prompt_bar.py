@@ -171,6 +171,10 @@ def test_a_free_prompt_and_back_loses_no_text(viewer):
     viewer.open(sentence="The sad fox sees the tired dog.", original="tired", answer="sleepy")
     viewer.settings()
     viewer.page.get_by_role("button", name="Write a free prompt").click()
+    # The menu is out of the way, and one goes on typing.
+    expect(viewer.page.get_by_label("Free prompt (exact text)")).to_be_focused()
+    expect(viewer.page.locator(".st-key-input_dtype")).to_be_hidden()
+    viewer.settle()
     written = "The fox is quick. The dog is"
     viewer.page.get_by_label("Free prompt (exact text)").fill(written)
     viewer.page.get_by_label("Free prompt (exact text)").press("ControlOrMeta+Enter")

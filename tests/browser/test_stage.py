@@ -175,6 +175,27 @@ def test_keys_that_follow_each_other_faster_than_pages_are_drawn_are_each_answer
     speaker.settle()
 
 
+def test_keys_pressed_before_a_pages_script_is_there_are_answered_once_it_is(speaker):
+    page, held = speaker.page, []
+    page.route("**/BidiComponent.*.js", lambda route: held.append(route))
+    page.goto(f"{speaker.url}?pair=tiny", wait_until="commit")
+    expect(page.locator(".st-key-prompt_bar")).to_be_visible()
+    for key in ("p", "9", "c", "3"):
+        page.keyboard.press(key)
+    assert held
+    for route in held:
+        route.continue_()
+    page.unroute_all()
+    expect(page).to_have_url(re.compile("instruction=Remove.*compare=1.*b_original=old.*stage=1"))
+    speaker.settle()
+    # Nor are those lost that follow a click on another page.
+    page.locator(".st-key-stage_pages").get_by_role("link", name="Attention").click()
+    for key in ("c", "2"):
+        page.keyboard.press(key)
+    expect(page).to_have_url(re.compile("/attention[?](?!.*compare).*original=big.*stage=1"))
+    speaker.settle()
+
+
 def test_a_question_mark_lists_the_keys_and_closes_the_list(viewer):
     viewer.open()
     listed = viewer.page.get_by_role("dialog", name="Keyboard shortcuts")

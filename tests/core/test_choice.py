@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from core.choice import chosen_word, first_content_word, keep_choice
+from core.choice import chosen_word, first_content_word, keep_choice, stands
 from core.experiment import Experiment, prompt_text
 from core.function_words import is_function_word
 
@@ -67,6 +67,22 @@ def test_the_chosen_word_has_a_number_unless_it_is_open_which_it_is():
     assert chosen_word(Experiment(sentence=TWICE, original="big", occurrence=2)) == 5
     assert [chosen_word(Experiment(sentence=TWICE, original="big", occurrence=n)) for n in (0, 3)] == [None, None]
     assert chosen_word(Experiment(original="slow")) is None
+
+
+@pytest.mark.parametrize(
+    "text, candidate, there",
+    [
+        ("The quick fox", " quick", True),
+        ("quick, he said", " quick", True),
+        ("quicker", " quick", False),
+        ("the quick", " qui", False),
+        ("2 + 2 =", " =", True),
+        ("2 + 2 =", " 5", False),
+        ("2 + 2 =", " ", False),
+    ],
+)
+def test_a_candidate_stands_in_a_text_as_a_whole_word_or_sign(text, candidate, there):
+    assert stands(text, candidate) is there
 
 
 def test_the_first_word_that_is_no_function_word_is_taken_first():
