@@ -60,6 +60,12 @@ def chatting(
     return found
 
 
+def with_template(tokenizer, template: str):
+    other = copy.deepcopy(tokenizer)
+    other.chat_template = template
+    return other
+
+
 def write_pair(folder: Path) -> Path:
     """The embedded pair with a chat template in its INSTRUCT, as the pair `chat`; returns the file that lists it."""
     tiny = registry()["tiny"]
