@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
+import sys
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from functools import reduce
+from importlib import import_module
+from types import SimpleNamespace
 
 import pytest
 from streamlit.proto.NewSession_pb2 import NewSession
+from streamlit.runtime import app_session
 
-from pages.shared import behind, theme
+from cache import log_lines
+from pages.shared import behind, first_run, outside, theme, uncut, unsent
 from tests.pages.app import opened, settled
 
 SECTIONS = {
@@ -52,3 +60,40 @@ def test_a_theme_that_is_read_once_is_the_one_that_streamlit_reads(section, plac
         theme._merge(reduce(getattr, place.split("."), session), section)
         assert session == own
         assert session.HasField("custom_theme") == own.HasField("custom_theme")
+
+
+@pytest.fixture
+def app(monkeypatch):
+    """The server's own script, whose start does nothing but what is looked at."""
+    monkeypatch.delitem(sys.modules, "app", raising=False)
+    monkeypatch.setattr(log_lines, "begin", lambda *settings: None)
+    for module, does in ((uncut, "runs"), (unsent, "kept"), (outside, "unasked"), (first_run, "prepare")):
+        monkeypatch.setattr(module, does, lambda: None)
+    app = import_module("app")
+    monkeypatch.setattr(app, "end_on_terminate", lambda: None)
+    monkeypatch.setattr(app, "service", lambda: SimpleNamespace(warm=lambda: None, close=lambda seconds: True))
+    return app
+
+
+def test_a_server_reads_its_theme_for_the_first_run_alone(app, monkeypatch):
+    asked = Counter()
+
+    def read(message, section="theme"):
+        asked[section] += 1
+        own(message, section)
+
+    own = theme._populate
+    monkeypatch.setattr(theme, "_populate", read)
+    monkeypatch.setattr(app_session, "_populate_theme_msg", read)
+    theme._made.cache_clear()
+
+    async def serve() -> None:
+        async with app.lifespan(app.app):
+            for _ in range(3):
+                for section, place in SECTIONS.items():
+                    app_session._populate_theme_msg(reduce(getattr, place.split("."), NewSession()), section)
+
+    # In a thread of its own: a browser's tests before it in this process leave theirs with a loop that runs.
+    with ThreadPoolExecutor(1) as own_thread:
+        own_thread.submit(asyncio.run, serve()).result()
+    assert asked == dict.fromkeys(SECTIONS, 1)
