@@ -29,9 +29,10 @@ check: $(VENV)/test.stamp
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+# Three at a time on two cores: a third of the time a test in a browser waits for a picture, a poll or a child.
 test: setup-test check
 	@.ci/models "$(VENV)"
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
+	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 bench: setup-test
 	@.ci/models "$(VENV)"
@@ -63,10 +64,10 @@ nginx: $(VENV)/test.stamp
 
 $(VENV)/app.stamp: requirements.txt
 	@.ci/venv "$(VENV)" "$(PYTHON)"
-	$(BIN)/python -m pip install --quiet --requirement requirements.txt
+	.ci/install "$(VENV)" requirements.txt
 	@touch $@
 
 $(VENV)/test.stamp: requirements.txt requirements-ray.txt requirements-test.txt
 	@.ci/venv "$(VENV)" "$(PYTHON)"
-	$(BIN)/python -m pip install --quiet --requirement requirements-test.txt
+	.ci/install "$(VENV)" requirements-test.txt
 	@touch $(VENV)/app.stamp $@

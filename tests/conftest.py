@@ -11,6 +11,8 @@ from types import SimpleNamespace
 # Before any module reads them: settings of the machine must not decide a test.
 for _name in [name for name in os.environ if name.startswith(("REPHRASE_", "STREAMLIT_"))]:
     del os.environ[_name]
+# A process that a test starts keeps what it compiles for the next: a server begins with some three hundred modules.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 # On every machine the same pair, and the one that is loaded in a moment.
 os.environ["REPHRASE_PAIR"] = "tiny"
 # Nothing is kept on disk, or found there, but by the tests of just that.
