@@ -15,7 +15,7 @@ from pages.shared.tokens import token_strip
 from pages.shared.widgets import choice, show
 
 PLACES = {"all": "all", "end": "END only", "picked": "one token"}
-SHOWN = {"score": "score", "effect": "effect"} | {name: label for name, (label, _) in MEASURED.items()}
+SHOWN = {"score": "score", "effect": "effect"} | {name: label for name, (label, *_) in MEASURED.items()}
 
 
 def controls(overview: Overview) -> Plan | None:

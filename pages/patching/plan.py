@@ -42,14 +42,17 @@ ADVANCED = {
     "w_layer": "weights of a whole layer",
 }
 SITES = COMMON | ADVANCED
-# Of the whole next-token distribution: what the map and its table show in place of score or effect, with its unit.
+# Of the whole next-token distribution: what the map and its table show in place of score or effect, with its unit and
+# how to read it.
+_MORE = "above 0: more probable than unpatched"
+_FIRST = "1 is the most probable next token"
 MEASURED = {
-    "dlogp_answer": ("Δ log p of answer", "nats"),
-    "dlogp_original": ("Δ log p of original", "nats"),
-    "rank_answer": ("rank of answer", "rank"),
-    "rank_original": ("rank of original", "rank"),
-    "kl_recipient": ("KL from recipient", "nats"),
-    "kl_donor": ("KL from donor", "nats"),
+    "dlogp_answer": ("Δ log p of answer", "nats", _MORE),
+    "dlogp_original": ("Δ log p of original", "nats", _MORE),
+    "rank_answer": ("rank of answer", "", _FIRST),
+    "rank_original": ("rank of original", "", _FIRST),
+    "kl_recipient": ("KL from recipient", "nats", "how far the patch moved the next-token distribution"),
+    "kl_donor": ("KL from donor", "nats", "how far the next-token distribution still is from the donor's"),
 }
 ESTIMATED = ("z", "v", "mlp_out")
 DIRECTIONS = {"instruct_to_base": "INSTRUCT → BASE", "base_to_instruct": "BASE → INSTRUCT"}
@@ -128,7 +131,7 @@ class Plan:
 
     @property
     def map_unit(self) -> str:
-        return ", ".join(MEASURED[self.show]) if self.measured else self.unit
+        return ", ".join(filter(None, MEASURED[self.show][:2])) if self.measured else self.unit
 
     def mapped(self, sweep: Sweep) -> np.ndarray:
         """What the map shows; ranks as people count, from 1."""

@@ -152,13 +152,12 @@ def _faint(plan: Plan, sweep: Sweep) -> np.ndarray:
 
 def reads(plan: Plan, kind: str) -> str:
     """How to read the map."""
+    click = "" if kind == "layer" else " Click a cell to choose its head everywhere."
     if plan.measured:
-        against = "" if plan.only_grows else " Above 0: more probable than unpatched."
-        return f"{MEASURED[plan.show][0]} in each patched run.{against} Click a cell to choose its head everywhere."
+        label, _, how = MEASURED[plan.show]
+        return f"{label[0].upper()}{label[1:]} in each patched run: {how}.{click}"
     end = "towards the answer" if plan.in_logits else "the recipient moves towards the donor"
-    if kind == "layer":
-        return f"Above 0: {end}."
-    return f"Green: {end}. Click a cell to choose its head everywhere."
+    return f"{'Above 0' if kind == 'layer' else 'Green'}: {end}.{click}"
 
 
 def grey(result) -> str:

@@ -23,7 +23,7 @@ from pages.shared.asking import Answer, follow
 from pages.shared.figures import below, dark, figures
 from pages.shared.headings import part
 from pages.shared.heads import Place
-from pages.shared.tables import FINE, choosable, worded
+from pages.shared.tables import COUNT, FINE, PLAIN, Form, choosable, worded
 from pages.shared.widgets import show
 
 TOP = 8
@@ -156,8 +156,14 @@ def greyed(table: pd.DataFrame, faint: list[bool]) -> Styler:
 
 
 def numbers(table: pd.DataFrame) -> Styler:
-    """A table whose columns have names in two rows: attention has no sign, all else has."""
-    return worded(table, lambda name: unsigned if name[0].startswith("A(") else FINE)
+    """A table whose columns have names in two rows: attention, ranks and divergences have no sign, all else has."""
+    return worded(table, _form)
+
+
+def _form(name: tuple[str, str]) -> Form:
+    if name[1].startswith("rank"):
+        return COUNT
+    return PLAIN if name[1].startswith("KL") else unsigned if name[0].startswith("A(") else FINE
 
 
 def flat(table: pd.DataFrame) -> pd.DataFrame:

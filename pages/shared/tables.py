@@ -11,13 +11,15 @@ import streamlit as st
 from pandas.io.formats.style import Styler
 
 from core.results import Check, head_name
-from core.wording import brief, signed
+from core.wording import brief, signed, unsigned
 from pages.shared import state
 from pages.shared.heads import Place
 from pages.shared.text import plain
 
 Form = Callable[[float], str]
 FINE: Form = partial(signed, digits=3)
+PLAIN: Form = partial(unsigned, digits=3)
+COUNT: Form = partial(unsigned, digits=0)
 
 
 def worded(table: pd.DataFrame, form: Callable[[Any], Form] = lambda name: FINE) -> Styler:

@@ -28,3 +28,5 @@ def test_the_map_shows_the_measure_without_estimates_or_a_floor(show, monkeypatc
     )
     assert MEASURED[show][0] in " ".join(map(str, test.dataframe[0].value.columns))
     assert test.query_params["show"] == show
+    label, _, how = MEASURED[show]
+    assert any(how in caption.value and caption.value[0] == label[0].upper() for caption in test.caption)

@@ -101,6 +101,18 @@ def test_attention_has_no_sign_and_what_is_negative_has_a_minus():
     assert shown == [["−0.130", "0.24"], ["…", "…"], ["0.000", "0.00"]]
 
 
+@pytest.mark.parametrize(
+    "measure, values, shown",
+    [
+        ("rank of answer", [1.0, 1204.0, np.nan], ["1", "1204", "…"]),
+        ("KL from donor", [3.0764, 0.0, np.nan], ["3.076", "0.000", "…"]),
+    ],
+)
+def test_ranks_are_counts_and_divergences_have_no_sign(measure, values, shown):
+    cells = written(table.numbers(pd.DataFrame({("", measure): values})))
+    assert [cell["display_value"] for row in cells for cell in row if cell["type"] == "td"] == shown
+
+
 def test_the_file_of_groups_has_each_heads_own_numbers_and_floors_beside_its_groups():
     single = Sweep("z", "all", GAP, np.arange(12.0).reshape(3, 4))
     other = Sweep("value_only", "all", replace(GAP, floor=NoiseFloor(3, (3.0, 2.0, 1.0))), single.logit_diff + 20)
