@@ -12,7 +12,6 @@ from __future__ import annotations
 import logging
 import threading
 import time
-import weakref
 from collections.abc import Callable, Hashable
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -21,8 +20,9 @@ from typing import Any
 from cache import log_lines
 from cache.context import Context
 from cache.job import Cancelled, Elsewhere, HadItsTurn, Job, MustWait, State
-from cache.kept import Kept, nbytes
+from cache.kept import nbytes
 from cache.queue import Queue
+from cache.results import Results
 from cache.traces import default_torch_modes, drop_frames
 from cache.watched import Watched
 
@@ -66,9 +66,7 @@ class Worker:
         self._told = ended
         self._queue = Queue(self._ended)
         self._stack: list[Job] = []
-        self._kept = Kept(results_bytes)
-        # a done job that a page still holds costs nothing to share, even when its result was too large to keep
-        self._held: weakref.WeakValueDictionary[Hashable, Job] = weakref.WeakValueDictionary()
+        self._results = Results(results_bytes)
         self._stopping = False
         self._thread = Watched(self._loop, self._abandon, "worker")
 
@@ -94,12 +92,12 @@ class Worker:
             if self._stopping:
                 raise RuntimeError("the worker has ended and takes no more jobs")
             self._queue.look_at(owner, group, key)
-            job = self._kept.get(key) or self._held.get(key)
-            if found is not None and (job is None or job.outdated):
+            job = self._results.find(key)
+            if job is None and found is not None:
                 job = Job(key, run, priority, self._place)
-                self._hold(job, found, size)
+                self._results.put(job, found, size)
                 job._end("done")
-            elif job is None or job.outdated:
+            elif job is None:
                 belongs = belongs or (lambda looked_at: looked_at == group)
                 job = self._queue.ask(key, run, owner, belongs, priority, self._place)
                 self._lock.notify()
@@ -108,8 +106,7 @@ class Worker:
     def holds(self, key: Hashable) -> bool:
         """Whether the answer under `key` is kept or under way."""
         with self._lock:
-            job = self._kept.get(key) or self._held.get(key)
-            return job is not None and not job.outdated or self._queue.under_way(key)
+            return self._results.find(key) is not None or self._queue.under_way(key)
 
     def unfinished(self, owner: Hashable, group: Hashable) -> list[set[Hashable]]:
         """Of each unfinished job, the viewers who wait for it, now that this owner looks at `group`."""
@@ -120,13 +117,12 @@ class Worker:
     def peek(self, key: Hashable) -> Any:
         """The kept result under `key`, or None; changes nothing, not even what is dropped next."""
         with self._lock:
-            job = self._held.get(key)
-            return job.result if job else None
+            return self._results.peek(key)
 
     def results(self) -> dict[Hashable, Any]:
         """Every result in memory, by key."""
         with self._lock:
-            return {key: job.result for key, job in self._held.items()}
+            return self._results.all()
 
     def cancel(self, key: Hashable, owner: Hashable) -> None:
         """End this owner's interest in one unfinished job; others may still wait for it."""
@@ -141,9 +137,7 @@ class Worker:
     def forget(self, predicate: Callable[[Hashable], bool]) -> None:
         """Drop the results whose key fulfils `predicate`: they are computed again when asked for."""
         with self._lock:
-            self._kept.forget(predicate)
-            for key in [key for key in self._held if predicate(key)]:
-                self._held.pop(key, None)
+            self._results.forget(predicate)
 
     def clear(self) -> None:
         self.forget(lambda key: True)
@@ -157,7 +151,7 @@ class Worker:
         with self._lock:
             running = tuple(job.key for job in self._stack)
             queued, owners = len(self._queue.queued()), len(self._queue.owners())
-            return Status(running, queued, owners, len(self._kept), self._kept.bytes)
+            return Status(running, queued, owners, len(self._results), self._results.bytes)
 
     def stop(self, timeout: float = 5.0) -> bool:
         """Cancel everything and end the thread; False if a job did not reach a checkpoint in time."""
@@ -254,13 +248,8 @@ class Worker:
         with self._lock:
             self._stack.remove(job)
             if not job.finished:
-                self._hold(job, result, size)
+                self._results.put(job, result, size)
                 self._queue.end(job, "done")
-
-    def _hold(self, job: Job, result: Any, size: int) -> None:
-        job.result, job.partial = result, None
-        self._kept.put(job.key, job, size)
-        self._held[job.key] = job
 
     def _leave(self, job: Job, state: State, error: BaseException | None = None) -> None:
         with self._lock:
