@@ -13,6 +13,9 @@ for _name in [name for name in os.environ if name.startswith(("REPHRASE_", "STRE
     del os.environ[_name]
 # A process that a test starts keeps what it compiles for the next: a server begins with some three hundred modules.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+# Before torch starts its threads: one that waits for the others keeps a core busy that another process needs, and of a
+# real pair's runs beside others' the waiting was nine tenths.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 # On every machine the same pair, and the one that is loaded in a moment.
 os.environ["REPHRASE_PAIR"] = "tiny"
 # Nothing is kept on disk, or found there, but by the tests of just that.
