@@ -7,20 +7,52 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from contextlib import suppress
 from urllib.parse import urlencode
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Error, Page, TimeoutError, expect
+from playwright.sync_api import Browser, BrowserContext, Error, Page, expect
 
 from tests.browser.server import Server, server
 
-# Counts the runs that a tab asks for: a state that passes in a moment may be over before it is looked for.
+# Counts the runs that a tab has begun, and those of a whole page that have ended in order. A state that passes in a
+# moment may be over before it is looked for; and a run that follows on one that it has ended begins no state, but both
+# are told to have ended, in a message whose field 6 says how (0: in order) and whose field 2.6.2 names fragments.
 RUNS = """
-window.runs = 0;
+window.runs = window.ended = 0;
 new MutationObserver((changes) => {
   window.runs += changes.filter((change) => change.oldValue === "notRunning").length;
 }).observe(document, {subtree: true, attributeFilter: ["data-test-script-state"], attributeOldValue: true});
+{
+  const fields = (bytes) => {
+    const found = {};
+    let at = 0;
+    const number = () => {
+      let value = 0, factor = 1, byte;
+      do { byte = bytes[at++]; value += (byte & 127) * factor; factor *= 128; } while (byte > 127);
+      return value;
+    };
+    while (at < bytes.length) {
+      const tag = number(), length = [undefined, 8, undefined, , , 4][tag % 8];
+      if (tag % 8 === 0) { found[tag >> 3] = number(); continue; }
+      const size = length ?? number();
+      found[tag >> 3] = bytes.subarray(at, at += size);
+    }
+    return found;
+  };
+  const part = (message, number) => fields(message[number] ?? new Uint8Array());
+  const Plain = window.WebSocket;
+  window.WebSocket = class extends Plain {
+    constructor(...given) {
+      super(...given);
+      super.addEventListener("message", ({data}) => {
+        const message = fields(new Uint8Array(data));
+        if (message[6] === 0 && !part(part(message, 2), 6)[2])
+          // Once the page has taken it in.
+          setTimeout(() => requestAnimationFrame(() => { window.ended += 1; }));
+      });
+    }
+  };
+}
 """
 
 
@@ -165,15 +197,13 @@ class Viewer:
     def type(self, label: str, text: str) -> None:
         """Type into a field of the prompt bar and press Enter."""
         box = self.page.get_by_label(label, exact=True).first
-        runs = self.page.evaluate("window.runs")
+        before = self.page.evaluate("[window.runs, window.ended]")
         changed = box.input_value() != text
         box.fill(text)
         box.press("Enter")
         expect(self.page.get_by_label(label, exact=True).first).to_have_value(text)
         if changed:
-            # Where a run was under way already, none begins: the edit joins it.
-            with suppress(TimeoutError):
-                self.page.wait_for_function("before => window.runs > before", arg=runs, timeout=2000)
+            self.page.wait_for_function("([runs, ended]) => window.runs > runs || window.ended > ended", arg=before)
         self.settle()
 
 

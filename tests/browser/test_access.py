@@ -95,6 +95,13 @@ def drawn(viewer, charts: int) -> None:
     viewer.settle()
 
 
+def fits(page, *faults: str) -> None:
+    """Wait until none of these finds anything, or say what they find."""
+    with suppress(TimeoutError):
+        page.wait_for_function(" && ".join(f"(({find})()).length === 0" for find in faults))
+    assert [found for find in faults for found in page.evaluate(find)] == []
+
+
 @pytest.mark.parametrize("path", PAGES)
 def test_a_page_is_named_said_in_words_readable_in_both_themes_and_fits_a_telephone(viewer_of, path):
     viewer = viewer_of(color_scheme="light", viewport={"width": 1280, "height": 900})
@@ -115,9 +122,7 @@ def test_a_page_is_named_said_in_words_readable_in_both_themes_and_fits_a_teleph
         assert page.evaluate(FAINT) == [], scheme
     page.wait_for_function(f"(({ZEROS})()).every(zero => zero === '#12161c')")
     page.set_viewport_size({"width": 390, "height": 844})
-    with suppress(TimeoutError):
-        page.wait_for_function(f"(({CROWDED})()).length === 0", timeout=15_000)
-    assert page.evaluate(CROWDED) == []
+    fits(page, CROWDED)
 
 
 # Lines under figures that are too narrow to be read, and what is wider than the column that it stands in.
@@ -137,9 +142,7 @@ def test_a_page_at_150_percent_is_not_squeezed_and_its_steps_hide_nothing(viewer
     page = viewer.page
     viewer.open(path)
     drawn(viewer, PAGES[path][1])
-    with suppress(TimeoutError):
-        page.wait_for_function(f"(({CROWDED})()).concat(({SQUEEZED})()).length === 0", timeout=15_000)
-    assert page.evaluate(CROWDED) + page.evaluate(SQUEEZED) == []
+    fits(page, CROWDED, SQUEEZED)
     steps = page.get_by_role("complementary", name="First steps")
     expect(steps).to_be_visible()
     # In the header's strip, over nothing of the page.
@@ -158,9 +161,7 @@ def test_a_stage_is_readable_in_both_themes_and_on_a_telephone_not_overprinted(v
         assert page.evaluate(AXE) == [], scheme
         assert page.evaluate(FAINT) == [], scheme
     page.set_viewport_size({"width": 390, "height": 844})
-    with suppress(TimeoutError):
-        page.wait_for_function(f"(({CROWDED})()).length === 0", timeout=15_000)
-    assert page.evaluate(CROWDED) == []
+    fits(page, CROWDED)
 
 
 def test_a_maps_cells_are_reached_said_and_chosen_by_keyboard_and_the_focus_stays(viewer):

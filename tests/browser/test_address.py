@@ -7,17 +7,17 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-# A link on which every message takes its time, whichever way it goes; they keep their order.
-SLOW = """
-const Socket = window.WebSocket, later = deliver => setTimeout(deliver, 1500);
+# A link on which, while `window.held` is a list, the browser hears nothing of what the server says.
+LATE = """
+const Socket = window.WebSocket;
 window.WebSocket = class extends Socket {
   addEventListener(type, listener, ...rest) {
-    const delayed = type === 'message' ? event => later(() => listener(event)) : listener;
-    super.addEventListener(type, delayed, ...rest);
+    const late = event => window.held ? window.held.push(() => listener(event)) : listener(event);
+    super.addEventListener(type, type === 'message' ? late : listener, ...rest);
   }
-  send(data) { later(() => super.send(data)); }
 };
 """
+HEAR = "() => { const held = window.held; window.held = null; held.forEach(tell => tell()); }"
 
 
 def box(viewer, label: str):
@@ -31,41 +31,44 @@ def enter(viewer, label: str, text: str) -> None:
 
 
 @pytest.fixture
-def slow(viewer):
-    viewer.run_first(SLOW)
+def late(viewer):
+    viewer.run_first(LATE)
     return viewer.open()
 
 
-def test_edits_sent_over_a_slow_link_are_all_taken(slow):
-    enter(slow, "Sentence", "The quick horse runs.")
-    # The server has answered, and the browser has not heard it.
-    slow.page.wait_for_timeout(2200)
-    enter(slow, "Instruction", "Repeat the following sentence")
-    expect(slow.page).to_have_url(re.compile(r"instruction=Repeat.*&sentence=The\+quick\+horse"))
-    slow.settle()
-    expect(box(slow, "Sentence")).to_have_value("The quick horse runs.")
-    expect(box(slow, "Instruction")).to_have_value("Repeat the following sentence")
+def enter_both(late, first: tuple[str, str], second: tuple[str, str]) -> None:
+    """Two edits, label and text: the second once the server has answered the first, which the browser hears later."""
+    ended = late.page.evaluate("window.held = [], window.ended")
+    enter(late, *first)
+    late.page.wait_for_function("before => window.ended > before", arg=ended)
+    enter(late, *second)
+    late.page.evaluate(HEAR)
 
 
-def test_what_was_typed_into_a_field_that_the_answer_to_an_earlier_edit_replaces_is_taken(slow):
-    enter(slow, "Sentence", "The tired horse sees the sad fox.")
-    slow.page.wait_for_timeout(2200)
-    # The edit before chooses “tired”, the word in the place of “quick”.
-    enter(slow, "Original word", "sad")
-    expect(slow.page).to_have_url(re.compile("original=sad"))
-    slow.settle()
-    expect(box(slow, "Original word")).to_have_value("sad")
-    expect(slow.page.get_by_role("heading", name="sad")).to_be_visible()
+def test_edits_sent_over_a_slow_link_are_all_taken(late):
+    enter_both(late, ("Sentence", "The quick horse runs."), ("Instruction", "Repeat the following sentence"))
+    expect(late.page).to_have_url(re.compile(r"instruction=Repeat.*&sentence=The\+quick\+horse"))
+    late.settle()
+    expect(box(late, "Sentence")).to_have_value("The quick horse runs.")
+    expect(box(late, "Instruction")).to_have_value("Repeat the following sentence")
 
 
-def test_what_a_browser_still_shows_of_a_replaced_word_is_not_taken_for_an_edit(slow):
-    enter(slow, "Sentence", "The tired horse sees the sad fox.")
-    slow.page.wait_for_timeout(2200)
-    # “quick” goes along with it: the browser does not know yet that another word has taken its place.
-    enter(slow, "Instruction", "Repeat the following sentence")
-    expect(slow.page).to_have_url(re.compile("instruction=Repeat.*original="))
-    slow.settle()
-    expect(slow.page.locator("[data-testid=stAlert]").filter(has_text="does not stand")).to_have_count(0)
+def test_what_was_typed_into_a_field_that_the_answer_to_an_earlier_edit_replaces_is_taken(late):
+    # The first edit chooses “tired”, the word in the place of “quick”.
+    enter_both(late, ("Sentence", "The tired horse sees the sad fox."), ("Original word", "sad"))
+    expect(late.page).to_have_url(re.compile("original=sad"))
+    late.settle()
+    expect(box(late, "Original word")).to_have_value("sad")
+    expect(late.page.get_by_role("heading", name="sad")).to_be_visible()
+
+
+def test_what_a_browser_still_shows_of_a_replaced_word_is_not_taken_for_an_edit(late):
+    # “quick” goes along with the second: the browser does not know yet that another word has taken its place.
+    edit = ("Sentence", "The tired horse sees the sad fox.")
+    enter_both(late, edit, ("Instruction", "Repeat the following sentence"))
+    expect(late.page).to_have_url(re.compile("instruction=Repeat.*original="))
+    late.settle()
+    expect(late.page.locator("[data-testid=stAlert]").filter(has_text="does not stand")).to_have_count(0)
 
 
 def test_what_is_being_typed_is_overwritten_by_no_run_of_the_page(viewer):

@@ -77,7 +77,7 @@ def test_an_edit_left_by_a_click_elsewhere_is_taken_as_it_was_typed(viewer):
     box = viewer.page.get_by_label("Sentence", exact=True).first
     box.fill("The sad fox jumps.")
     viewer.page.get_by_role("link", name="Attribution").click()
-    viewer.page.wait_for_timeout(1500)
+    expect(viewer.page).to_have_url(re.compile("The\\+sad\\+fox"))
     viewer.settle()
     expect(viewer.page.get_by_label("Sentence", exact=True).first).to_have_value("The sad fox jumps.")
     expect(viewer.page.locator("[class*=st-key-input_original] input")).to_have_value("sad")
@@ -100,7 +100,7 @@ def test_editing_while_the_models_run_shows_the_last_edit_only(viewer):
     for words in ("quick horse", "sad bird", "old wolf", "tired bear"):
         box.fill(f"The {words} jumps over the dog.")
         box.press("Enter")
-    viewer.page.wait_for_timeout(1500)
+    expect(viewer.page).to_have_url(re.compile("The\\+tired\\+bear"))
     viewer.settle()
     expect(viewer.page.get_by_role("heading", name="tired")).to_be_visible()
     edited = viewer.figures
