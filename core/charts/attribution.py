@@ -53,12 +53,12 @@ def layer_bars(
         traces += _row(n, name, values, series, unit, noise)
         names += _largest(np.where(noise, np.nan, values), n, type_)
         # On a stage a row is lower than its unit is long.
-        layout[axis("y", n)]["title"] = {"text": escape(f"{name}, {unit}" if type_.height is None else name)}
+        layout[axis("y", n)]["title"] = {"text": escape(f"{name}, {unit}" if unit and type_.height is None else name)}
     layout[axis("x", len(rows) - 1)]["title"] = {"text": "layer"}
     if noise.any():
         grey = {"type": "bar", "x": [None], "y": [None], "name": FAINT_TEXT, "marker": {"color": theme.FAINT}}
         traces.append({**grey, **on(0)})
-    title = title if type_.height is None else f"{title}, {unit}"
+    title = f"{title}, {unit}" if unit and type_.height is not None else title
     height = (190 if len(rows) == 1 else 120 * len(rows)) * type_.scale
     legend = len(series) > 1 or bool(noise.any())
     return theme.frame(traces, {**layout, "annotations": names}, title, height, size, subtitle, legend)

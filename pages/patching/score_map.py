@@ -177,8 +177,9 @@ def _layers(parts: Parts, ran: Sweep | None, estimate: Estimate | None, span: Sp
     plan = Plan(*parts)
     sweep = ran or plan.nothing_yet(plan.site)
     bars, series = _bars(plan, sweep, panel_of(plan, sweep, estimate, DIRECTIONS[plan.direction]))
-    rows, faint = {f"patch of {plan.site}": bars}, _faint(plan, sweep)[:, 0]
-    fig = layer_bars(rows, title_of(plan), plan.map_unit, size=size, series=series, faint=faint, span=span)
+    name, unit = MEASURED[plan.show][:2] if plan.measured else (f"patch of {plan.site}", plan.unit)
+    faint = _faint(plan, sweep)[:, 0]
+    fig = layer_bars({name: bars}, title_of(plan), unit, size=size, series=series, faint=faint, span=span)
     if plan.has_estimate:
         # A layer has one of the two, so they may stand in one place.
         fig.layout.barmode = "overlay"

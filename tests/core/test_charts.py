@@ -74,6 +74,11 @@ def test_figures_of_patching_and_attention_show_names_and_tokens_as_text(token):
     assert_inert(layer_bars({token: np.ones((2, 3))}, token, token, token, series=(token, token)))
 
 
+@pytest.mark.parametrize("unit, named", [("nats", "rank, nats"), ("", "rank")])
+def test_an_axis_says_its_unit_where_it_has_one(unit, named):
+    assert layer_bars({"rank": np.ones((1, 3))}, "t", unit, series=("exact",)).layout.yaxis.title.text == named
+
+
 def test_a_layer_not_yet_computed_has_no_bar_and_one_series_needs_no_legend():
     fig = layer_bars({"MLP": np.array([[np.nan, 0.5]])}, "t", "patch score", series=("INSTRUCT → BASE",))
     assert list(fig.data[0].y) == [None, 0.5] and not fig.layout.showlegend

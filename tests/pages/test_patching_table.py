@@ -14,7 +14,7 @@ from core.charts import theme
 from core.patching.floor import NoiseFloor
 from core.patching.gap import Gap
 from core.patching.results import Agreement, Sets, Sweep
-from pages.patching import sections, table, values
+from pages.patching import score_map, sections, table, values
 from pages.patching.plan import Plan
 
 SUMMARY = SimpleNamespace(logit_diff=np.array([0.0, 4.0]))
@@ -111,6 +111,12 @@ def test_attention_has_no_sign_and_what_is_negative_has_a_minus():
 def test_ranks_are_counts_and_divergences_have_no_sign(measure, values, shown):
     cells = written(table.numbers(pd.DataFrame({("", measure): values})))
     assert [cell["display_value"] for row in cells for cell in row if cell["type"] == "td"] == shown
+
+
+def test_bars_of_whole_layers_ask_for_no_click_on_a_cell():
+    for show in ("effect", "rank_answer", "kl_donor"):
+        shown = replace(PLAN, show=show)
+        assert "Click" in score_map.reads(shown, "head") and "Click" not in score_map.reads(shown, "layer")
 
 
 def test_the_file_of_groups_has_each_heads_own_numbers_and_floors_beside_its_groups():
