@@ -127,7 +127,7 @@ def candidate_id(text: PromptText, candidate: str, field: str, tokenizer: PreTra
         remedy += ", or write a free prompt (in the settings), where any one token can be the original"
     if literal is False and first == " " and [n for _, n in more] == [1]:
         remedy = "end the prompt with that space, and leave it off here"
-    raise InputError(f"the {field} {shown} is {len(ids)} tokens: {_listed(ids, tokenizer)}; {remedy}", field)
+    raise InputError(f"the {field} {shown} is {len(ids):,} tokens: {_listed(ids, tokenizer)}; {remedy}", field)
 
 
 def _up_to(spans: Spans, end: int) -> Spans:
@@ -153,7 +153,8 @@ def _listed(ids: Sequence[int], tokenizer: PreTrainedTokenizerFast) -> str:
 
 def check_length(experiment: Experiment, count: int, limit: int) -> None:
     if count > limit:
-        field = "prompt" if experiment.is_free else "sentence"
+        parts = ("prompt",) if experiment.is_free else ("sentence", "instruction")
+        field = max(parts, key=lambda name: len(getattr(experiment, name)))
         raise InputError(
             f"the prompt is {count:,} tokens long (“{shorten(getattr(experiment, field), 40)}”); "
             f"at most {limit:,} can be analysed: shorten the {field}",

@@ -203,7 +203,7 @@ def _original(experiment: Experiment) -> None:
 
 def _answer(experiment: Experiment, own: str = _OWN) -> None:
     if experiment.is_free:
-        _input(st.text_input, "Answer (exact string)", "answer", _set("answer"), width=230)
+        _input(st.text_input, "Answer (exact string)", "answer", _set("answer"), width=230, placeholder=own)
     else:
         options: dict[str, Any] = {"label_visibility": "collapsed", "width": _wide(), "placeholder": own}
         _input(st.text_input, "Answer: the replacement", "answer", _set("answer"), **options)

@@ -32,7 +32,7 @@ _CSS = """
   .st-key-prompt_bar [data-testid=stWidgetLabel] { display: none; }
   .st-key-prompt_bar [data-testid=stTextInputRootElement] { height: 2.6rem; }
   .st-key-prompt_bar [data-testid=stColumn] { min-height: 2.6rem; }
-  .st-key-prompt_bar input { font-size: 1.35rem; }
+  .st-key-prompt_bar :is(input, textarea) { font-size: 1.35rem; }
   .st-key-prompt_bar [class*=st-key-input_sentence] input { font-weight: 600; }
   .st-key-words { min-height: 2.6rem; }
   .st-key-words p { font-size: 1.35rem; }
@@ -46,6 +46,8 @@ _CSS = """
   .st-key-suggested { height: 2.1rem; }
   .st-key-told { position: absolute; top: 100%; left: 0; right: 0; z-index: 6; }
   .st-key-told p { font-size: 1.2rem; }
+  /* What lies over the page hides it. */
+  :has(.st-key-told), .st-key-told { background-color: inherit; }
   /* One line of them, below the figure. */
   .st-key-cautions { position: fixed; bottom: .3rem; left: 2rem; right: 5rem; width: auto; flex-flow: row; gap: 1rem;
     z-index: 6; }
@@ -58,7 +60,7 @@ _CSS = """
   .st-key-status { width: max-content; }
 }
 @media (max-width: 900px) {
-  .st-key-prompt_bar :is(input, p), .st-key-finding p { font-size: 1.1rem !important; }
+  .st-key-prompt_bar :is(input, textarea, p), .st-key-finding p { font-size: 1.1rem !important; }
   [class*=st-key-pick_original], .st-key-suggested { max-height: none; height: auto; }
 }
 """

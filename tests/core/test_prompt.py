@@ -242,6 +242,8 @@ def test_any_text_is_read_and_its_original_found(tokenizer, sentence):
 def test_a_prompt_of_too_many_tokens_is_refused_at_its_input(tokenizer):
     error = refusal(tokenizer, sentence="The quick fox " + "a " * 9_000)
     assert error.field == "sentence" and "at most 512" in str(error) and len(str(error)) < 200
+    error = refusal(tokenizer, instruction="a " * 600)
+    assert error.field == "instruction" and "shorten the instruction" in str(error)
     error = refusal(tokenizer, prompt="a " * 600, original=" dog")
     assert error.field == "prompt" and "shorten the prompt" in str(error)
     with pytest.raises(InputError, match="at most 10 "):
