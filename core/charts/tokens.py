@@ -14,9 +14,14 @@ MODELS = ("BASE", "INSTRUCT")
 
 
 def logit_difference_span(summary: Summary) -> theme.Span:
-    """What the axis of the logit differences must hold: both bars, zero, and a number beyond the longer one."""
+    """From end to end of the two bars, zero among them."""
     values = [float(value) for value in summary.logit_diff]
-    low, high = min(*values, 0.0), max(*values, 0.0)
+    return min(*values, 0.0), max(*values, 0.0)
+
+
+def with_numbers(span: theme.Span) -> theme.Span:
+    """The axis of bars that span so much, with room for a number beyond the longest."""
+    low, high = span
     room = 0.16 * (high - low) or 1.0
     return low - room, high + room
 
@@ -38,9 +43,10 @@ def logit_difference_bars(
         "textposition": "outside", "textfont": {"size": 1.5 * type_.title}, "cliponaxis": False,
         "hovertext": hover, "hovertemplate": "%{hovertext}<extra></extra>",
     }  # fmt: skip
+    ends = span or with_numbers(logit_difference_span(summary))
     gap, layout = _gap(values, type_)
     layout["xaxis"] = {
-        "title": {"text": f"logit difference, {theme.LOGITS}"}, "range": list(span or logit_difference_span(summary)),
+        "title": {"text": f"logit difference, {theme.LOGITS}"}, "range": list(ends),
         **theme.ZERO, "zerolinewidth": 1.5,
     }  # fmt: skip
     layout["yaxis"] = {

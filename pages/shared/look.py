@@ -38,12 +38,16 @@ _CSS = """
 [data-testid=stCaptionContainer] { opacity: 0.78; }
 .stMultiSelect [data-tag] { background: transparent; box-shadow: inset 0 0 0 1px currentColor; color: inherit; }
 .stMultiSelect [data-tag] * { color: inherit; }
-.js-plotly-plot:focus-visible { outline: 2px solid currentColor; outline-offset: -2px; }
+/* Streamlit's links show nothing of it. */
+.stApp a:focus-visible, .js-plotly-plot:focus-visible { outline: 2px solid currentColor; outline-offset: -2px; }
 .js-plotly-plot :is([class$=tick], .infolayer, .barlayer) text { fill: currentColor !important; }
 :has(> .st-key-status) { position: sticky; bottom: 0; z-index: 5; }
 /* The page's own colour, handed down: in a dark theme another one. */
 .stApp :has(.st-key-status), .st-key-status { background-color: inherit; }
 .st-key-status { padding: 0.15rem 0; font-size: 0.9rem; }
+@media (max-height: 600px) {
+  .st-key-status p { white-space: nowrap; overflow: hidden; text-overflow: ellipsis; }
+}
 @media (max-width: 640px) {
   .stMainBlockContainer { padding-inline: 1rem; }
   [class*=st-key-below_] > :first-child { flex-basis: 100%; }

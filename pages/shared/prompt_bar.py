@@ -54,11 +54,17 @@ _CSS = """
   /* Original and answer beside each other, below. */
   [class*=st-key-pick_original] { flex: 1 1 100%; }
 }
+@media (min-width: 641px) {
+  .st-key-words > [data-testid=stLayoutWrapper] { flex: 1 1 0; min-width: 8rem; }
+}
+@media (min-width: 641px) and (max-width: 899px) and (max-height: 600px) {
+  /* A window of 1280 × 720 at 150%. */
+  .st-key-words, .st-key-actions { row-gap: .2rem; }
+}
 @media (min-width: 900px) {
   .st-key-words, .st-key-actions { flex-wrap: nowrap; }
   /* As wide for every sentence: what stands beside it keeps its place. */
   [class*=st-key-pick_original] { flex: 0 0 46%; }
-  .st-key-words > [data-testid=stLayoutWrapper] { flex: 1 1 0; min-width: 8rem; }
 }
 """
 # A low screen and the stage have no room for a second row of words: the one moves sideways, at first to the original.
@@ -70,7 +76,7 @@ _MARK = "<style>[class*=st-key-input_{field}] [data-testid$=Element] {{ border-c
 
 
 def style() -> str:
-    screen = "(min-width: 900px)" if stage.on() else "(min-width: 900px) and (max-height: 800px)"
+    screen = "(min-width: 900px)" if stage.on() else "(min-width: 641px) and (max-height: 800px)"
     return f"{_CSS}@media {screen} {{ {_ONE_ROW} }}"
 
 

@@ -132,18 +132,24 @@ def fit() -> None:
     st.session_state.spans = {}
 
 
-def steady(name: str, span: theme.Span, settled: bool = True) -> theme.Span:
+def steady(
+    name: str,
+    span: theme.Span,
+    settled: bool = True,
+    axis: Callable[[theme.Span], theme.Span] = lambda span: span,
+) -> theme.Span:
     """What an axis of values spans: off the stage what it needs, on it no less than it has spanned before.
 
-    name: of what is compared; settled: whether its values are final, and worth to be kept.
+    name: of what is compared; settled: whether its values are final, and worth to be kept. axis: what it is to span,
+    by what its values do: the room for a number beside a bar is a share of the whole.
     """
     if not on():
-        return span
+        return axis(span)
     spans: dict[str, theme.Span] = st.session_state.setdefault("spans", {})
     wide = theme.union(span, spans.get(name))
     if settled:
         spans[name] = wide
-    return wide
+    return axis(wide)
 
 
 def turn(pages: Sequence[StreamlitPage], shown: StreamlitPage) -> None:

@@ -148,6 +148,8 @@ def test_a_page_at_150_percent_is_not_squeezed_and_its_steps_hide_nothing(viewer
     # In the header's strip, over nothing of the page.
     told, bar = steps.bounding_box(), page.locator(".st-key-prompt_bar").bounding_box()
     assert told["y"] >= 0 and told["y"] + told["height"] <= bar["y"]
+    # Below the bar there is room for what the page finds.
+    assert bar["y"] + bar["height"] < 280
 
 
 @pytest.mark.parametrize("path", ["", "attribution", "patching", "origin", "attention", "head"])

@@ -157,6 +157,10 @@ def test_the_bar_is_used_by_keyboard_alone(viewer):
     viewer.page.keyboard.press("Enter")
     expect(viewer.page).to_have_url(re.compile("original=tired"))
     expect(box(viewer, "Sentence")).to_be_focused()
+    # Of a page's link, too, it is seen where the focus is.
+    page_link = viewer.page.locator(".st-key-pages a").first
+    page_link.focus()
+    expect(page_link).to_have_css("outline-style", "solid")
 
 
 def test_on_a_telephone_nothing_of_the_bar_is_cut_off(viewer_of):

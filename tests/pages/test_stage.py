@@ -69,6 +69,15 @@ def test_axes_stay_while_prompts_are_edited_until_they_are_fitted_anew(app):
     assert fitted == span(type_sentence(app(), SENTENCES[-1]))
 
 
+def test_on_an_axis_that_has_held_longer_bars_there_is_room_for_the_numbers_of_shorter_ones(app):
+    test = app(stage="1")
+    (shortest, _), ends = test.session_state["spans"]["logit difference"], charts(test)[0]["data"][0]["x"]
+    assert shortest == pytest.approx(min(ends), abs=1e-3)
+    test.session_state["spans"] = {"logit difference": (shortest, 30.0)}
+    low, high = span(settled(test))
+    assert high > 30 and shortest - low > 0.11 * (high - low)
+
+
 def test_off_the_stage_every_prompt_has_axes_of_its_own(app):
     test = app()
     first = span(test)
