@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from functools import cache
 
 import pytest
+from streamlit.components.v2 import manifest_scanner
 
 from core.models import loading
 from core.models.loading import LoadedPair
@@ -26,6 +27,16 @@ def _tiny_pair_is_read_once() -> Iterator[None]:
     loading.load_pair = load
     yield
     loading.load_pair = read
+
+
+@pytest.fixture(scope="package", autouse=True)
+def _installed_components_are_looked_for_once() -> Iterator[None]:
+    """For each app that is run without a browser Streamlit reads every installed package's description anew, which
+    takes longer than to draw a page."""
+    scan = manifest_scanner.scan_component_manifests
+    manifest_scanner.scan_component_manifests = cache(scan)
+    yield
+    manifest_scanner.scan_component_manifests = scan
 
 
 @pytest.fixture
