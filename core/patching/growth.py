@@ -26,6 +26,8 @@ _ORDER = (
     *("w_embed", "resid_pre", "q", "k", "v", "pattern", "value_only", "pattern_only", "z", "result"),
     *("attn_out", "resid_mid", "neuron", "mlp_out"),
 )
+# What a patch of these leaves of its layer's attention is the recipient's own up to z.
+_BEHIND_ATTENTION = {"z", "result", "attn_out", "resid_mid", NEURON, "mlp_out"}
 
 
 class Read(Exception):
@@ -65,11 +67,19 @@ class Growth:
     def end(self) -> int:
         return len(self.recipient.ids) - 1 - self.before
 
+    @property
+    def _attends_late(self) -> bool:
+        """Whether no row needs its own attention in the layer that it joins in: what it has there is recorded."""
+        behind = all(patch.site in _BEHIND_ATTENTION for row in self.rows for patch in row)
+        return behind and not self.frozen_patterns and not self.shape.parallel
+
     def hooks(self) -> Iterator[Hook]:
         """In the order in which hooks on one point must run: join, write by site, keep END only."""
         joining = Counter(lowest(row) for row in self.rows)
         for layer in range(self.first, self.last + 1):
             yield f"blocks.{layer}.hook_resid_pre", self._enter(layer, joining[layer])
+            if joining[layer] and self._attends_late:
+                yield from self._skip_attention(layer, joining[layer])
         yield from self._values_in_attentions_dtype()
         no_op = [tuple(replace(patch, source=OWN) for patch in self.rows[0])] if self.no_op else []
         numbered = list(enumerate([*no_op, *self.rows]))
@@ -103,6 +113,21 @@ class Growth:
             return torch.cat([x, own.expand(joining, -1, -1)])
 
         return enter
+
+    def _skip_attention(self, layer: int, joining: int) -> Iterator[Hook]:
+        """Rows that join do so behind the layer's attention, with the recipient's own z; one row always runs it."""
+        behind = joining if layer > self.first or self.no_op else joining - 1
+
+        def leave(x: Tensor, hook: HookPoint) -> Tensor:
+            return x[: len(x) - behind]
+
+        def join(z: Tensor, hook: HookPoint) -> Tensor:
+            own = self._taken(self.recipient, layer, "z", z)
+            return torch.cat([z, own.expand(behind, *own.shape)])
+
+        norm = hasattr(self.recipient.bridge.blocks[layer], "ln1")
+        yield f"blocks.{layer}.{'ln1' if norm else 'attn'}.hook_in", leave
+        yield f"blocks.{layer}.attn.hook_z", join
 
     def _values_in_attentions_dtype(self) -> Iterator[Hook]:
         """Rotation may lift a bf16 model's patterns to float32 (OLMo-2); v follows only in the cache left out here."""
