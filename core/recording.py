@@ -103,7 +103,10 @@ def record(
 
 
 def record_together(bridge: TransformerBridge, every: Sequence[tuple[int, ...]]) -> list[Recording]:
-    """The same of several prompts of one length, in one forward pass; what each keeps is a part of what all keep."""
+    """The same of several prompts in one forward pass; what each keeps is a part of what all keep.
+
+    Shorter ones are filled up behind their END, which no token before it reads.
+    """
     return _recorded(bridge, every)
 
 
@@ -132,10 +135,13 @@ def _recorded(
     if streams is not None:
         hooks += [other(name) for name in streams.activations if name.endswith(("resid_pre", "resid_mid"))]
     hooks += [keeper(name) for name in points_of(bridge) if _READ.fullmatch(name) or name in more]
+    longest = max(map(len, every))
+    filled = [(*ids, *ids[-1:] * (longest - len(ids))) for ids in every]
+    rows, ends = range(len(every)), [len(ids) - 1 for ids in every]
     # Of a vocabulary times a prompt of logits only END's are read.
-    hooks.append(("unembed.hook_in", lambda x, hook: x[:, -1:]))
+    hooks.append(("unembed.hook_in", lambda x, hook: x[rows, ends].unsqueeze(1)))
     take_turn(bridge)
-    tokens, cache = torch.tensor(every, device=bridge.cfg.device), Keeping()
+    tokens, cache = torch.tensor(filled, device=bridge.cfg.device), Keeping()
     with torch.no_grad(), fast_linears(bridge):
         run_with_hooks(bridge, tokens, hooks, past_key_values=cache)
     layers = range(bridge.cfg.n_layers)
@@ -143,15 +149,18 @@ def _recorded(
     if len(every) == 1:
         return [Recording(bridge, every[0], kept, past)]
 
-    def part(x: Tensor, n: int) -> Tensor:
-        return x[n : n + 1]
+    def part(name: str, x: Tensor, n: int) -> Tensor:
+        own, tokens = x[n : n + 1], len(every[n])
+        if name.endswith("pattern"):
+            return own[:, :, :tokens, :tokens]
+        return own if name.startswith("unembed") else own[:, :tokens]
 
     return [
         Recording(
             bridge,
             ids,
-            {name: part(x, n) for name, x in kept.items()},
-            tuple((part(keys, n), part(values, n)) for keys, values in past),
+            {name: part(name, x, n) for name, x in kept.items()},
+            tuple((keys[n : n + 1, :, : len(ids)], values[n : n + 1, :, : len(ids)]) for keys, values in past),
         )
         for n, ids in enumerate(every)
     ]

@@ -49,7 +49,7 @@ def record_both(prompt: Prompt | Reading, pair: LoadedPair) -> tuple[Recording, 
 
 
 def record_every(prompts: Sequence[Prompt], pair: LoadedPair) -> list[tuple[Recording, Recording]]:
-    """The same of several prompts of one length, in one forward pass of each model."""
+    """The same of several prompts in one forward pass of each model."""
     ids = [prompt.ids for prompt in prompts]
     every = list(zip(record_together(pair.base, ids), record_together(pair.instruct, ids)))
     for recordings in every:

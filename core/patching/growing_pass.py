@@ -163,7 +163,8 @@ def _finals(
         alone = Sources(shared.run_of(recipient.bridge), shared.run_of(sources.donor.bridge))
         past, before = shared.of_rows(recipient.bridge, rows, no_op, lambda: _keys_of(alone, rows, checkpoint, no_op))
     late = [_from(row, before) for row in rows]
-    growths = [Growth(each, shape_of(recipient), late, checkpoint, before, frozen_patterns, no_op) for each in every]
+    growth = Growth(sources, shape_of(recipient), late, checkpoint, before, frozen_patterns, no_op)
+    growths = [replace(growth, sources=each, final=[]) for each in every]
     # Without use_cache=False the keys and values of every row in every layer would be kept to the end.
     _pass(growths, {"past_key_values": Before(past, before, len(every))} if before else {"use_cache": False})
     return [growth.final[0] for growth in growths]

@@ -39,7 +39,8 @@ class Growth:
     """The hooks of one growing pass. before: how many positions do not run, and from which on those of rows count.
 
     frozen_patterns: as `core.patching.frozen` says. no_op: whether one stands before the rows.
-    final: its one result, filled by the last of the hooks.
+    final: its one result, filled by the last of the hooks. cells: where rows are written, the same in every prompt of a
+    pass, so that one finds what an earlier one has made.
     """
 
     sources: Sources
@@ -50,6 +51,7 @@ class Growth:
     frozen_patterns: bool = False
     no_op: bool = True
     final: list[Tensor] = field(default_factory=list)
+    cells: dict[tuple[int, str, str], list[at.Cells]] = field(default_factory=dict)
 
     @property
     def recipient(self) -> Recording:
@@ -92,7 +94,7 @@ class Growth:
         taken = at.by_place(numbered)
         for layer, site in sorted(taken, key=lambda place: _ORDER.index(place[1])):
             for source, patches in at.by_source(taken[layer, site]).items():
-                yield from self._writes(layer, site, patches, self.sources.of(source))
+                yield from self._writes(layer, site, source, patches)
         yield from self._end_only()
         for patched in weights.values():
             yield from patched.hooks()
@@ -156,11 +158,13 @@ class Growth:
 
         return freeze
 
-    def _writes(self, layer: int, site: str, patches: list[tuple[int, Patch]], source: Recording) -> Iterator[Hook]:
-        """The hooks that write the patches of one site in one layer, all from one source."""
-        device = self.recipient.bridge.cfg.device
-        after_cut = layer == self.last and site in ("attn_out", NEURON, "mlp_out")
-        cells = at.cells(patches, self.end if after_cut else None, device)
+    def _writes(self, layer: int, site: str, name: str, patches: list[tuple[int, Patch]]) -> Iterator[Hook]:
+        """The hooks that write the patches of one site in one layer, all from the source of that name."""
+        source, after_cut = self.sources.of(name), layer == self.last and site in ("attn_out", NEURON, "mlp_out")
+        if (layer, site, name) not in self.cells:
+            kept = self.end if after_cut else None
+            self.cells[layer, site, name] = at.cells(patches, kept, self.recipient.bridge.cfg.device)
+        cells = self.cells[layer, site, name]
         if site in ("value_only", "pattern_only"):
             for group in cells:
                 yield from self._counterfactual(layer, site, group, source)

@@ -1,21 +1,22 @@
 """A set in parts, each run at one place in one go, and what becomes of a part's numbers. Nothing here knows torch.
 
-A part holds prompts of one instruction and template, all of one length. What it runs with beside its own prompts, the
-tokens that all prompts of the instruction begin with, is the same whatever is finished already and wherever it runs:
-so a run that goes on gives the same numbers.
+A part holds prompts of one instruction and template, those of one length next to each other. What it runs with beside
+its own prompts, the tokens that all prompts of the instruction begin with, is the same whatever is finished already and
+wherever it runs: so a run that goes on gives the same numbers.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 import numpy as np
 
 from core.sets.entries import Used
 from core.sets.kept import Kept, Values
 
-MOST = 16  # prompts of a part
+MOST = 32  # prompts of a part
 LEAST = 4  # tokens that are worth sharing
 
 
@@ -43,7 +44,7 @@ def no_progress(so_far: SoFar) -> None:
 
 
 def parts_of(used: Sequence[Used], kept: Kept) -> list[Part]:
-    """What has still to run, instruction by instruction, in the set's order of lengths."""
+    """What has still to run, instruction by instruction, the shortest prompts first."""
     by_instruction: dict[tuple[str, str], list[Used]] = {}
     for row in used:
         by_instruction.setdefault((row.entry.instruction, row.entry.template), []).append(row)
@@ -51,14 +52,22 @@ def parts_of(used: Sequence[Used], kept: Kept) -> list[Part]:
 
 
 def _parts(group: list[Used], kept: Kept) -> list[Part]:
-    shared, longest = _shared([row.prompt.ids for row in group]), max(len(row.prompt.ids) for row in group)
-    by_length: dict[int, list[Used]] = {}
-    for row in group:
-        by_length.setdefault(len(row.prompt.ids), []).append(row)
+    shared, longest = _shared([row.prompt.ids for row in group]), max(map(_length, group))
+    whole: list[list[Used]] = []
+    for _, rows in groupby(sorted(group, key=_length), _length):
+        of_length = list(rows)
+        # Those of one length share a growing pass, so as few of them as can be are parted.
+        if not whole or len(whole[-1]) + len(of_length) > MOST:
+            whole.append([])
+        whole[-1] += of_length
     # Cut before what is kept is left out, so that those that run together do so in a run that goes on, too.
-    whole = [rows[start : start + MOST] for rows in by_length.values() for start in range(0, len(rows), MOST)]
-    left = [tuple(row for row in rows if row.key not in kept) for rows in whole]
+    cut = [rows[start : start + MOST] for rows in whole for start in range(0, len(rows), MOST)]
+    left = [tuple(row for row in rows if row.key not in kept) for rows in cut]
     return [Part(rows, shared, longest) for rows in left if rows]
+
+
+def _length(row: Used) -> int:
+    return len(row.prompt.ids)
 
 
 def _shared(texts: Sequence[tuple[int, ...]]) -> tuple[int, ...]:

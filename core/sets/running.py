@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import groupby
 
 from core.attention import weights_from_end
 from core.attention_results import table_roles
@@ -63,30 +64,28 @@ class Runner:
         """What each of its prompts gives, those together that ran together."""
         begins = self._beginning(part) if self._plan.sites else None
         size = self._at_once(part)
-        # What runs together is recorded in one pass and kept together, whatever its patched rows take: mostly a whole
-        # part. Of long prompts as many as a pass may hold tokens of, since each is recorded at its full length.
-        most = max(1, self._budget().tokens // len(part.rows[0].prompt.ids)) if size > 1 else 1
+        # A part is recorded in one pass and kept together, whatever its patched rows take. Of long prompts as many as a
+        # pass may hold tokens of, since each is recorded at its full length.
+        longest = max(len(row.prompt.ids) for row in part.rows)
+        most = max(1, self._budget().tokens // longest) if size > 1 else 1
         for start in range(0, len(part.rows), most):
             rows = part.rows[start : start + most]
             checkpoint()
             with _named(rows[0]):
                 every = record_every([row.prompt for row in rows], self._pair)
-            pieces = range(0, len(rows), size)
-            yield [
-                found
-                for at in pieces
-                for found in self._together(rows[at : at + size], every[at : at + size], begins, checkpoint)
-            ]
+            groups = [list(group) for _, group in groupby(zip(rows, every), lambda each: len(each[0].prompt.ids))]
+            pieces = [group[at : at + size] for group in groups for at in range(0, len(group), size)]
+            yield [found for piece in pieces for found in self._together(piece, begins, checkpoint)]
 
     def _together(
         self,
-        rows: Sequence[Used],
-        every: Sequence[tuple[Recording, Recording]],
+        piece: Sequence[tuple[Used, tuple[Recording, Recording]]],
         begins: Beginning | None,
         checkpoint: Callable[[], None],
     ) -> Iterator[tuple[str, Values]]:
-        shared = Together({row.prompt.ids: both for row, both in zip(rows, every)}) if len(rows) > 1 else None
-        for row, both in zip(rows, every):
+        """Prompts of one length, each with what both models did on it."""
+        shared = Together({row.prompt.ids: both for row, both in piece}) if len(piece) > 1 else None
+        for row, both in piece:
             base, instruct = (replace(each, begins=begins, together=shared) for each in both)
             with _named(row):
                 yield row.key, numbers((base, instruct), row.prompt, self._plan, self._budget(), checkpoint)

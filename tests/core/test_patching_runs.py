@@ -12,7 +12,7 @@ from torch.profiler import ProfilerActivity, profile
 from core.experiment import InputError
 from core.patching.budget import Budget, default_budget, row_bytes
 from core.patching.chunks import chunks, lowest
-from core.patching.growing_pass import shape_of
+from core.patching.growing_pass import run_rows, shape_of
 from core.patching.plan import Patch, sweep_rows
 from core.patching.sweeps import patch_sets, run_plan, sweep
 from core.recording import record
@@ -206,3 +206,22 @@ def test_layers_below_the_lowest_patch_are_not_run(pair_of, family):
     expected = sweep(pair.recordings, pair.prompt).logit_diff[1]
     np.testing.assert_allclose(found.logit_diff, expected, rtol=0, atol=1e-5)
     assert np.ptp(expected) > 1e-4
+
+
+@pytest.mark.parametrize("site, first, second", [("z", 1, 5), ("q", 5, 9)])
+def test_only_rows_that_need_it_run_the_attention_of_the_layer_that_they_join_in(pair_of, site, first, second):
+    """Four heads a layer and a no-op."""
+    pair, attended = pair_of(), {}
+    bridge, rows = pair.bridges[0], sweep_rows(site, (), shape_of(pair.recordings[0]))
+    handles = [
+        bridge.hook_dict[f"blocks.{layer}.attn.hook_pattern"].register_forward_hook(
+            lambda module, args, output, layer=layer: attended.update({layer: len(output)})
+        )
+        for layer in range(2)
+    ]
+    try:
+        run_rows(*pair.recordings, rows, (3, 4), Budget(10**9, 10**6))
+    finally:
+        for handle in handles:
+            handle.remove()
+    assert attended == {0: first, 1: second}

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from core.recording import record
+from core.recording import record, record_together
+from tests.random_models import FAMILIES
 
 IDS = [1, 30, 45, 60, 33]
 
@@ -52,6 +53,20 @@ def test_the_stream_is_the_sum_of_what_the_layers_add(pair_of):
             torch.testing.assert_close(x, recording.layer(layer, "hook_resid_mid"), atol=1e-5, rtol=0)
             x = x + recording.layer(layer, "hook_mlp_out")
         torch.testing.assert_close(x, recording.final_residual, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_prompts_of_several_lengths_recorded_together_are_as_each_alone(family, pair_of):
+    bridge = pair_of(family, 2, torch.float64).bridges[0]
+    every = [tuple(IDS), tuple(IDS[:3]), (2, 30, 46, 61)]
+    for ids, found in zip(every, record_together(bridge, every)):
+        alone = record(bridge, ids)
+        assert found.ids == ids and found.activations.keys() == alone.activations.keys()
+        # Norms, rotation and softmax are in float32 even here.
+        for name, activation in alone.activations.items():
+            torch.testing.assert_close(found.activations[name], activation, atol=5e-6, rtol=0, msg=name)
+        for mine, ours in zip(alone.past, found.past, strict=True):
+            torch.testing.assert_close(ours, mine, atol=5e-6, rtol=0)
 
 
 def test_recording_leaves_the_model_as_it_was(pair_of):

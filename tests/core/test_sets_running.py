@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tracemalloc
+from collections import Counter
 from dataclasses import replace
 
 import numpy as np
@@ -115,18 +116,25 @@ def test_prompts_of_one_instruction_share_their_beginning_whatever_is_kept(pair,
     assert [row for part in left for row in part.rows] == [row for part in whole for row in part.rows if row != same[0]]
 
 
-def test_a_part_holds_prompts_of_one_instruction_and_one_length_and_every_prompt_is_in_one(pair):
+def test_a_part_holds_prompts_of_one_instruction_in_order_of_length_and_every_prompt_is_in_one(pair):
     every = usable(read_file(shipped_file("tiny")), pair, Experiment()).used
     parts = parts_of(every, InMemory())
     assert sorted(row.key for part in parts for row in part.rows) == sorted(row.key for row in every)
     for part in parts:
-        assert len({(row.entry.instruction, len(row.prompt.ids)) for row in part.rows}) == 1
+        lengths = [len(row.prompt.ids) for row in part.rows]
+        assert len({row.entry.instruction for row in part.rows}) == 1 and lengths == sorted(lengths)
         assert 0 < len(part.rows) <= MOST
-    assert len(parts) < len(every) / 2
+    # No length that fits into a part is in two of one instruction.
+    places = [{(part.rows[0].entry.instruction, len(row.prompt.ids)) for row in part.rows} for part in parts]
+    in_all = Counter(place for of_part in places for place in of_part)
+    sizes = Counter((row.entry.instruction, len(row.prompt.ids)) for row in every)
+    assert all(count == 1 for place, count in in_all.items() if sizes[place] <= MOST)
 
 
 def test_of_long_prompts_no_more_tokens_are_recorded_at_once_than_a_pass_may_hold(pair, used, plan, monkeypatch):
-    (most,) = [part for part in parts_of(used, InMemory()) if len(part.rows) > 2]
+    most = max(parts_of(used, InMemory()), key=lambda part: len(part.rows))
+    count, longest = len(most.rows), max(len(row.prompt.ids) for row in most.rows)
+    assert count > 2
     recorded = []
 
     def counted(prompts, of):
@@ -134,8 +142,7 @@ def test_of_long_prompts_no_more_tokens_are_recorded_at_once_than_a_pass_may_hol
         return record_every(prompts, of)
 
     monkeypatch.setattr(running, "record_every", counted)
-    whole = 3 * len(most.rows[0].prompt.ids)
-    for tokens, together in ((whole, [3]), (whole - 1, [2, 1])):
+    for tokens, together in ((count * longest, [count]), (count * longest - 1, [count - 1, 1])):
         monkeypatch.setattr(running.Runner, "_budget", lambda runner: Budget(10**9, tokens))
         recorded.clear()
         run_set(most.rows, pair, replace(plan, sites=()), InMemory())
@@ -197,7 +204,7 @@ def test_a_run_that_breaks_off_goes_on_and_gives_identical_tables(at, pair, used
             monkeypatch.setattr(kept, "keep_all", keep)
             run_set(used, pair, plan, kept)
         elif at == "between prompts":
-            run_set(used, pair, plan, kept, progress=lambda so_far: cancel_at(4))
+            run_set(used, pair, plan, kept, progress=lambda so_far: cancel_at(3))
         else:
             run_set(used, pair, plan, kept, checkpoint=lambda: cancel_at(20))
     before = len(ran)
