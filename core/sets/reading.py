@@ -26,6 +26,7 @@ MAX_ROWS = 10_000
 MAX_ANSWERS = 20
 MAX_LABEL = 100  # characters of a structure or an id
 _SAVE = "save it as “CSV UTF-8”, cells parted by commas"
+_OTHERS = {b"PK\x03\x04": "a workbook or an archive", b"%PDF-": "a PDF"}  # by the bytes that they begin with
 _FOLDER = Path(__file__).parent
 Key = TypeVar("Key", bound=Hashable)
 
@@ -66,8 +67,9 @@ def _too_large(size: int) -> InputError:
 
 
 def _decoded(data: bytes) -> str:
-    if data.startswith(b"PK\x03\x04"):
-        raise InputError(f"the file is a workbook or an archive, no CSV; {_SAVE}", "set")
+    for start, kind in _OTHERS.items():
+        if data.startswith(start):
+            raise InputError(f"the file is {kind}, no CSV; {_SAVE}", "set")
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:

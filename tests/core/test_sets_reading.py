@@ -84,6 +84,7 @@ FILES = {
     "Latin-1": (text(HEADER, GOOD) + "\nC'est d\xe9j\xe0".encode("latin-1"), "not UTF-8 (byte 0xe9 in line 3)"),
     "UTF-16": (text(HEADER, GOOD).decode().encode("utf-16"), "not UTF-8"),
     "a workbook": (b"PK\x03\x04 and more", "a workbook or an archive"),
+    "a PDF": (b"%PDF-1.7\n\xe2", "a PDF, no CSV"),
     "a header with an open quote": (text('"' + HEADER, GOOD), "the line that names the columns cannot be read"),
     "a million rows": (text(HEADER, *["x"] * 1_000_000), f"1,000,000 rows; at most {MAX_ROWS:,}"),
     "too many bytes": (text(HEADER, *[GOOD] * (MAX_BYTES // len(GOOD))), "at most 4 MB"),
