@@ -145,7 +145,7 @@ class Answers:
 
         Weights of the hub are fetched as ever, but where a bundle is opened: on a stage nobody waits for gigabytes.
         """
-        if weights_here(spec) or not self.fact(fact_of(spec, "identity")):
+        if not self.fact(fact_of(spec, "identity")) or weights_here(spec):
             return
         why = lacking(spec)
         if not why and self._settings.gallery:

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Protocol
 
@@ -91,9 +93,13 @@ def _weights(name: str, revision: str, commit: str) -> Weights | None:
     if (file := gguf_file(name)) is not None:
         return Weights(files=(File.at(file),)) if file.is_file() else None
     folder = local_path(name)
-    found = sorted({path for pattern in MODEL_FILES for path in folder.glob(pattern)})
-    whole = any(path.suffix == ".safetensors" for path in found)
-    return Weights(files=tuple(map(File.at, found))) if whole else None
+    found = sorted(filter(_of_a_model, os.listdir(folder))) if folder.is_dir() else []
+    whole = any(name.endswith(".safetensors") for name in found)
+    return Weights(files=tuple(File.at(folder / name) for name in found)) if whole else None
+
+
+def _of_a_model(name: str) -> bool:
+    return any(fnmatchcase(name, pattern) for pattern in MODEL_FILES)
 
 
 def fact_of(spec: PairSpec, what: str) -> str:

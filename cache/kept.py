@@ -11,6 +11,7 @@ from typing import Any
 
 SHARED = (type, ModuleType, FunctionType, BuiltinFunctionType, MethodType)
 CONTAINERS = (list, tuple, set, frozenset)
+PLAIN = frozenset({str, bytes, int, float, bool, type(None)})  # nothing hangs on them
 
 
 def nbytes(value: Any) -> int:
@@ -24,8 +25,11 @@ def nbytes(value: Any) -> int:
         if id(item) in seen or isinstance(item, SHARED):
             continue
         seen.add(id(item))
-        total += _own_bytes(item)
-        stack.extend(_parts(item))
+        if type(item) in PLAIN:
+            total += sys.getsizeof(item)
+        else:
+            total += _own_bytes(item)
+            stack.extend(_parts(item))
     return total
 
 

@@ -142,7 +142,7 @@ class Stages:
         from core.models.loading import load_pair
         from core.models.room import bytes_needed, must_take_turns
 
-        before = files_here(spec)
+        before = None if self._runs_in(dtype, spec) else files_here(spec)
         dtype, checkpoints = self._dtype(dtype, spec, ctx)
         key, need, in_turns = _resident(spec, dtype), 0, False
 
@@ -155,7 +155,7 @@ class Stages:
             same = files_here(spec) == before
             return Stage(pair, weights_here(spec, (base.revision, instruct.revision)) if same else None)
 
-        if not any(entry.key == key for entry in self.residents.snapshot()):
+        if not self._is_resident(key):
             if checkpoints is None:
                 self._check_known(spec, dtype)
                 checkpoints = self._checkpoints(spec, ctx)
@@ -168,13 +168,23 @@ class Stages:
             with fitted_threads(stage.pair, self._settings.threads):
                 yield stage
 
+    def _runs_in(self, asked: str, spec: PairSpec) -> bool:
+        """Whether the pair is resident in the dtype that is asked for, as far as that is known."""
+        return self._is_resident(_resident(spec, self._known_dtype(asked, spec)))
+
+    def _is_resident(self, key: Hashable) -> bool:
+        return any(entry.key == key for entry in self.residents.snapshot())
+
+    def _known_dtype(self, asked: str, spec: PairSpec) -> str:
+        """What to run in, "" where the checkpoints must be looked at for it."""
+        return asked or self._settings.dtype or self._fitting.get(spec, "")
+
     def _dtype(self, asked: str, spec: PairSpec, ctx: Context) -> tuple[str, Checkpoints | None]:
         """What to run in, and the checkpoints where they had to be looked at for it. The same at every question.
 
         Where nobody asks for a dtype, that of the answers that are kept, if it is the pair's own or fits.
         """
-        dtype = asked or self._settings.dtype or self._fitting.get(spec)
-        if dtype:
+        if dtype := self._known_dtype(asked, spec):
             return dtype, None
         from core.models.dtype import fitting_dtype
         from core.models.room import bytes_needed

@@ -1,4 +1,4 @@
-"""What a model goes on to write: greedy, token by token, or a line at once."""
+"""What a model goes on to write: greedy, as far as each pass settles it, or a line at once."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _LONGEST = 96  # tokens of a rewriting: those of the words among which one is ch
 def continuation(
     bridge: TransformerBridge, prompt: Prompt | Reading, max_new_tokens: int = 24, recording: Recording | None = None
 ) -> Iterator[str]:
-    """Yield the whole text written so far after each new token, until the model's end token or the limit.
+    """Yield the whole text written so far after each pass, until the model's end token or the limit.
 
     Under a chat template the end of the turn is an end too: BASE's own tokenizer need not name it so.
     recording: the model's run on the prompt, where there is one: its first token is there without a pass.
@@ -33,9 +33,8 @@ def continuation(
     before = decode(written, skip_special_tokens=True)
     ends = [*_end_tokens(bridge), *prompt.stops]
     for settled in greedy(bridge, prompt.ids, _room(bridge, prompt.ids, max_new_tokens), ends, recording):
-        for token in settled:
-            written.append(token)
-            yield decode(written, skip_special_tokens=True)[len(before) :]
+        written += settled
+        yield decode(written, skip_special_tokens=True)[len(before) :]
 
 
 def line(

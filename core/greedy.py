@@ -17,13 +17,13 @@ from transformers import Cache, DynamicCache, PreTrainedModel, PreTrainedTokeniz
 from core.linear import fast_linears
 from core.models.plain import plain
 from core.models.turns import take_turn
+from core.passes import once
 from core.recording import Recording
 
 _LONGEST = 24  # tokens of a draft
 _AHEAD = 8  # tokens that a rewriting may leave out at once
 _RUN = 8  # tokens that are compared to find where a text stood before
 _BREAK = -1  # no token: behind a line nothing is drafted
-_SMALL = 2**17  # numbers of a weight: smaller ones, with so few rows, are multiplied sooner than handed over
 
 
 def greedy(
@@ -70,8 +70,9 @@ def greedy(
 def _written(model: PreTrainedModel, new: list[int], count: int, cache: Cache) -> list[int]:
     """The likeliest token behind each of the last `count` of these, which follow what the cache holds."""
     ids = torch.tensor([new], device=model.device)
-    last = {"logits_to_keep": count} if model._supports_logits_to_keep() else {}
-    with fast_linears(model, _SMALL):
+    keeps = once(model, "keeps_logits", model._supports_logits_to_keep)
+    last = {"logits_to_keep": count} if keeps else {}
+    with fast_linears(model):
         # A bridge's own settings ask for every attention pattern.
         logits = model(ids, past_key_values=cache, use_cache=True, output_attentions=False, **last).logits
     written: list[int] = logits[0, -count:].argmax(-1).tolist()

@@ -2,42 +2,30 @@
 
 A pass is nine tenths matrix products, and torch gives those of float32 to MKL, which leaves the AVX-512 units of
 processors that are not Intel's unused: 113 GFLOP/s a thread on an AMD EPYC, where oneDNN, of the same torch, reaches
-250. Both sum in float32, in another order, so results differ by rounding alone. There are gradients only where said.
-The same layers are chosen on every machine with both libraries, and never by a measurement: equal runs, equal numbers.
+250. Of a small product its call costs more than it gains. Both sum in float32, in another order, so results differ by
+rounding alone. There are gradients only where said. On every machine with both libraries it is chosen by the shapes,
+and never by a measurement: equal runs, equal numbers.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any, TypeGuard
 
 import torch
 from torch import Tensor, nn
 
-from core.passes import once
+from core.passes import once, replaced
+
+_LARGE = 2**22  # products of two numbers, from which on they are worth a call to oneDNN
 
 
-@contextmanager
-def replaced(forwards: Mapping[nn.Module, Callable[..., object]]) -> Iterator[None]:
-    """Within it these modules run the functions given in place of their own forward; their hooks stay as they are."""
-    try:
-        for module, forward in forwards.items():
-            # Not by setattr, which a bridge's component passes on to the module it wraps.
-            vars(module)["forward"] = forward
-        yield
-    finally:
-        for module in forwards:
-            vars(module).pop("forward", None)
-
-
-def fast_linears(model: nn.Module, least: int = 0) -> AbstractContextManager[None]:
-    """Within it, without gradients, the model's plain linear layers multiply through oneDNN; a no-op elsewhere.
-
-    least: numbers of a weight; of smaller ones, with a few rows, the call costs more than the product.
-    """
-    layers = [each for each in _linears(model) if _is_plain(each)] if _available() else []
-    return replaced({layer: _through_onednn(layer) for layer in layers if layer.weight.numel() >= least})
+def fast_linears(model: nn.Module) -> AbstractContextManager[None]:
+    """Within it, without gradients, the model's plain linear layers multiply large products through oneDNN; a no-op
+    elsewhere."""
+    forwards = once(model, "through_onednn", lambda: _forwards(model)) if _available() else {}
+    return replaced({layer: forward for layer, forward in forwards.items() if "forward" not in vars(layer)})
 
 
 def times(x: Tensor, weight: Tensor) -> Tensor:
@@ -78,20 +66,29 @@ def _available() -> bool:
     return bool(libraries and torch.backends.mkldnn.enabled and hasattr(torch.ops.mkldnn, "_linear_pointwise"))
 
 
-def _linears(model: nn.Module) -> list[nn.Linear]:
-    """Looked for once: a walk over a small model's modules takes a tenth of a pass."""
-    return once(model, "linears", lambda: [module for module in model.modules() if isinstance(module, nn.Linear)])
+def _forwards(model: nn.Module) -> dict[nn.Module, Callable[[Tensor], Tensor]]:
+    """Made once: a walk over a small model's modules takes a tenth of a pass."""
+    return {module: _through_onednn(module) for module in model.modules() if type(module) is nn.Linear}
 
 
 def _is_plain(module: nn.Module) -> TypeGuard[nn.Linear]:
-    """A float32 layer of torch's own on the CPU: no subclass, which may hold its weights in a form of its own."""
-    if type(module) is not nn.Linear or "forward" in vars(module):
-        return False
-    return module.weight.dtype == torch.float32 and module.weight.device.type == "cpu"
+    """A layer of torch's own: no subclass, which may hold its weights in a form of its own."""
+    return type(module) is nn.Linear and "forward" not in vars(module) and _multiplies(module.weight)
+
+
+def _multiplies(weight: Tensor) -> bool:
+    return weight.dtype == torch.float32 and weight.device.type == "cpu"
 
 
 def _through_onednn(layer: nn.Linear) -> Callable[[Tensor], Tensor]:
-    return lambda x: _pointwise(x, layer.weight, layer.bias)
+    width = layer.out_features
+
+    def forward(x: Tensor) -> Tensor:
+        weight, bias = layer.weight, layer.bias
+        large = x.numel() * width >= _LARGE and _multiplies(weight)
+        return _pointwise(x, weight, bias) if large else nn.functional.linear(x, weight, bias)
+
+    return forward
 
 
 def _pointwise(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:

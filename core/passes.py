@@ -1,18 +1,21 @@
 """One forward pass of a bridge with hooks, without what every pass would do anew: a bridge's parts stay as they are.
 
 TransformerLens looks every hook's name up in a table of all names that it makes for each pass, and a walk over the
-modules takes about as long: together some milliseconds, as much as a small model's pass.
+modules takes about as long: together some milliseconds, as much as a small model's pass. It also works out the same
+signatures each time, half a millisecond.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+import inspect
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from torch import Tensor, nn
 from transformer_lens.hook_points import HookPoint, LensHandle
 from transformer_lens.model_bridge import TransformerBridge
+from transformer_lens.model_bridge.generalized_components import BlockBridge, EmbeddingBridge
 
 # The name of a point, and what reads the activation there or gives another in its place
 Hook = tuple[str, Callable[[Tensor, HookPoint], Tensor | None]]
@@ -40,9 +43,37 @@ def points_of(bridge: TransformerBridge) -> dict[str, HookPoint]:
     return once(bridge, "points", lambda: bridge.hook_dict)
 
 
+@contextmanager
+def replaced(forwards: Mapping[nn.Module, Callable[..., object]]) -> Iterator[None]:
+    """Within it these modules run the functions given in place of their own forward; their hooks stay as they are."""
+    try:
+        for module, forward in forwards.items():
+            # Not by setattr, which a bridge's component passes on to the module it wraps.
+            vars(module)["forward"] = forward
+        yield
+    finally:
+        for module in forwards:
+            vars(module).pop("forward", None)
+
+
+def _signed(bridge: TransformerBridge) -> dict[nn.Module, Callable[..., object]]:
+    """Forwards that do as the modules' own, and hold the signature that a bridge asks for before it calls them."""
+    parts = [part for part in modules_of(bridge) if isinstance(part, (BlockBridge, EmbeddingBridge))]
+    asked = [part.original_component for part in parts if part.original_component is not None]
+    return {module: _with_signature(module.forward) for module in asked if "forward" not in vars(module)}
+
+
+def _with_signature(own: Callable[..., object]) -> Callable[..., object]:
+    def forward(*args: Any, **kwargs: Any) -> object:
+        return own(*args, **kwargs)
+
+    vars(forward)["__signature__"] = inspect.signature(own)
+    return forward
+
+
 def run_with_hooks(bridge: TransformerBridge, ids: Tensor, hooks: Iterable[Hook], **how: Any) -> None:
     """As the bridge's own, whose logits nobody wants. Of one point's hooks the first runs first."""
-    with _hooked(bridge, hooks):
+    with _hooked(bridge, hooks), replaced(once(bridge, "signed", lambda: _signed(bridge))):
         bridge(ids, return_type=None, **how)
 
 

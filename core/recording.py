@@ -24,7 +24,8 @@ from transformer_lens.model_bridge import TransformerBridge
 from core.keys_values import Keeping, KeysValues
 from core.linear import fast_linears
 from core.models.turns import take_turn
-from core.passes import Hook, points_of, run_with_hooks
+from core.norms import norms_once
+from core.passes import Hook, once, points_of, replaced, run_with_hooks
 from core.readout import readout
 
 if TYPE_CHECKING:
@@ -134,7 +135,9 @@ def _recorded(
     hooks = []
     if streams is not None:
         hooks += [other(name) for name in streams.activations if name.endswith(("resid_pre", "resid_mid"))]
-    hooks += [keeper(name) for name in points_of(bridge) if _READ.fullmatch(name) or name in more]
+    read = once(bridge, "read", lambda: [name for name in points_of(bridge) if _READ.fullmatch(name)])
+    read = [*read, *(name for name in more if name in points_of(bridge) and name not in read)]
+    hooks += [keeper(name) for name in read]
     longest = max(map(len, every))
     filled = [(*ids, *ids[-1:] * (longest - len(ids))) for ids in every]
     rows, ends = range(len(every)), [len(ids) - 1 for ids in every]
@@ -142,7 +145,7 @@ def _recorded(
     hooks.append(("unembed.hook_in", lambda x, hook: x[rows, ends].unsqueeze(1)))
     take_turn(bridge)
     tokens, cache = torch.tensor(filled, device=bridge.cfg.device), Keeping()
-    with torch.no_grad(), fast_linears(bridge):
+    with torch.no_grad(), fast_linears(bridge), replaced(norms_once(bridge, read)):
         run_with_hooks(bridge, tokens, hooks, past_key_values=cache)
     layers = range(bridge.cfg.n_layers)
     past = tuple(cache.kept[layer] for layer in layers) if len(cache.kept) == len(layers) else ()

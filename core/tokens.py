@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
 
 from core.experiment import InputError
 from core.template import Spans, encode_around
@@ -55,8 +56,19 @@ def token_strings(ids: tuple[int, ...] | list[int], tokenizer: PreTrainedTokeniz
 
     A token is decoded behind a fixed neighbour, since many decoders drop the first token's space.
     """
-    special, read = special_ids(tokenizer), _reader(tokenizer)
-    return tuple(str(tokenizer.convert_ids_to_tokens(int(i))) if i in special else read([i]) for i in ids)
+    special, known, found = special_ids(tokenizer), _strings.setdefault(tokenizer, {}), []
+    for i in map(int, ids):
+        if i in special:
+            found.append(str(tokenizer.convert_ids_to_tokens(i)))
+        else:
+            if i not in known:
+                known[i] = _reader(tokenizer)([i])
+            found.append(known[i])
+    return tuple(found)
+
+
+# tokenizer → what was read of its tokens before
+_strings: WeakKeyDictionary[PreTrainedTokenizerFast, dict[int, str]] = WeakKeyDictionary()
 
 
 def _reader(tokenizer: PreTrainedTokenizerFast) -> Callable[[Sequence[int]], str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from math import isfinite
 
 ABSENT = "…"
@@ -93,7 +94,11 @@ def visible(token: str, longest: int = 18) -> str:
     """A token to the letter: ` swift` → `␣swift`, a line break → `⏎`, long ones cut with `…`."""
     if not token:
         return "(empty)"
-    shown = token if len(token) <= longest else token[: longest - 1] + "…"
+    return _spelled(token if len(token) <= longest else token[: longest - 1] + "…")
+
+
+@lru_cache(maxsize=4096)
+def _spelled(shown: str) -> str:
     body = shown.lstrip(" ")
     return _isolated("␣" * (len(shown) - len(body)) + "".join(map(_shown, body)))
 

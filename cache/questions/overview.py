@@ -81,8 +81,8 @@ def continuation(work: Work, model: str) -> str:
     text, read = "", work.read()
     recording = read.recordings[MODELS.index(model)]
     written = continuation(recording.bridge, read.prompt, CONTINUATION_TOKENS, recording)
-    for count, text in enumerate(written, 1):
-        work.ctx.progress(count, CONTINUATION_TOKENS, f"{model.upper()} writes")
+    work.ctx.progress(0, 0, f"{model.upper()} writes")
+    for text in written:
         work.ctx.publish(text)
         work.ctx.checkpoint()
     return text

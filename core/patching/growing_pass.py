@@ -25,9 +25,10 @@ from torch import Tensor, nn
 from transformer_lens.model_bridge import TransformerBridge
 
 from core.keys_values import Before, Keeping, KeysValues
-from core.linear import fast_linears, replaced
+from core.linear import fast_linears
 from core.models.turns import take_turn
-from core.passes import run_with_hooks
+from core.norms import norms_once
+from core.passes import replaced, run_with_hooks
 from core.patching.beginnings import Beginning
 from core.patching.begun import Begun
 from core.patching.budget import Budget, rows_per_chunk
@@ -35,7 +36,6 @@ from core.patching.chunks import beginning, chunks
 from core.patching.growth import Growth, Read
 from core.patching.measures import Measures
 from core.patching.measuring import Reader, reader_of
-from core.patching.norms import norms_once
 from core.patching.plan import CARRIED, WEIGHT_SITES, Row, Shape
 from core.patching.shortage import within_memory
 from core.patching.sources import Sources

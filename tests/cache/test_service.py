@@ -174,11 +174,11 @@ def test_a_hosted_demo_loads_listed_pairs_only_and_looks_at_no_other_place(asked
     assert service.worker.stop()
 
 
-def test_a_continuation_is_the_same_when_other_answers_run_between_its_tokens(pair):
+def test_a_continuation_is_the_same_when_other_answers_run_between_its_passes(pair):
     from core.generation import continuation
     from core.recording import record
 
-    prompt = run(sentence("lion"), pair).prompt
+    prompt = run(Experiment(sentence="The quick lion jumps over the lazy dog near the big old house."), pair).prompt
     alone = list(continuation(pair.instruct, prompt, 12))
     other = run(sentence("queen"), pair).prompt.ids
     interrupted = []

@@ -15,6 +15,11 @@ from core.recording import record
 needs_both = pytest.mark.skipif(not linear._available(), reason="this torch has not both libraries")
 
 
+@pytest.fixture(autouse=True)
+def everything_is_large(monkeypatch):
+    monkeypatch.setattr(linear, "_LARGE", 0)
+
+
 def products(work) -> set[str]:
     """The names of the matrix products that torch ran, its own and oneDNN's."""
     with torch.no_grad(), profile(activities=[ProfilerActivity.CPU]) as profiled:
@@ -42,6 +47,15 @@ def test_a_layer_gives_the_same_up_to_rounding(bias, shape):
             turned = layer(x.transpose(0, -2))
     torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-6)
     torch.testing.assert_close(turned.transpose(0, -2), expected, rtol=1e-5, atol=1e-6)
+
+
+@needs_both
+def test_a_small_product_stays_where_it_is_and_a_large_one_of_the_same_layer_does_not(monkeypatch):
+    monkeypatch.undo()
+    layer = nn.Linear(128, 256)
+    with fast_linears(layer):
+        assert products(lambda: layer(torch.randn(2, 11, 128))) == {"aten::linear"}
+        assert products(lambda: layer(torch.randn(2, 100, 128))) == {"mkldnn::_linear_pointwise"}
 
 
 @needs_both
