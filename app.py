@@ -29,6 +29,7 @@ from pages.shared import (
     outside,
     ready,
     sign_in,
+    text_fields,
     theme,
     uncut,
     unsent,
@@ -44,6 +45,7 @@ async def lifespan(app: st.App) -> AsyncIterator[None]:
     uncut.runs()
     unsent.kept()
     theme.read_once()
+    text_fields.look_up()
     outside.unasked()
     with busy():
         # The quiet moment for importing torch is one after this.

@@ -84,7 +84,7 @@ def tokens(prompt: Prompt) -> None:
         "prompt",
         "Framed tokens have a role. Click a token to follow it on the other pages.",
         definitions.ROLES,
-        _token_table(prompt),
+        partial(_token_table, prompt),
     )
 
 

@@ -30,6 +30,7 @@ PATIENCE = 0.25  # seconds that one run of a script waits for jobs, all together
 FIRST_PATIENCE = 0.6  # the same for the first figures: two forwards of a small real pair
 IN_A_CROWD = 0.1  # the same for each viewer beyond a FEW that waits too: a page that is drawn once costs half
 FEW, MANY = 3, 30
+MOMENT = 0.05  # the same for what writes lines alone and has begun: what ends with the run needs no poller
 NO_PATIENCE = 0.05  # before there is anything to keep on screen meanwhile: the frame comes at once
 
 
@@ -176,6 +177,8 @@ class Asking:
         if overview.fresh and not held.stopped:
             # What has begun to fill a figure is not waited for: the figure comes first.
             wait_until(lambda: job.finished or job.version > 0, self._patience(question))
+            if not redraw:
+                job.wait(min(MOMENT, self._patience(question)))
         done = job.state == "done"
         if not job.finished:
             self._wait_for(job, redraw)

@@ -7,6 +7,7 @@ opens and closes it, as the list of keys.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import streamlit as st
 
@@ -32,6 +33,18 @@ class Entry:
     words: tuple[str, str] | None = None
     numbers: tuple[float, float] | None = None
 
+    @cached_property
+    def told(self) -> dict[str, object]:
+        """What the list says of it: the prompt in short, original → answer, BASE, INSTRUCT and the gap."""
+        experiment = self.experiment
+        return {
+            "number": self.number,
+            "prompt": in_short(experiment),
+            "title": experiment.prompt if experiment.is_free else f"{experiment.instruction}: {experiment.sentence}",
+            "words": _words(self),
+            "numbers": _numbers(self.numbers),
+        }
+
 
 def entries() -> list[Entry]:
     """The newest first."""
@@ -40,7 +53,12 @@ def entries() -> list[Entry]:
 
 def _same(a: Experiment, b: Experiment) -> bool:
     """Whether they are one experiment, whatever token is followed."""
-    return replace(a, colon=0, picked=None) == replace(b, colon=0, picked=None)
+    return _of_no_token(a) == _of_no_token(b)
+
+
+def _of_no_token(experiment: Experiment) -> Experiment:
+    followed = experiment.colon or experiment.picked is not None
+    return replace(experiment, colon=0, picked=None) if followed else experiment
 
 
 def note(asking: Asking) -> None:
@@ -101,7 +119,7 @@ li { display: flex; gap: .5rem; align-items: center; border-top: 1px solid var(-
 """
 
 _JS = """
-export default function ({ data, setTriggerValue, parentElement }) {
+export default function ({ data: [data], setTriggerValue, parentElement }) {
   let dialog = parentElement.querySelector('dialog'), open = parentElement.querySelector('.open');
   if (!dialog) {
     dialog = document.createElement('dialog');
@@ -180,25 +198,18 @@ def menu() -> None:
         if (experiment := chosen("compared")) is not None:
             state.compare(experiment)
 
-    data = {"entries": [_row(entry) for entry in entries()], "event": _EVENT, "hidden": stage.on()}
+    current = state.experiment()
+    data = {"entries": [_row(entry, current) for entry in entries()], "event": _EVENT, "hidden": stage.on()}
     if stage.on():
         st.html(f"<style>.st-key-{_KEY} {{ position: absolute; width: 0; height: 0; }}</style>")
-    _list(data=data, key=_KEY, on_returned_change=returned, on_compared_change=compared, width="content")
+    # In a list: see `pages.shared.behind`.
+    _list(data=[data], key=_KEY, on_returned_change=returned, on_compared_change=compared, width="content")
 
 
-def _row(entry: Entry) -> dict[str, object]:
-    """What the list says of one: the prompt in short, original → answer, BASE, INSTRUCT and the gap."""
-    experiment = entry.experiment
-    if entry.numbers is None and (overview := service().known("overview", experiment)) is not None:
+def _row(entry: Entry, current: Experiment) -> dict[str, object]:
+    if entry.numbers is None and (overview := service().known("overview", entry.experiment)) is not None:
         entry = _known(entry, overview)
-    return {
-        "number": entry.number,
-        "prompt": in_short(experiment),
-        "title": f"{experiment.instruction}: {experiment.sentence}" if not experiment.is_free else experiment.prompt,
-        "words": _words(entry),
-        "numbers": _numbers(entry.numbers),
-        "current": _same(experiment, state.experiment()),
-    }
+    return {**entry.told, "current": _same(entry.experiment, current)}
 
 
 def in_short(experiment: Experiment) -> str:
