@@ -46,6 +46,15 @@ def test_a_stage_within_another_leaves_its_threads_as_they_were(stages, monkeypa
     assert torch.get_num_threads() == 1
 
 
+def test_files_of_a_resident_pair_are_not_looked_at_again(stages, monkeypatch):
+    with work(stages):
+        pass
+    monkeypatch.setattr("cache.stages.files_here", lambda spec: pytest.fail("looked at"))
+    for changes in ({}, {"dtype": "float32"}, {"sentence": "The quick lion."}):
+        with work(stages, **changes):
+            pass
+
+
 def test_a_prompt_is_read_and_answered_once_for_all_questions(stages, monkeypatch):
     from core import runs
 

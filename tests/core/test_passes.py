@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
+from inspect import signature
+from unittest.mock import Mock
+
 import pytest
 import torch
 
@@ -57,6 +61,26 @@ def test_another_ones_hook_stays_and_none_of_its_own_does_even_after_an_error(ru
     finally:
         handle.hook.remove()
         bridge.blocks[0].hook_out.fwd_hooks.remove(handle)
+
+
+@torch.no_grad()
+def test_the_signatures_that_a_bridge_asks_for_are_the_own_ones_and_worked_out_once(run, monkeypatch):
+    bridge, ours, theirs = run
+    asked = []
+
+    def noting(seen):
+        return lambda x, hook: seen.append(signature(bridge.blocks[0].original_component.forward))
+
+    for work in (ours, theirs):
+        work([(LAST, noting(asked))])
+    assert asked[0] == asked[1] and len(asked[0].parameters) > 3
+    monkeypatch.setattr(
+        inspect.Signature, "from_callable", from_callable := Mock(wraps=inspect.Signature.from_callable)
+    )
+    worked_out = monkeypatch.setattr(inspect, "_signature_from_function", Mock(side_effect=AssertionError))
+    ours([(LAST, lambda x, hook: None)])
+    assert from_callable.called and worked_out is None
+    assert not any("forward" in vars(module) for module in bridge.modules())
 
 
 def test_a_bridges_parts_are_found_once(run):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from transformer_lens.model_bridge.generalized_components import NormalizationBridge
 
 from core.recording import record, record_together
 from tests.random_models import FAMILIES
@@ -42,6 +43,25 @@ def test_recorded_numbers_are_those_of_transformers(pair_of):
     for layer in range(2):
         for name, theirs in (("hook_resid_pre", expected.hidden_states), ("attn.hook_pattern", expected.attentions)):
             np.testing.assert_allclose(recording.layer(layer, name), theirs[layer][0], atol=1e-5)
+
+
+def test_a_norm_is_computed_once_but_where_what_is_within_it_is_kept(pair_of, monkeypatch):
+    own, twice = NormalizationBridge._hf_autograd_forward_with_hooks, []
+    counted = lambda norm, x: twice.append(norm) or own(norm, x)  # noqa: E731
+    for family, more, expected in (
+        ("llama", (), 0),
+        ("llama", ("blocks.1.ln2.hook_normalized",), 1),
+        ("gemma2", (), 2),
+    ):
+        bridge = pair_of(family).bridges[0]
+        before = record(bridge, IDS, more=[name for name in bridge.hook_dict if "hook_scale" in name])
+        monkeypatch.setattr(NormalizationBridge, "_hf_autograd_forward_with_hooks", counted)
+        found = record(bridge, IDS, more=more)
+        monkeypatch.undo()
+        assert len(twice) == expected
+        twice.clear()
+        for name, activation in found.activations.items():
+            assert name in more or torch.equal(activation, before.activations[name]), name
 
 
 def test_the_stream_is_the_sum_of_what_the_layers_add(pair_of):

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from cache.job import Job
 from cache.questions.catalogue import QUESTIONS
 from cache.worker import Worker
 from core.experiment import Experiment, InputError
@@ -254,6 +255,26 @@ def test_the_end_of_what_only_writes_lines_draws_no_page_anew_unless_it_fails(ta
         gate.open.set()
         assert job.wait(SOON) and tab.session.asking.is_over()
         assert tab.session.asking.has_more() == (error is not None)
+
+
+def test_what_writes_lines_alone_and_ends_with_the_run_needs_no_poller(tab, monkeypatch):
+    def waited(job, timeout=None):
+        if job.key[0] == "continuation" and timeout:
+            gate.open.set()
+        return wait(job, timeout)
+
+    tab.settled(overview)
+    wait = Job.wait
+    monkeypatch.setattr(Job, "wait", waited)
+    for patience in ("PATIENCE", "MOMENT"):
+        monkeypatch.setattr(asking, patience, SOON)
+    gate = tab.service.answers["continuation"] = Gate()
+    answer = tab.look(followed("continuation", redraw=False, model="base"))
+    assert answer.complete and not tab.session.asking.waiting
+    gate = tab.service.answers["sweep"] = Gate()
+    answer = tab.look(followed("sweep", site="z"))
+    assert answer.value[0] == "some of" and tab.session.asking.waiting
+    gate.open.set()
 
 
 def test_what_there_is_of_an_answer_draws_the_page_anew_where_it_is_news(tab):

@@ -17,7 +17,7 @@ from streamlit.proto.NewSession_pb2 import NewSession
 from streamlit.runtime import app_session
 
 from cache import log_lines
-from pages.shared import behind, first_run, outside, theme, uncut, unsent
+from pages.shared import behind, first_run, outside, text_fields, theme, uncut, unsent
 from tests.pages.app import opened, settled
 
 SECTIONS = {
@@ -67,7 +67,14 @@ def app(monkeypatch):
     """The server's own script, whose start does nothing but what is looked at."""
     monkeypatch.delitem(sys.modules, "app", raising=False)
     monkeypatch.setattr(log_lines, "begin", lambda *settings: None)
-    for module, does in ((uncut, "runs"), (unsent, "kept"), (outside, "unasked"), (first_run, "prepare")):
+    started = (
+        (uncut, "runs"),
+        (unsent, "kept"),
+        (text_fields, "look_up"),
+        (outside, "unasked"),
+        (first_run, "prepare"),
+    )
+    for module, does in started:
         monkeypatch.setattr(module, does, lambda: None)
     app = import_module("app")
     monkeypatch.setattr(app, "end_on_terminate", lambda: None)
