@@ -105,11 +105,11 @@ def test_norms_that_no_longer_give_the_bridges_numbers_run_as_they_are(booted, p
     from core.recording import record
 
     pair = pair_of()
-    expected = sweep(pair.recordings, pair.prompt)
+    expected, bridges = sweep(pair.recordings, pair.prompt), (booted(), booted(model="instruct"))
     once = norms._once
     monkeypatch.setattr(norms, "_once", lambda norm: lambda x: 1.001 * once(norm)(x))
     with caplog.at_level(logging.WARNING):
-        recordings = (record(booted(), pair.prompt.ids), record(booted(model="instruct"), pair.prompt.ids))
+        recordings = tuple(record(bridge, pair.prompt.ids) for bridge in bridges)
         found = sweep(recordings, pair.prompt)
         sweep(recordings, pair.prompt, "v")
     np.testing.assert_array_equal(found.logit_diff, expected.logit_diff)
