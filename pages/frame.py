@@ -75,8 +75,8 @@ with busy(drawing=True):
     spoken = [*stage.SHORTCUTS, *stage.turning(steps.turn if stepped else None), *(steps.SHORTCUTS if stepped else ())]
     spoken += [*comparing.SHORTCUTS, *history.SHORTCUTS]
     keys = [*spoken, *presets.shortcuts(), *prompt_bar.SHORTCUTS]
-    scripts = {"shortcuts": shortcuts.told(keys), "charts": None, "chart_keys": None, "chart_fit": figures.dark()}
-    scripts["focus"] = focus.told()
+    scripts = {"shortcuts": shortcuts.told(keys), "focus": focus.told(), "chart_fit": figures.dark()}
+    scripts |= dict.fromkeys(["charts", "chart_keys", "links"])
     # A page is drawn anew when its viewer changes the theme.
     behind.run(
         scripts if stage.on() else {"first_visit": first_visit.STEPS, **scripts},

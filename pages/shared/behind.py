@@ -11,7 +11,7 @@ from typing import Any
 
 import streamlit as st
 
-from pages.shared import chart_fit, chart_keys, charts, first_visit, focus, shortcuts
+from pages.shared import chart_fit, chart_keys, charts, first_visit, focus, links, shortcuts
 
 # Their styles stand in one sheet, so that no two of them name the same.
 _PARTS = {
@@ -21,6 +21,7 @@ _PARTS = {
     "chart_keys": (chart_keys.JS, chart_keys.CSS),
     "chart_fit": (chart_fit.JS, ""),
     "focus": (focus.JS, ""),
+    "links": (links.JS, ""),
 }
 _KEY = "behind"
 PLACE = f".st-key-{_KEY} {{ position: absolute; width: 0; height: 0; }}"

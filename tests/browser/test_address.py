@@ -7,13 +7,19 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-# A link on which, while `window.held` is a list, the browser hears nothing of what the server says.
+# A link on which, while `window.held` is a list, the browser hears nothing of what the server says; it keeps what the browser
+# says.
 LATE = """
 const Socket = window.WebSocket;
+window.sent = [];
 window.WebSocket = class extends Socket {
   addEventListener(type, listener, ...rest) {
     const late = event => window.held ? window.held.push(() => listener(event)) : listener(event);
     super.addEventListener(type, type === 'message' ? late : listener, ...rest);
+  }
+  send(data) {
+    window.sent.push(new TextDecoder().decode(data));
+    super.send(data);
   }
 };
 """
@@ -42,6 +48,9 @@ def enter_both(late, first: tuple[str, str], second: tuple[str, str]) -> None:
     enter(late, *first)
     late.page.wait_for_function("before => window.ended > before", arg=ended)
     enter(late, *second)
+    # A message has a text behind its length.
+    said = chr(len(second[1])) + second[1]
+    late.page.wait_for_function("said => window.sent.some(sent => sent.includes(said))", arg=said)
     late.page.evaluate(HEAR)
 
 
@@ -123,6 +132,17 @@ def test_going_back_at_once_after_an_edit_goes_back(viewer):
     viewer.settle()
     expect(viewer.page).to_have_url(viewer.url)
     expect(box(viewer, "Sentence")).to_have_value("The quick fox jumps over the dog.")
+
+
+def test_a_tap_on_a_page_out_of_an_edited_field_leads_there_with_the_edit(viewer):
+    viewer.open()
+    box(viewer, "Sentence").fill("The lazy dog sleeps.")
+    # Pressed and let go at once, as a touch screen tells it.
+    viewer.page.get_by_role("link", name="Attribution").first.click()
+    expect(viewer.page).to_have_url(re.compile(r"/attribution\?.*lazy"))
+    viewer.settle()
+    expect(box(viewer, "Sentence")).to_have_value("The lazy dog sleeps.")
+    expect(viewer.page).to_have_url(re.compile(r"/attribution\?.*lazy"))
 
 
 def test_what_cannot_be_read_in_an_address_is_told_until_the_first_edit(viewer):
