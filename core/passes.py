@@ -22,10 +22,17 @@ Hook = tuple[str, Callable[[Tensor, HookPoint], Tensor | None]]
 Made = TypeVar("Made")
 
 
+class _Kept(dict[str, Any]):
+    """What a model keeps of itself: nothing that a copy of it, whose modules are others, could go on with."""
+
+    def __deepcopy__(self, memo: object) -> _Kept:
+        return _Kept()
+
+
 def once(model: nn.Module, name: str, make: Callable[[], Made]) -> Made:
     """What is made of a bridge or a model at the first call and lives as long as it does."""
     # Not by setattr, which a bridge passes on to the model that it wraps.
-    kept = vars(model)
+    kept = vars(model).setdefault("kept_once", _Kept())
     if name not in kept:
         kept[name] = make()
     made: Made = kept[name]

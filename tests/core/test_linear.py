@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
+
 import pytest
 import torch
 from torch import nn
@@ -116,3 +118,13 @@ def test_gradients_pass_through_layers_that_are_not_trained():
     assert "forward" not in vars(frozen)
     for one, other in zip(found, expected):
         torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-5)
+
+
+def test_a_copy_of_a_model_multiplies_with_weights_of_its_own():
+    model, x = nn.Sequential(nn.Linear(8, 8)), torch.ones(2, 8)
+    with fast_linears(model):
+        model(x)
+    copy = deepcopy(model)
+    with torch.no_grad(), fast_linears(copy):
+        copy[0].weight.zero_()
+        assert torch.equal(copy(x), copy[0].bias.expand(2, 8))
