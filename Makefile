@@ -29,7 +29,7 @@ check: $(VENV)/test.stamp
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# Three at a time on two cores: a third of the time a test in a browser waits for a picture, a poll or a child.
+# One more at a time than two cores: a third of the time a test in a browser waits for a picture, a poll or a child.
 test: setup-test check
 	@.ci/models "$(VENV)"
 	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)

@@ -142,7 +142,7 @@ class Stages:
         from core.models.loading import load_pair
         from core.models.room import bytes_needed, must_take_turns
 
-        before = None if self._runs_in(dtype, spec) else files_here(spec)
+        before = None if self._resident_in(dtype, spec) else files_here(spec)
         dtype, checkpoints = self._dtype(dtype, spec, ctx)
         key, need, in_turns = _resident(spec, dtype), 0, False
 
@@ -168,7 +168,7 @@ class Stages:
             with fitted_threads(stage.pair, self._settings.threads):
                 yield stage
 
-    def _runs_in(self, asked: str, spec: PairSpec) -> bool:
+    def _resident_in(self, asked: str, spec: PairSpec) -> bool:
         """Whether the pair is resident in the dtype that is asked for, as far as that is known."""
         return self._is_resident(_resident(spec, self._known_dtype(asked, spec)))
 

@@ -68,11 +68,12 @@ def _available() -> bool:
 
 def _forwards(model: nn.Module) -> dict[nn.Module, Callable[[Tensor], Tensor]]:
     """Made once: a walk over a small model's modules takes a tenth of a pass."""
+    # A subclass may hold its weights in a form of its own.
     return {module: _through_onednn(module) for module in model.modules() if type(module) is nn.Linear}
 
 
 def _is_plain(module: nn.Module) -> TypeGuard[nn.Linear]:
-    """A layer of torch's own: no subclass, which may hold its weights in a form of its own."""
+    """A float32 layer of torch's own on the CPU, which multiplies by its own forward."""
     return type(module) is nn.Linear and "forward" not in vars(module) and _multiplies(module.weight)
 
 

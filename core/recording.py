@@ -92,6 +92,14 @@ def to_safetensors(recording: Recording, description: Mapping[str, object]) -> b
     return save(tensors, {name: json.dumps(part, ensure_ascii=False) for name, part in description.items()})
 
 
+def most_bytes(bridge: TransformerBridge, tokens: int) -> int:
+    """More than a recording of so many tokens keeps."""
+    cfg = bridge.cfg
+    of_heads = cfg.n_heads * (6 * cfg.d_head + tokens)  # q, k, v, z, the keys and values handed over; the pattern
+    numbers = tokens * (cfg.n_layers * (4 * cfg.d_model + of_heads + 1) + cfg.d_model)
+    return 4 * int(numbers + bridge.W_U.shape[1])
+
+
 def record(
     bridge: TransformerBridge, ids: Iterable[int], streams: Recording | None = None, more: Collection[str] = ()
 ) -> Recording:
@@ -106,7 +114,8 @@ def record(
 def record_together(bridge: TransformerBridge, every: Sequence[tuple[int, ...]]) -> list[Recording]:
     """The same of several prompts in one forward pass; what each keeps is a part of what all keep.
 
-    Shorter ones are filled up behind their END, which no token before it reads.
+    Shorter ones are filled up behind their END with END again, which no token before it reads: every model here is
+    causal, and as none is masked all are at the places that they have alone.
     """
     return _recorded(bridge, every)
 

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 PARTS = 4  # the most tokens that one character is
 _PART = "\ufffd"  # what a piece of a character decodes to
+# tokenizer → what was read of its tokens before
+_strings: WeakKeyDictionary[PreTrainedTokenizerFast, dict[int, str]] = WeakKeyDictionary()
 
 
 def encode(
@@ -65,10 +67,6 @@ def token_strings(ids: tuple[int, ...] | list[int], tokenizer: PreTrainedTokeniz
                 known[i] = _reader(tokenizer)([i])
             found.append(known[i])
     return tuple(found)
-
-
-# tokenizer → what was read of its tokens before
-_strings: WeakKeyDictionary[PreTrainedTokenizerFast, dict[int, str]] = WeakKeyDictionary()
 
 
 def _reader(tokenizer: PreTrainedTokenizerFast) -> Callable[[Sequence[int]], str]:

@@ -2,9 +2,10 @@
 
 One forward pass starts with one row at the lowest layer that is patched. On entering layer L it grows by every row
 whose lowest patch is in L, each a copy of the recipient's own residual stream there; a row's patches are written into
-it at their sites. In the last layer only END is kept after attention, and of the result only END's residual is read,
-by `core.patching.measuring` in float32. Rows' logits are never whole. Work: Σ over rows of the layers from their lowest
-patch up, in place of all layers. A row that would give the recipient what it has already is not run.
+it at their sites. Where all are patched at z or behind it, a layer's rows join behind its attention, with the
+recipient's recorded z. In the last layer only END is kept after attention, and of the result only END's residual is
+read, by `core.patching.measuring` in float32. Rows' logits are never whole. Work: Σ over rows of the layers from their
+lowest patch up, in place of all layers. A row that would give the recipient what it has already is not run.
 
 Rows that patch nothing before a position run from there on alone, with the recipient's recorded keys and values before
 them. Row 0 is a no-op: the recipient's own activations written at the places of the chunk's first row, a check of the

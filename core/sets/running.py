@@ -26,7 +26,7 @@ from core.patching.plan import Shape, sweep_rows
 from core.patching.sweeps import no_checkpoint, sweep
 from core.patching.together import Together
 from core.prompt import AnsweredPrompt
-from core.recording import Recording
+from core.recording import Recording, most_bytes
 from core.runs import record_every
 from core.sets.entries import Used
 from core.sets.fields import ATTRIBUTION, PATCHING, SUMMARY, Plan, attention_field, attribution_field, patching_field
@@ -66,8 +66,7 @@ class Runner:
         size = self._at_once(part)
         # A part is recorded in one pass and kept together, whatever its patched rows take. Of long prompts as many as a
         # pass may hold tokens of, since each is recorded at its full length.
-        longest = max(len(row.prompt.ids) for row in part.rows)
-        most = max(1, self._budget().tokens // longest) if size > 1 else 1
+        most = self._recorded_at_once(max(len(row.prompt.ids) for row in part.rows)) if size > 1 else 1
         for start in range(0, len(part.rows), most):
             rows = part.rows[start : start + most]
             checkpoint()
@@ -95,6 +94,11 @@ class Runner:
         rows = max((len(sweep_rows(site, (), self._shape)) for site in self._plan.sites), default=0)
         beside = 1 + ROWS * len(THIRDS) if rows else 1  # the no-op, and the noise floor's
         return min(MOST, max(1, self._budget().tokens // ((rows + beside) * (part.longest - len(part.shared)))))
+
+    def _recorded_at_once(self, tokens: int) -> int:
+        """Prompts of so many tokens that are recorded together, by both models, within what is free."""
+        budget, both = self._budget(), most_bytes(self._pair.base, tokens) + most_bytes(self._pair.instruct, tokens)
+        return max(1, min(budget.tokens // tokens, budget.bytes // both))
 
     def _budget(self) -> Budget:
         """What a pass may hold: of a small model more tokens, until its numbers are as many as a large one's."""

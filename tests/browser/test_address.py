@@ -7,8 +7,8 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-# A link on which, while `window.held` is a list, the browser hears nothing of what the server says; it keeps what the browser
-# says.
+# A link on which, while `window.held` is a list, the browser hears nothing of what the server says. What it says itself
+# is in `window.sent`.
 LATE = """
 const Socket = window.WebSocket;
 window.sent = [];

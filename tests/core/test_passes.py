@@ -77,9 +77,9 @@ def test_the_signatures_that_a_bridge_asks_for_are_the_own_ones_and_worked_out_o
     monkeypatch.setattr(
         inspect.Signature, "from_callable", from_callable := Mock(wraps=inspect.Signature.from_callable)
     )
-    worked_out = monkeypatch.setattr(inspect, "_signature_from_function", Mock(side_effect=AssertionError))
+    monkeypatch.setattr(inspect, "_signature_from_function", worked_out := Mock(wraps=inspect._signature_from_function))
     ours([(LAST, lambda x, hook: None)])
-    assert from_callable.called and worked_out is None
+    assert from_callable.called and not worked_out.called
     assert not any("forward" in vars(module) for module in bridge.modules())
 
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from transformer_lens.model_bridge.generalized_components import NormalizationBridge
 
-from core.recording import record, record_together
+from core.recording import most_bytes, record, record_together
 from tests.random_models import FAMILIES
 
 IDS = [1, 30, 45, 60, 33]
@@ -78,7 +78,8 @@ def test_the_stream_is_the_sum_of_what_the_layers_add(pair_of):
 @pytest.mark.parametrize("family", FAMILIES)
 def test_prompts_of_several_lengths_recorded_together_are_as_each_alone(family, pair_of):
     bridge = pair_of(family, 2, torch.float64).bridges[0]
-    every = [tuple(IDS), tuple(IDS[:3]), (2, 30, 46, 61)]
+    # The longest is longer than every window.
+    every = [tuple(IDS), (*IDS, *IDS[::-1], *IDS), (2, 30, 46, 61)]
     for ids, found in zip(every, record_together(bridge, every)):
         alone = record(bridge, ids)
         assert found.ids == ids and found.activations.keys() == alone.activations.keys()
@@ -87,6 +88,13 @@ def test_prompts_of_several_lengths_recorded_together_are_as_each_alone(family, 
             torch.testing.assert_close(found.activations[name], activation, atol=5e-6, rtol=0, msg=name)
         for mine, ours in zip(alone.past, found.past, strict=True):
             torch.testing.assert_close(ours, mine, atol=5e-6, rtol=0)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_what_a_recording_keeps_is_known_before_within_a_half(family, pair_of):
+    recording = record(pair_of(family, 2, torch.float32).bridges[0], IDS * 5)
+    known = most_bytes(recording.bridge, len(recording.ids))
+    assert known / 2 < recording.nbytes <= known
 
 
 def test_recording_leaves_the_model_as_it_was(pair_of):

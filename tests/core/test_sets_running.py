@@ -124,6 +124,7 @@ def test_a_part_holds_prompts_of_one_instruction_in_order_of_length_and_every_pr
         lengths = [len(row.prompt.ids) for row in part.rows]
         assert len({row.entry.instruction for row in part.rows}) == 1 and lengths == sorted(lengths)
         assert 0 < len(part.rows) <= MOST
+    assert any(len({len(row.prompt.ids) for row in part.rows}) > 1 for part in parts)
     # No length that fits into a part is in two of one instruction.
     places = [{(part.rows[0].entry.instruction, len(row.prompt.ids)) for row in part.rows} for part in parts]
     in_all = Counter(place for of_part in places for place in of_part)
