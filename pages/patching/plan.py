@@ -44,7 +44,7 @@ ADVANCED = {
 SITES = COMMON | ADVANCED
 # Of the whole next-token distribution: what the map and its table show in place of score or effect, with its unit and
 # how to read it.
-_MORE = "above 0: more probable than unpatched"
+_MORE = "more probable than unpatched above 0"
 _FIRST = "1 is the most probable next token"
 MEASURED = {
     "dlogp_answer": ("Δ log p of answer", "nats", _MORE),

@@ -177,7 +177,7 @@ class Asking:
         if overview.fresh and not held.stopped:
             # What has begun to fill a figure is not waited for: the figure comes first.
             wait_until(lambda: job.finished or job.version > 0, self._patience(question))
-            if not redraw:
+            if not redraw and job.seconds < MOMENT:
                 job.wait(min(MOMENT, self._patience(question)))
         done = job.state == "done"
         if not job.finished:
@@ -251,7 +251,8 @@ class Asking:
     def _submit(self, asked: Asked, experiment: Experiment) -> Job | None:
         try:
             check(experiment)
-            stale.check(experiment)
+            if self.of is None:
+                stale.check(experiment)
             service().spec(experiment)
         except InputError as error:
             self.errors[error.field] = str(error)

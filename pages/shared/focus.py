@@ -13,7 +13,7 @@ const LONG = 1500;  // ms
 export default function ({ data, parentElement }) {
   const before = parentElement.number ?? 0;
   parentElement.number = data.number;
-  if (data.number <= before) return;
+  if (data.number === before || !data.field) return;
   parentElement.asking?.abort();
   const asking = parentElement.asking = new AbortController(), until = performance.now() + LONG;
   for (const name of ['pointerdown', 'keydown'])

@@ -174,7 +174,9 @@ export default function ({ data: [data], setTriggerValue, parentElement }) {
   }
   parentElement.listening?.abort();
   const listening = parentElement.listening = new AbortController();
-  window.addEventListener(data.event, () => dialog.open ? dialog.close() : show(), { signal: listening.signal });
+  const turn = () => dialog.open ? dialog.close() : show();
+  window.addEventListener(data.event, event => { event.preventDefault(); turn(); }, { signal: listening.signal });
+  if (window.rephraseUnheard?.delete(data.event)) turn();
   return () => listening.abort();
 }
 """

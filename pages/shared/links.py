@@ -13,13 +13,13 @@ export default function ({ parentElement }) {
   const listening = parentElement.listening = new AbortController();
   const capture = { capture: true, signal: listening.signal };
   let left = -Infinity;
-  window.addEventListener('focusout', ({ target }) => {
-    if (target.matches?.('input, textarea')) left = performance.now();
+  window.addEventListener('focusout', ({ target, timeStamp }) => {
+    if (target.matches?.('input, textarea')) left = timeStamp;
   }, capture);
   window.addEventListener('click', event => {
     const link = event.target.closest?.('a[href]');
     const plain = !event.button && !event.ctrlKey && !event.metaKey && !event.shiftKey && !event.altKey;
-    if (!link || link.target || !plain || performance.now() - left > MOMENT) return;
+    if (!link || link.target || !plain || event.timeStamp - left > MOMENT) return;
     event.preventDefault();
     event.stopImmediatePropagation();
     left = -Infinity;

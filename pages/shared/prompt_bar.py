@@ -193,7 +193,7 @@ def _words(experiment: Experiment) -> None:
 def _original(experiment: Experiment) -> None:
     if experiment.is_free:
         label = "Original (exact string, with its space)"
-        _input(st.text_input, label, "original", _set("original"), width=230)
+        _input(st.text_input, label, "original", stale.typed("original"), width=230)
         return
 
     def typed(word: str) -> None:
@@ -209,7 +209,7 @@ def _original(experiment: Experiment) -> None:
 
 def _answer(experiment: Experiment, own: str = _OWN) -> None:
     if experiment.is_free:
-        _input(st.text_input, "Answer (exact string)", "answer", _set("answer"), width=230, placeholder=own)
+        _input(st.text_input, "Answer (exact string)", "answer", stale.typed("answer"), width=230, placeholder=own)
     else:
         options: dict[str, Any] = {"label_visibility": "collapsed", "width": _wide(), "placeholder": own}
         _input(st.text_input, "Answer: the replacement", "answer", _set("answer"), **options)

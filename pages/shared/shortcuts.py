@@ -43,6 +43,8 @@ ALWAYS = (
 # For the page that starts everything: what is pressed on it, in no field, until this module's script takes it over.
 EARLY = """
 window.rephraseEarly = { keys: [], over: new AbortController() };
+// A page that is refused to its viewer has no such script.
+setTimeout(() => { window.rephraseEarly.over.abort(); window.rephraseEarly.keys.length = 0; }, 15000);
 window.addEventListener('keydown', event => {
   const field = event.target.closest?.('input, textarea, select, [contenteditable=true]');
   if (field || event.ctrlKey || event.altKey || event.metaKey || event.repeat) return;
@@ -95,7 +97,11 @@ export default function ({ data, setStateValue, parentElement }) {
   const answer = () => {
     while (keys.waiting.length && !held()) {
       const key = keys.waiting.shift();
-      if (data.events[key]) window.dispatchEvent(new CustomEvent(data.events[key]));
+      if (data.events[key]) {
+        // Whoever answers says so; who comes later finds it told here.
+        const heard = !window.dispatchEvent(new CustomEvent(data.events[key], { cancelable: true }));
+        if (!heard) (window.rephraseUnheard ??= new Set()).add(data.events[key]);
+      }
       else if (data.keys.includes(key)) {
         keys.sent = Math.max(keys.sent, data.answered) + 1;
         keys.at = performance.now();

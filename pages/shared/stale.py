@@ -7,12 +7,15 @@ knows which of the two it is; a link to such a prompt opens with a caution.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 import streamlit as st
 
 from core.choice import stands
 from core.experiment import Experiment, InputError, word_spans
+from core.experiment import check as check_input
 from core.wording import visible
 from pages.shared import state
 from pages.shared.text import plain
@@ -33,6 +36,16 @@ def edit_prompt(text: str) -> None:
             _left()[text, name, candidate] = stood_in
     for oldest in list(_left())[: -state.MOST_STEPS]:
         del _left()[oldest]
+
+
+def typed(name: str) -> Callable[[str], None]:
+    """The callback of a candidate's field: what is typed there now is meant, whatever was left behind before."""
+
+    def take(candidate: str) -> None:
+        state.edit(**{name: candidate})
+        _keep((state.experiment().prompt, name, candidate))
+
+    return take
 
 
 def check(experiment: Experiment) -> None:
@@ -61,8 +74,7 @@ def ways_out(name: str) -> None:
 
 
 def _another_word(experiment: Experiment) -> None:
-    found = [each for each in exact_words(experiment.prompt) if each.strip() != experiment.answer.strip()]
-    offered = {plain(visible(each)): each for each in found[-MOST_WORDS:]}
+    offered = {plain(visible(each)): each for each in comparable_words(experiment)[-MOST_WORDS:]}
 
     def choose() -> None:
         if (label := st.session_state.stale_words) in offered:
@@ -70,6 +82,20 @@ def _another_word(experiment: Experiment) -> None:
 
     if offered:
         st.menu_button("Another word of the prompt", list(offered), key="stale_words", on_click=choose)
+
+
+def comparable_words(experiment: Experiment) -> list[str]:
+    """The words of a free prompt that can be its original: where none begins a text, each as behind another word."""
+
+    def fits(candidate: str) -> bool:
+        try:
+            check_input(replace(experiment, original=candidate))
+        except InputError:
+            return False
+        return candidate.strip() != experiment.answer.strip()
+
+    exact = exact_words(experiment.prompt)
+    return [each for each in dict.fromkeys(each if fits(each) else f" {each.lstrip()}" for each in exact) if fits(each)]
 
 
 def exact_words(text: str) -> list[str]:

@@ -175,17 +175,28 @@ def test_keys_that_follow_each_other_faster_than_pages_are_drawn_are_each_answer
     speaker.settle()
 
 
-def test_keys_pressed_before_a_pages_script_is_there_are_answered_once_it_is(speaker):
+def press_early(speaker, *keys: str) -> None:
+    """Open a page and press keys while its script has not come."""
     page, held = speaker.page, []
     page.route("**/BidiComponent.*.js", lambda route: held.append(route))
     page.goto(f"{speaker.url}?pair=tiny", wait_until="commit")
     expect(page.locator(".st-key-prompt_bar")).to_be_visible()
-    for key in ("p", "9", "c", "3"):
+    for key in keys:
         page.keyboard.press(key)
     assert held
     for route in held:
         route.continue_()
     page.unroute_all()
+
+
+def test_keys_pressed_before_a_pages_script_is_there_are_answered_once_it_is(speaker):
+    page, history = speaker.page, speaker.page.get_by_role("dialog", name="History")
+    press_early(speaker, "h")
+    expect(history).to_be_visible()
+    page.keyboard.press("h")
+    expect(history).to_be_hidden()
+    speaker.settle()
+    press_early(speaker, "p", "9", "c", "3")
     expect(page).to_have_url(re.compile("instruction=Remove.*compare=1.*b_original=old.*stage=1"))
     speaker.settle()
     # Nor are those lost that follow a click on another page.

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from pages.shared.stale import exact_words
+from core.experiment import check
+from pages.shared.stale import comparable_words, exact_words
 from tests.pages.app import opened, settled
 
 TEXT, OTHER = "The fox is quick. The dog is", "The bear is sad. The dog is"
@@ -55,7 +58,10 @@ def test_an_original_that_an_edit_leaves_behind_is_refused_until_that_is_taken_b
 def test_another_word_of_the_prompt_is_offered_exactly_as_it_stands_there(app):
     test = type_prompt(app(answer=" big"), "Bear and big dog.\nThe bear is and is")
     (menu,) = [each.proto for each in test.get("menu_button") if "Another word" in each.proto.label]
-    assert list(menu.options) == ["Bear", "␣and", "␣dog", "The", "␣bear", "␣is"]
+    assert list(menu.options) == ["␣Bear", "␣and", "␣dog", "␣The", "␣bear", "␣is"]
+    for word in comparable_words(experiment(test)):
+        check(replace(experiment(test), original=word))
+    assert comparable_words(replace(experiment(test), prompt="Bear and dog:"))[0] == "Bear"
     assert exact_words("quick quick-footed, l'eau") == ["quick", " quick-footed", " l'eau"]
 
 
@@ -65,6 +71,13 @@ def test_an_answer_that_an_edit_leaves_behind_can_be_left_to_instruct(app):
     assert "sad" in message
     click(test, "INSTRUCT's own answer")
     assert experiment(test).answer == "" and not refused(test)
+
+
+def test_what_is_typed_again_on_purpose_is_compared(app):
+    test = type_prompt(app(), OTHER)
+    for typed in (" sad", " quick"):
+        settled(test.text_input(key="input_original").set_value(typed).run())
+    assert experiment(test).original == " quick" and not refused(test)
 
 
 def test_what_never_stood_there_is_compared_whatever_the_text_becomes(app):
