@@ -101,12 +101,22 @@ def _count(overview: Overview) -> str:
     return choice(st.selectbox, "Prompts", "sample", listed, width=130, help=definitions.SAMPLE)
 
 
+# What Streamlit refuses itself, as a file that is too large, it says in a tooltip, and aloud in a text that is not seen.
+_REFUSED = """<style>
+.st-key-set_file [data-testid=stFileChip] { flex-wrap: wrap; height: auto; max-width: 100%; }
+.st-key-set_file [data-testid=stFileChip] [role=alert] { position: static !important; width: 100% !important;
+  height: auto !important; margin: 0 !important; clip: auto !important; clip-path: none !important;
+  overflow: visible !important; white-space: normal !important; }
+</style>"""
+
+
 def _upload() -> None:
     st.markdown("**A CSV file** of your own")
     st.caption(
         f"Columns {', '.join(COLUMNS)} and, if wanted, {', '.join(OPTIONAL)}; accepted answers parted by “;”. UTF-8, "
         f"at most {MAX_ROWS:,} rows and {MAX_BYTES // 10**6} MB."
     )
+    st.html(_REFUSED)
     st.file_uploader("CSV file", type="csv", key="set_file", on_change=_uploaded, label_visibility="collapsed")
     if trouble := st.session_state.get("own_set_trouble"):
         st.error(plain(trouble))

@@ -25,6 +25,11 @@ def test_a_file_of_ones_own_is_run_its_bad_row_is_named_and_a_clicked_prompt_ope
     expect(page.locator(".st-key-finding")).to_contain_text("Over 12 prompts BASE prefers the original")
     page.wait_for_function(LIES_BETWEEN, arg=[".st-key-set_scatter .js-plotly-plot", 0, 720])
     page.locator(".st-key-own_set button").click()
+    large = {"name": "large.csv", "mimeType": "text/csv", "buffer": b"x" * 5_000_000}
+    page.get_by_test_id("stFileUploaderDropzoneInput").set_input_files(large)
+    refused = page.get_by_text("File must be 4.0MB or smaller")
+    expect(refused).to_be_visible()
+    assert refused.bounding_box()["height"] > 10
     page.get_by_test_id("stFileUploaderDropzoneInput").set_input_files(
         {"name": "mine.csv", "mimeType": "text/csv", "buffer": OWN.encode()}
     )

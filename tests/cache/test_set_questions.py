@@ -9,7 +9,7 @@ from cache.questions import sets
 from cache.service import Service
 from cache.store import Store
 from core.experiment import Experiment
-from core.sets import running
+from core.sets import parts, running
 from core.sets.reading import sampled, shipped_file
 from core.settings import Settings
 from tests.cache.jobs import hold
@@ -39,6 +39,12 @@ def serve(tmp_path):
         service.worker.stop()
 
 
+@pytest.fixture
+def of_one(monkeypatch):
+    """Every part is one prompt."""
+    monkeypatch.setattr(parts, "MOST", 1)
+
+
 def ended(job):
     assert job.wait(PATIENCE) and job.error is None, job.error
     return job.result
@@ -62,7 +68,7 @@ def test_rows_that_cannot_run_are_there_with_their_reasons_even_where_none_can(s
     assert "does not stand in the sentence" in found.refused[0].reason and "tokens" in found.refused[1].reason
 
 
-def test_between_two_prompts_others_run_and_what_there_is_can_be_seen(serve, monkeypatch):
+def test_between_two_parts_others_run_and_what_there_is_can_be_seen(serve, monkeypatch, of_one):
     service, order = serve(), []
     ran = running.numbers
 
@@ -79,11 +85,11 @@ def test_between_two_prompts_others_run_and_what_there_is_can_be_seen(serve, mon
     job._publish = lambda partial: (shown.append(len(partial.ran)), publish(partial))
     ended(job)
     swept = service.ask("sweep", Experiment(), "you", site="z", direction="instruct_to_base", positions="all")
-    assert swept.state == "done", "the sweep did not run between two prompts"
+    assert swept.state == "done", "the sweep did not run between two parts"
     assert shown[0] == 1 and job.result.usable == 5
 
 
-def test_two_viewers_sets_take_turns_and_nothing_runs_twice(serve, monkeypatch):
+def test_two_viewers_sets_take_turns_and_nothing_runs_twice(serve, monkeypatch, of_one):
     monkeypatch.setattr(sets, "TURN", 0.0)
     service, order, ran = serve(), [], running.numbers
     rows = {"a": SET, "b": sampled(shipped_file("tiny").read_text(), 4)}

@@ -28,8 +28,8 @@ def token_layers(pair_of):
     def counted(work) -> int:
         ran, handles = [], []
         for block in bridge.blocks:
-            # Behind the hooks that let rows join: what attention is given.
-            handles.append(block.attn.register_forward_pre_hook(_count(ran), with_kwargs=True))
+            # Behind the hooks that let rows join, before those that spare some of them the attention.
+            handles.append(block.ln1.register_forward_pre_hook(_count(ran), with_kwargs=True))
         try:
             work()
         finally:

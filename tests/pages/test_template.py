@@ -79,6 +79,9 @@ def test_a_free_prompt_has_no_template_and_takes_over_what_the_template_wrote(ap
     figures = gap_numbers(test)
     settled(next(b for b in test.button if b.label == "Write a free prompt").click().run())
     assert test.text_area[0].value.startswith("<|begin_of_text|>Rephrase")
+    # The settings have closed.
+    test.session_state["settings"] = True
+    settled(test.run())
     assert template(test).disabled and template(test).value == "raw" and "A free prompt is read" in text(test)
     assert gap_numbers(test) == figures
     locked = app("chat", prompt="The quick fox. The", original=" quick", template="chat")
