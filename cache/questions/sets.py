@@ -1,7 +1,7 @@
 """Questions of a set of prompts, in the worker's thread: both models on each, and averages of what has run so far.
 
-Everything that others ask runs between two parts of a set. What is finished of a set is kept prompt by prompt, so a set that
-was broken off goes on where it was.
+Everything that others ask runs between two parts of a set. What is finished of a set is kept prompt by prompt, so a set
+that was broken off goes on where it was.
 """
 
 from __future__ import annotations

@@ -101,7 +101,7 @@ def _count(overview: Overview) -> str:
     return choice(st.selectbox, "Prompts", "sample", listed, width=130, help=definitions.SAMPLE)
 
 
-# What Streamlit refuses itself, as a file that is too large, it says in a tooltip, and aloud in a text that is not seen.
+# What Streamlit refuses itself, as a file that is too large, it says in a tooltip, and in a text that is only heard.
 _REFUSED = """<style>
 .st-key-set_file [data-testid=stFileChip] { flex-wrap: wrap; height: auto; max-width: 100%; }
 .st-key-set_file [data-testid=stFileChip] [role=alert] { position: static !important; width: 100% !important;
