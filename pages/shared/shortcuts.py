@@ -93,7 +93,9 @@ export default function ({ data, setStateValue, parentElement }) {
     part('dd', does, list);
   }
   const keys = parentElement.pressed ??= { waiting: [], sent: 0, at: -LOST };
-  const held = () => keys.sent > data.answered && performance.now() - keys.at < LOST;
+  // A key that is sent between a click on another page and that page would bring this one back.
+  const leaving = () => keys.to && location.pathname !== keys.to && performance.now() - keys.left < LOST;
+  const held = () => leaving() || keys.sent > data.answered && performance.now() - keys.at < LOST;
   const answer = () => {
     while (keys.waiting.length && !held()) {
       const key = keys.waiting.shift();
@@ -108,6 +110,15 @@ export default function ({ data, setStateValue, parentElement }) {
         setStateValue('pressed', { key, number: keys.sent });
       }
     }
+    if (keys.waiting.length && leaving()) setTimeout(() => parentElement.answer(), 50);
+  };
+  parentElement.answer = answer;
+  const clicked = event => {
+    const link = event.composedPath().find(part => part.localName === 'a' && part.href);
+    if (!link || link.target || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
+    const { origin, pathname } = new URL(link.href);
+    if (origin === location.origin && pathname !== location.pathname)
+      [keys.to, keys.left] = [pathname, performance.now()];
   };
   const pressed = event => {
     const at = event.composedPath()[0], key = event.key.toLowerCase();
@@ -130,6 +141,7 @@ export default function ({ data, setStateValue, parentElement }) {
   parentElement.listening?.abort();
   const listening = parentElement.listening = new AbortController();
   window.addEventListener('keydown', pressed, { capture: true, signal: listening.signal });
+  window.addEventListener('click', clicked, { capture: true, signal: listening.signal });
   const early = window.rephraseEarly;
   early?.over.abort();
   for (const key of early?.keys.splice(0) ?? []) window.dispatchEvent(new KeyboardEvent('keydown', { key }));
