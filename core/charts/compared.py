@@ -34,11 +34,9 @@ def gap_span(values: np.ndarray) -> theme.Span:
     return min(float(values.min()), 0.0), max(float(values.max()), 0.0)
 
 
-def with_numbers(span: theme.Span) -> theme.Span:
+def gap_axis(span: theme.Span) -> theme.Span:
     """The one axis of bars that span so much, with room for a number beyond the longest on either side."""
-    low, high = span
-    room = 0.42 * (high - low) or 1.0
-    return low - (room if low < 0 else 0.1 * room), high + (room if high > 0 else 0.1 * room)
+    return theme.with_room(span, 0.42, bare=0.1)
 
 
 def gap_beside(
@@ -46,7 +44,7 @@ def gap_beside(
 ) -> go.Figure:
     """values: of `gap_values`; titles: of the panels. span: of the one axis that all have."""
     type_ = theme.SIZES[size]
-    ends = list(span or with_numbers(gap_span(values)))
+    ends = list(span or gap_axis(gap_span(values)))
     x = {"title": {"text": theme.LOGITS}, "range": ends, "nticks": 5, "zerolinewidth": 1.5}
     y = {"tickvals": [0, 1, 2], "ticktext": list(ROWS), "range": [2.5, -0.5], "showgrid": False, "zeroline": False}
     layout = side_by_side(len(values), 0.03, {**x, **theme.ZERO}, y, shared=True)

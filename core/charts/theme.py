@@ -204,6 +204,16 @@ def plot_height(
     )
 
 
+def with_room(span: Span, share: float, bare: float = 1.0) -> Span:
+    """The axis of bars from zero that span so much, with that share of it beyond them for numbers.
+
+    bare: how much of the room there is on a side without bars.
+    """
+    low, high = span
+    room = share * (high - low) or 1.0
+    return low - (room if low < 0 else bare * room), high + (room if high > 0 else bare * room)
+
+
 def union(span: Span, other: Span | None) -> Span:
     """The span that holds both."""
     return span if other is None else (min(span[0], other[0]), max(span[1], other[1]))

@@ -19,11 +19,9 @@ def logit_difference_span(summary: Summary) -> theme.Span:
     return min(*values, 0.0), max(*values, 0.0)
 
 
-def with_numbers(span: theme.Span) -> theme.Span:
+def logit_difference_axis(span: theme.Span) -> theme.Span:
     """The axis of bars that span so much, with room for a number beyond the longest."""
-    low, high = span
-    room = 0.16 * (high - low) or 1.0
-    return low - room, high + room
+    return theme.with_room(span, 0.16)
 
 
 def logit_difference_bars(
@@ -43,7 +41,7 @@ def logit_difference_bars(
         "textposition": "outside", "textfont": {"size": 1.5 * type_.title}, "cliponaxis": False,
         "hovertext": hover, "hovertemplate": "%{hovertext}<extra></extra>",
     }  # fmt: skip
-    ends = span or with_numbers(logit_difference_span(summary))
+    ends = span or logit_difference_axis(logit_difference_span(summary))
     gap, layout = _gap(values, type_)
     layout["xaxis"] = {
         "title": {"text": f"logit difference, {theme.LOGITS}"}, "range": list(ends),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from core import compared, definitions, findings
-from core.charts.compared import gap_beside, gap_span, gap_values, with_numbers
+from core.charts.compared import gap_axis, gap_beside, gap_span, gap_values
 from pages.shared import comparing, stage
 from pages.shared.comparing import Both
 from pages.shared.figures import figure, figures
@@ -19,7 +19,7 @@ def show(both: Both) -> None:
     said = [findings.of_models(o.result.summary, o.result.prompt.answer, o.result.prompt.original) for o in overviews]
     comparing.findings([a], [b], [*said, compared.of_models(first, second)], definitions.LOGIT_DIFF)
     values = gap_values(first, second)
-    span = stage.steady("compared logit differences", gap_span(values), axis=with_numbers)
+    span = stage.steady("compared logit differences", gap_span(values), axis=gap_axis)
     with figures(b, a, key="compared"):
         figure(
             gap_beside(values, comparing.titles(a, b), comparing.size(), span),

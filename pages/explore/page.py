@@ -3,7 +3,7 @@
 from functools import partial
 
 from core import definitions
-from core.charts.tokens import logit_difference_bars, logit_difference_span, top_tokens, with_numbers
+from core.charts.tokens import logit_difference_axis, logit_difference_bars, logit_difference_span, top_tokens
 from pages.explore import parts
 from pages.shared import stage
 from pages.shared.asking import ask
@@ -18,7 +18,7 @@ with figures(overview, key="overview"):
     else:
         writing = None if stage.on() else parts.goes_on(overview.result)
         prompt, summary = overview.result.prompt, overview.result.summary
-        span = stage.steady("logit difference", logit_difference_span(summary), axis=with_numbers)
+        span = stage.steady("logit difference", logit_difference_span(summary), axis=logit_difference_axis)
         figure(
             drawn(logit_difference_bars, summary, prompt.answer, prompt.original, stage.size(), span),
             "summary",

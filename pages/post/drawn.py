@@ -15,7 +15,7 @@ from core.charts.attribution import layer_attribution, layer_span
 from core.charts.grid import Panel, colour_limit
 from core.charts.heatmap import head_heatmaps, model_panels
 from core.charts.origin import origin_panels
-from core.charts.tokens import logit_difference_bars, logit_difference_span, with_numbers
+from core.charts.tokens import logit_difference_axis, logit_difference_bars, logit_difference_span
 from core.post.rows import suppressing, top_heads
 from pages.attention.maps import map_table
 from pages.attribution.parts import layer_table
@@ -47,7 +47,7 @@ def _low(fig: go.Figure) -> go.Figure:
 
 def _prompt(ours: Ours) -> None:
     summary, prompt = ours.plan.overview.summary, ours.plan.overview.prompt
-    span = stage.steady("logit difference", logit_difference_span(summary), axis=with_numbers)
+    span = stage.steady("logit difference", logit_difference_span(summary), axis=logit_difference_axis)
     fig = logit_difference_bars(summary, prompt.answer, prompt.original, stage.size(), span)
     figure(fig, "post_summary", "Right of 0 a model replaces.", definitions.LOGIT_DIFF, summary.to_frame())
 

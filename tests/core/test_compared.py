@@ -10,6 +10,7 @@ import pytest
 from core import compared
 from core.charts.compared import (
     TokenRow,
+    gap_axis,
     gap_beside,
     gap_span,
     gap_values,
@@ -17,7 +18,6 @@ from core.charts.compared import (
     map_panels,
     token_span,
     tokens_below,
-    with_numbers,
 )
 from core.charts.in_words import in_words
 from tests.core.test_findings import TOKENS, attention, attribution, summary, sweep
@@ -73,7 +73,7 @@ def test_bars_of_both_and_of_their_difference_stand_on_one_axis():
     values = gap_values(summary(-2.0, 4.0), summary(-1.0, 3.5))
     fig = gap_beside(values)
     assert [list(bar.x) for bar in fig.data] == [[-2, 4, 6], [-1, 3.5, 4.5], [1, -0.5, -1.5]]
-    low, high = with_numbers(gap_span(values))
+    low, high = gap_axis(gap_span(values))
     ranges = {tuple(axis.range) for axis in fig.select_xaxes()}
     assert ranges == {(low, high)} and low < -2 and high > 6
     assert fig.data[2].hovertext[2] == "<b>B − A</b>, gap: −1.500 logits"
