@@ -4,9 +4,9 @@ A question is its name, what it looks at of the experiment, and its options. An 
 so that a figure knows by itself whether it is of what the viewer looks at now. A failure is an answer too: it stays
 until the viewer changes the experiment or tries again, and no rerun computes it anew.
 
-Script threads run no model: a run of the script waits `PATIENCE` for its jobs, all together, and shows what it has; the
-page's one poller (`pages.shared.watching`) runs it again when there is more. What a tab holds are the answers that it
-shows, and the last overview; the worker keeps the others within its bound.
+Script threads run no model: a run of the script waits for its jobs as long as `pages.shared.patience` says and shows
+what it has; the page's one poller (`pages.shared.watching`) runs it again when there is more. What a tab holds are the
+answers that it shows, and the last overview; the worker keeps the others within its bound.
 """
 
 from __future__ import annotations
@@ -23,15 +23,8 @@ from cache.job import Job, wait_until
 from cache.questions.catalogue import FIRST, QUESTIONS
 from cache.questions.overview import Overview
 from core.experiment import Experiment, InputError, check
-from pages.shared import stale, state
+from pages.shared import patience, stale, state
 from pages.shared.service import beside, owner, service
-
-PATIENCE = 0.25  # seconds that one run of a script waits for jobs, all together
-FIRST_PATIENCE = 0.6  # the same for the first figures: two forwards of a small real pair
-IN_A_CROWD = 0.1  # the same for each viewer beyond a FEW that waits too: a page that is drawn once costs half
-FEW, MANY = 3, 30
-MOMENT = 0.05  # the same for what writes lines alone and has begun: what ends with the run needs no poller
-NO_PATIENCE = 0.05  # before there is anything to keep on screen meanwhile: the frame comes at once
 
 
 @dataclass(frozen=True)
@@ -177,8 +170,8 @@ class Asking:
         if overview.fresh and not held.stopped:
             # What has begun to fill a figure is not waited for: the figure comes first.
             wait_until(lambda: job.finished or job.version > 0, self._patience(question))
-            if not redraw and job.seconds < MOMENT:
-                job.wait(min(MOMENT, self._patience(question)))
+            if not redraw and job.seconds < patience.MOMENT:
+                job.wait(min(patience.MOMENT, self._patience(question)))
         done = job.state == "done"
         if not job.finished:
             self._wait_for(job, redraw)
@@ -230,11 +223,9 @@ class Asking:
             self.drawn[job] = job.version
 
     def _patience(self, question: str) -> float:
-        first = QUESTIONS[question].priority == FIRST
-        patience = NO_PATIENCE if "overview" not in self.last else FIRST_PATIENCE if first else PATIENCE
-        if first and "overview" in self.last:
-            patience += IN_A_CROWD * crowd()
-        return max(0.0, self.began + patience - time.monotonic())
+        """Seconds that this run goes on waiting for it."""
+        whole = patience.patience(QUESTIONS[question].priority == FIRST, "overview" in self.last)
+        return max(0.0, self.began + whole - time.monotonic())
 
     def _obtain(self, asked: Asked, experiment: Experiment) -> Held | None:
         """What is held of an answer if that is to stay as it is, else the job that is asked now; None: it cannot be."""
@@ -259,11 +250,6 @@ class Asking:
             service().worker.release(self.owner)
             return None
         return service().ask(asked.question, experiment, self.owner, **dict(asked.options))
-
-
-def crowd() -> int:
-    """How many viewers wait beyond a few."""
-    return max(0, min(service().worker.status().owners, MANY) - FEW)
 
 
 def ask(question: str, wait: bool = True, **options) -> Answer:

@@ -12,7 +12,8 @@ from streamlit.runtime.scriptrunner_utils.script_run_context import ThreadState
 
 from cache.job import Job, wait_until
 from pages.shared import stage
-from pages.shared.asking import Answer, Asking, again, crowd
+from pages.shared.asking import Answer, Asking, again
+from pages.shared.patience import crowd
 from pages.shared.service import run_context, service
 from pages.shared.text import plain
 

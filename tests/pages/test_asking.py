@@ -12,7 +12,7 @@ from cache.job import Job
 from cache.questions.catalogue import QUESTIONS
 from cache.worker import Worker
 from core.experiment import Experiment, InputError
-from pages.shared import asking, state
+from pages.shared import asking, patience, state
 from pages.shared.asking import Asking, again, stop
 
 SOON = 10.0
@@ -72,10 +72,11 @@ def tab(monkeypatch):
     session, stub = Session(experiment=HERE, view={}, complaints=[]), Stub()
     for module in (asking, state):
         monkeypatch.setattr(module, "st", SimpleNamespace(session_state=session))
-    monkeypatch.setattr(asking, "service", lambda: stub)
+    for module in (asking, patience):
+        monkeypatch.setattr(module, "service", lambda: stub)
     monkeypatch.setattr(asking, "owner", lambda: "me")
-    for patience in ("PATIENCE", "FIRST_PATIENCE", "NO_PATIENCE"):
-        monkeypatch.setattr(asking, patience, 0.0)
+    for name in ("PATIENCE", "FIRST", "NOTHING_YET"):
+        monkeypatch.setattr(patience, name, 0.0)
 
     def look(page, **changes):
         session.experiment = replace(session.experiment, **changes)
@@ -266,8 +267,8 @@ def test_what_writes_lines_alone_and_ends_with_the_run_needs_no_poller(tab, monk
     tab.settled(overview)
     wait = Job.wait
     monkeypatch.setattr(Job, "wait", waited)
-    for patience in ("PATIENCE", "MOMENT"):
-        monkeypatch.setattr(asking, patience, SOON)
+    for name in ("PATIENCE", "MOMENT"):
+        monkeypatch.setattr(patience, name, SOON)
     gate = tab.service.answers["continuation"] = Gate()
     answer = tab.look(followed("continuation", redraw=False, model="base"))
     assert answer.complete and not tab.session.asking.waiting
