@@ -16,7 +16,7 @@ import numpy as np
 from core.sets.entries import Used
 from core.sets.kept import Kept, Values
 
-MOST = 32  # prompts of a part
+MOST = 16  # prompts of a part
 LEAST = 4  # tokens that are worth sharing
 
 
