@@ -6,8 +6,9 @@ held down itself; Esc leaves the field. The browser alone opens and closes the l
 
 However fast keys follow each other, each is answered once, and by the page that the ones before have made: the browser
 holds a key until the run that answers to the one before tells so. They are numbered, and sent as a state, which reaches
-a run that begins late; of several triggers that wait for one, Streamlit keeps the last. What is
-pressed before this script is there, a script of the very first page holds: `EARLY`.
+a run that begins late; of several triggers that wait for one, Streamlit keeps the last. Behind a click on another page
+they wait for that page, which they would undo. What is pressed before this script is there, a script of the very first
+page holds: `EARLY`.
 """
 
 from __future__ import annotations
@@ -103,8 +104,7 @@ export default function ({ data, setStateValue, parentElement }) {
         // Whoever answers says so; who comes later finds it told here.
         const heard = !window.dispatchEvent(new CustomEvent(data.events[key], { cancelable: true }));
         if (!heard) (window.rephraseUnheard ??= new Set()).add(data.events[key]);
-      }
-      else if (data.keys.includes(key)) {
+      } else if (data.keys.includes(key)) {
         keys.sent = Math.max(keys.sent, data.answered) + 1;
         keys.at = performance.now();
         setStateValue('pressed', { key, number: keys.sent });

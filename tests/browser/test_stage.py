@@ -7,6 +7,8 @@ import re
 import pytest
 from playwright.sync_api import expect
 
+from tests.browser.test_address import HEAR, LATE
+
 SCREEN = {"width": 1280, "height": 720}
 PAGES = ("Explore", "Attribution", "Patching", "Origin", "Attention", "Head")
 # Nothing is cut off, nothing overlaps, nothing is to be scrolled for.
@@ -199,10 +201,23 @@ def test_keys_pressed_before_a_pages_script_is_there_are_answered_once_it_is(spe
     press_early(speaker, "p", "9", "c", "3")
     expect(page).to_have_url(re.compile("instruction=Remove.*compare=1.*b_original=old.*stage=1"))
     speaker.settle()
-    # Nor are those lost that follow a click on another page.
+
+
+def test_the_history_opens_as_it_comes_where_it_was_asked_for_before(viewer):
+    viewer.run_first("window.rephraseUnheard = new Set(['rephrase-history'])")
+    viewer.open(pair="tiny")
+    expect(viewer.page.get_by_role("dialog", name="History")).to_be_visible()
+
+
+def test_keys_pressed_behind_a_click_on_another_page_are_answered_by_that_page(speaker):
+    speaker.run_first(LATE)
+    speaker.open(pair="tiny", stage="1")
+    # The page that comes is not heard of yet.
+    page, _ = speaker.page, speaker.page.evaluate("window.held = []")
     page.locator(".st-key-stage_pages").get_by_role("link", name="Attention").click()
-    for key in ("c", "2"):
+    for key in ("c", "2", "c"):
         page.keyboard.press(key)
+    page.evaluate(HEAR)
     expect(page).to_have_url(re.compile("/attention[?](?!.*compare).*original=big.*stage=1"))
     speaker.settle()
 
