@@ -163,6 +163,7 @@ def test_every_section_shows_its_figures_and_gives_their_data(viewer):
         viewer.page.locator(".st-key-input_part").get_by_text(title, exact=True).click()
         for key in keys:
             expect(viewer.page.locator(f".st-key-below_{key}")).to_be_visible()
+            viewer.settle()  # until then the words of the section before may stand there
             expect(viewer.page.locator(".st-key-section")).to_contain_text("all exact")
             viewer.settle()
             with viewer.page.expect_download() as download:
