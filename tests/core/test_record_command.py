@@ -96,10 +96,10 @@ def test_a_run_that_cannot_be_written_leaves_the_file_of_an_earlier_one(capsys, 
     assert path.read_bytes() == b"earlier" and [*tmp_path.iterdir()] == [path]
 
 
-def test_the_readmes_command_and_notebook_lines_run_as_they_stand(tmp_path, monkeypatch):
-    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
-    command = re.search(r"^python -m core (record .+)$", readme, re.MULTILINE)
-    notebook = re.search(r"```python\n(.+?)```", readme, re.DOTALL)
+def test_the_command_and_notebook_lines_of_the_documentation_run_as_they_stand(tmp_path, monkeypatch):
+    documentation = (Path(__file__).parents[2] / "docs/command_line.md").read_text(encoding="utf-8")
+    command = re.search(r"^python -m core (record .+)$", documentation, re.MULTILINE)
+    notebook = re.search(r"```python\n(.+?)```", documentation, re.DOTALL)
     monkeypatch.chdir(tmp_path)
     assert main(shlex.split(command[1])) == 0
     found: dict = {}
