@@ -16,6 +16,7 @@ from dataclasses import astuple, dataclass
 import plotly.graph_objects as go
 
 from core.charts.axes import Part, at
+from core.charts.figure import Figure, parts
 from core.charts.labels import escape, width_em
 from core.prompt import role_names
 
@@ -120,7 +121,7 @@ def frame(
     headings: bool = False,
     bottom: float = 0,
     right: float = 0,
-) -> go.Figure:
+) -> Figure:
     """The figure of these traces, with its title, legend row, type sizes and margins.
 
     layout: its axes, and whatever else this does not set. title, subtitle: escaped here. plot_height: of the axes' area
@@ -156,8 +157,8 @@ def frame(
         "dragmode": False,
     }
     axes = {name: _sized(axis, type_) for name, axis in layout.items() if name.startswith(("xaxis", "yaxis"))}
-    # Checking each property takes two thirds of a figure's time; the tests do it for every figure that they see.
-    return go.Figure(traces, {**layout, **framed, **axes}, _validate=False)
+    # The tests have Plotly check every figure that they see.
+    return Figure(list(traces), {**layout, **framed, **axes})
 
 
 def _in_title(size: SizeName) -> bool:
@@ -219,19 +220,25 @@ def union(span: Span, other: Span | None) -> Span:
     return span if other is None else (min(span[0], other[0]), max(span[1], other[1]))
 
 
-def on_page(fig: go.Figure, dark: bool) -> go.Figure:
-    """The figure as a light or a dark page shows it; it is changed in place, and may have been shown on the other."""
-    colours = fig.layout.coloraxis
-    if colours.colorscale:
-        scales = (DIVERGING, DIVERGING_DARK) if colours.cmin < 0 else (SEQUENTIAL, SEQUENTIAL_DARK)
-        colours.colorscale = scales[dark]
+def on_page(fig: go.Figure, dark: bool) -> Figure:
+    """The figure as a light or a dark page shows it; the one that is given may be either's, and stays."""
+    made = parts(fig)
+    layout, colours = made["layout"], made["layout"].get("coloraxis", {})
+    if colours.get("colorscale"):
+        scales = (DIVERGING, DIVERGING_DARK) if colours["cmin"] < 0 else (SEQUENTIAL, SEQUENTIAL_DARK)
+        layout = {**layout, "coloraxis": {**colours, "colorscale": scales[dark]}}
+    return Figure([_on_page(trace, dark) for trace in made["data"]], layout)
+
+
+def _on_page(trace: Part, dark: bool) -> Part:
+    """A trace with the page's own grey in place of the other's."""
     other, grey = (FAINT, FAINT_DARK) if dark else (FAINT_DARK, FAINT)
-    for trace in fig.data:
-        if trace.type == "heatmap" and trace.colorscale and trace.colorscale[0][1] == other:
-            trace.colorscale = [[0, grey], [1, grey]]
-        elif trace.type == "scatter" and trace.marker.symbol == "square" and trace.marker.color == other:
-            trace.marker.color = grey
-    return fig
+    scale, marker = trace.get("colorscale"), trace.get("marker", {})
+    if trace["type"] == "heatmap" and scale and scale[0][1] == other:
+        return {**trace, "colorscale": [[0, grey], [1, grey]]}
+    if trace["type"] == "scatter" and marker.get("symbol") == "square" and marker.get("color") == other:
+        return {**trace, "marker": {**marker, "color": grey}}
+    return trace
 
 
 def headings(titles: Sequence[str], size: SizeName) -> list[Part]:

@@ -45,10 +45,8 @@ class Drawn:
         """On a dark page or a light one; keys: whether its cells can be reached by keyboard."""
         with self._lock:
             if (dark, keys) not in self._sent:
-                self._fig.layout.meta = None
-                if keys:
-                    reachable(self._fig, self.alt().partition(".")[0])
-                self._sent[dark, keys] = Sent(on_page(self._fig, dark).to_dict())
+                fig = reachable(self._fig, self.alt().partition(".")[0]) if keys else self._fig
+                self._sent[dark, keys] = Sent(on_page(fig, dark).to_dict())
             return self._sent[dark, keys]
 
     def shaped(self, shapes: Sequence[Mapping[str, Any]]) -> Drawn:

@@ -73,7 +73,7 @@ def test_a_browser_gets_the_figure_itself_in_its_theme(dark, keys):
     one.sent(not dark, not keys)
     fig = chart(np.eye(2), "map")
     if keys:
-        reachable(fig, in_words(fig).partition(".")[0])
+        fig = reachable(fig, in_words(fig).partition(".")[0])
     expected = json.loads(plotly.io.to_json(on_page(fig, dark)))
     sent = json.loads(plotly.io.to_json(one.sent(dark, keys)))
     assert sent == expected

@@ -1,0 +1,56 @@
+"""A figure as its builder wrote it: plain parts, of which Plotly's objects are made once somebody asks for one.
+
+A browser gets the parts. Objects of them, and a copy of each, take two thirds of a figure's time, and nobody looks at
+them: what a page says of a figure, and what depends on its theme, is read off the parts and written into new ones.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+from _plotly_utils.utils import to_typed_array_spec  # type: ignore[import-untyped]
+
+from core.charts.axes import Part
+
+
+class Figure(go.Figure):  # type: ignore[misc]
+    """Traces and layout, which are nobody's to change from now on, and which are not checked."""
+
+    def __init__(self, data: Any = None, layout: Any = None, **more: Any) -> None:
+        self.__dict__["_parts"] = (data, layout, more)
+
+    def __getattr__(self, name: str) -> Any:
+        # What Plotly keeps of a figure is there once it is made.
+        made_of = self.__dict__.pop("_parts", None)
+        if made_of is None:
+            raise AttributeError(name)
+        data, layout, more = made_of
+        # A trace's type is taken out of it on the way.
+        own = [dict(trace) for trace in data] if isinstance(data, list) else data
+        super().__init__(own, layout, **{"_validate": False, **more})
+        return getattr(self, name)
+
+    def to_dict(self) -> Part:
+        """As Plotly writes it, arrays packed; without making any object where none is made yet."""
+        if "_parts" not in self.__dict__:
+            made: Part = super().to_dict()
+            return made
+        return {name: _packed(part) for name, part in parts(self).items()}
+
+
+def parts(fig: go.Figure) -> Part:
+    """Its traces, `data`, and its `layout`, for reading: those that it was written with, where it is as it was."""
+    data, layout, _ = vars(fig).get("_parts", (None, None, None))
+    if isinstance(data, list) and isinstance(layout, dict):
+        return {"data": data, "layout": layout}
+    return {"data": [trace.to_plotly_json() for trace in fig.data], "layout": fig.layout.to_plotly_json()}
+
+
+def _packed(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _packed(part) for name, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_packed(part) for part in value]
+    return to_typed_array_spec(value) if isinstance(value, np.ndarray) else value
