@@ -77,7 +77,7 @@ def watch(asking: Asking, on_screen: str) -> None:
         # Not within the run that draws the page: a browser shows it once that has ended.
         wait_until(lambda: asking.has_more() or asking.is_over(), 0 if first else every - BETWEEN)
         over = asking.is_over()
-        changed = bool(asking.waiting) and (asking.has_more() or over and any(old() for old in asking.outdated))
+        changed = asking.has_more() or over and any(old() for old in asking.outdated)
         # The first has its places in this run's lines before another one begins: by those of an older page it would
         # write into this one.
         if changed and not first:
@@ -90,11 +90,13 @@ def watch(asking: Asking, on_screen: str) -> None:
             st.rerun()
         if changed:
             st.rerun()
-        if asking.waiting and over:
+        if over:
             # What has ended is all in the lines: for them the whole page need not be drawn anew.
             _stop()
 
-    st.fragment(tick, run_every=every if asking.waiting else None)()
+    # Else the lines as they were written are all that there is.
+    if asking.waiting:
+        st.fragment(tick, run_every=every)()
     if asking.errors and failed and not stage.on():
         st.button("Try again", on_click=again, args=(failed,), key="again", icon=":material/refresh:", type="tertiary")
 

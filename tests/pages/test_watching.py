@@ -29,11 +29,19 @@ def test_a_tick_of_a_run_that_was_cut_short_draws_the_page_anew(monkeypatch):
     monkeypatch.setattr(st, "fragment", lambda tick, run_every: tick)
     monkeypatch.setattr(st, "rerun", anew)
     nothing = SimpleNamespace(
-        answers={}, waiting=[], drawn={}, errors={}, compared=None, outdated=[], has_more=lambda: False,
+        answers={}, waiting=[None], drawn={}, errors={}, compared=None, outdated=[], has_more=lambda: False,
         is_over=lambda: True,
     )  # fmt: skip
     with pytest.raises(Drawn):
         watching.watch(nothing, "")
+
+
+def test_a_page_that_waits_for_nothing_has_no_poller(monkeypatch):
+    written = []
+    monkeypatch.setattr(watching, "line", lambda text: written.append(text))
+    monkeypatch.setattr(st, "session_state", SimpleNamespace(lines=[]))
+    watching.watch(SimpleNamespace(answers={}, waiting=[], errors={}, compared=None), "")
+    assert len(written) == 1
 
 
 @pytest.mark.parametrize("outdated", [False, True])
