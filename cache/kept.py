@@ -6,11 +6,13 @@ import sys
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import fields, is_dataclass
+from functools import cache
 from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
 from typing import Any
 
 SHARED = (type, ModuleType, FunctionType, BuiltinFunctionType, MethodType)
 CONTAINERS = (list, tuple, set, frozenset)
+_SIZED = ("memory_usage", "untyped_storage", "nbytes", "strides", "dtype")
 PLAIN = frozenset({str, bytes, int, float, bool, type(None)})  # nothing hangs on them
 
 
@@ -22,15 +24,29 @@ def nbytes(value: Any) -> int:
     total, seen, stack = 0, set(), [value]
     while stack:
         item = stack.pop()
-        if id(item) in seen or isinstance(item, SHARED):
+        if id(item) in seen:
             continue
         seen.add(id(item))
-        if type(item) in PLAIN:
+        kind: Any = type(item)
+        if kind in PLAIN:
             total += sys.getsizeof(item)
-        else:
+        elif kind in CONTAINERS:
+            total += sys.getsizeof(item)
+            stack.extend(item)
+        elif (names := _fields(kind)) is not None:
+            total += sys.getsizeof(item)
+            stack.extend(getattr(item, name) for name in names)
+        elif not isinstance(item, SHARED):
             total += _own_bytes(item)
             stack.extend(_parts(item))
     return total
+
+
+@cache
+def _fields(kind: type) -> tuple[str, ...] | None:
+    """Of a dataclass that is nothing else besides."""
+    besides = issubclass(kind, (Mapping, type)) or any(hasattr(kind, name) for name in _SIZED)
+    return tuple(field.name for field in fields(kind)) if is_dataclass(kind) and not besides else None
 
 
 def _own_bytes(item: Any) -> int:
@@ -89,7 +105,8 @@ class Kept:
         return self._entries[key][0]
 
     def put(self, key: Hashable, value: Any, size: int) -> None:
-        self.forget(lambda other: other == key)
+        # By its key: a look at every other one is what a busy server would spend its time on.
+        self.bytes -= self._entries.pop(key, (None, 0))[1]
         if size > self.limit // 2:
             return
         while self.bytes + size > self.limit:

@@ -127,8 +127,8 @@ class Stages:
             start = time.perf_counter()
             stage.recordings[prompt.ids] = record_both(prompt, stage.pair)
             seconds["record"] = time.perf_counter() - start
+            stage.bound(SHARE_FOR_RECORDINGS * self.residents.budget_bytes)
         stage.recordings.move_to_end(prompt.ids)
-        stage.bound(SHARE_FOR_RECORDINGS * self.residents.budget_bytes)
         return stage.recordings[prompt.ids]
 
     @contextmanager

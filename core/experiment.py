@@ -240,14 +240,17 @@ _REMEDY = {
 }
 
 
+# Of what is below a space only line breaks and tabs; no half of a pair of surrogates.
+_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff]")
+
+
 def _check_text(text: str, field: str) -> None:
     if len(text) > MAX_CHARACTERS:
         raise InputError(
             f"the {field} has {len(text):,} characters; at most {MAX_CHARACTERS:,} can be analysed: shorten it", field
         )
-    bad = next((c for c in text if (ord(c) < 32 and c not in "\n\t\r") or 0xD800 <= ord(c) < 0xE000), None)
-    if bad is not None:
-        raise InputError(f"the {field} holds the control character U+{ord(bad):04X}; remove it", field)
+    if bad := _CONTROL.search(text):
+        raise InputError(f"the {field} holds the control character U+{ord(bad[0]):04X}; remove it", field)
 
 
 def _start_of_original(sentence: str, word: str, occurrence: int) -> int:

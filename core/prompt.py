@@ -172,7 +172,7 @@ def _roles(
     experiment: Experiment,
     text: PromptText,
     ids: tuple[int, ...],
-    offsets: list[tuple[int, int]],
+    offsets: Sequence[tuple[int, int]],
     colons: tuple[int, ...],
     original_id: int,
     has_bos: bool,

@@ -132,6 +132,8 @@ def encode_around(text: str, tokenizer: PreTrainedTokenizerFast, typed: Spans) -
 
 def first_special(text: str, tokenizer: PreTrainedTokenizerFast) -> int | None:
     """The id of the first special token in what a template writes; None without one."""
+    if not text:
+        return None
     ids, _ = _encode(text, tokenizer, literal=False)
     added = tokenizer.added_tokens_decoder
     return next((i for i in ids if i in added and not added[i].content.isspace()), None)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Sequence
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
@@ -14,18 +15,29 @@ if TYPE_CHECKING:
 
 PARTS = 4  # the most tokens that one character is
 _PART = "\ufffd"  # what a piece of a character decodes to
-# tokenizer → what was read of its tokens before
+_LATEST = 16  # texts whose ids are kept: those of a prompt are asked for again and again, alone and with a candidate
+Encoded = tuple[tuple[int, ...], tuple[tuple[int, int], ...]]
+# tokenizer → what was read of its tokens before, and the ids of the latest texts
 _strings: WeakKeyDictionary[PreTrainedTokenizerFast, dict[int, str]] = WeakKeyDictionary()
+_texts: WeakKeyDictionary[PreTrainedTokenizerFast, OrderedDict[Hashable, Encoded]] = WeakKeyDictionary()
 
 
-def encode(
-    text: str, tokenizer: PreTrainedTokenizerFast, literal: bool | Spans
-) -> tuple[tuple[int, ...], list[tuple[int, int]]]:
+def encode(text: str, tokenizer: PreTrainedTokenizerFast, literal: bool | Spans) -> Encoded:
     """Ids with BOS exactly once where the tokenizer adds one, and each token's (start, end) in the text.
 
     literal: where a special token's name typed in the text ("<s>") is text, not the token: everywhere, nowhere, or in
     parts of it, as `PromptText` has it.
     """
+    known, key = _texts.setdefault(tokenizer, OrderedDict()), (text, literal)
+    if key not in known:
+        known[key] = _encode(text, tokenizer, literal)
+    known.move_to_end(key)
+    while len(known) > _LATEST:
+        known.popitem(last=False)
+    return known[key]
+
+
+def _encode(text: str, tokenizer: PreTrainedTokenizerFast, literal: bool | Spans) -> Encoded:
     if not tokenizer.is_fast:
         raise InputError("this model's tokenizer gives no character offsets (it is not a fast tokenizer)", "pair")
     if isinstance(literal, bool):
@@ -38,7 +50,7 @@ def encode(
     bos = leading_bos(tokenizer)
     if bos is not None and ids[:1] != [bos]:
         ids, offsets = [bos, *ids], [(0, 0), *offsets]
-    return tuple(ids), offsets
+    return tuple(ids), tuple(offsets)
 
 
 def leading_bos(tokenizer: PreTrainedTokenizerFast) -> int | None:

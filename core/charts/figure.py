@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
-from _plotly_utils.utils import to_typed_array_spec  # type: ignore[import-untyped]
 
 from core.charts.axes import Part
 
@@ -33,11 +32,16 @@ class Figure(go.Figure):  # type: ignore[misc]
         return getattr(self, name)
 
     def to_dict(self) -> Part:
-        """As Plotly writes it, arrays packed; without making any object where none is made yet."""
-        if "_parts" not in self.__dict__:
+        """As Plotly writes it, which packs arrays; where there are none, without making any object."""
+        try:
+            return {name: _copied(part) for name, part in parts(self).items()}
+        except _Packing:
             made: Part = super().to_dict()
             return made
-        return {name: _packed(part) for name, part in parts(self).items()}
+
+
+class _Packing(Exception):
+    """There is an array among the parts."""
 
 
 def parts(fig: go.Figure) -> Part:
@@ -48,9 +52,11 @@ def parts(fig: go.Figure) -> Part:
     return {"data": [trace.to_plotly_json() for trace in fig.data], "layout": fig.layout.to_plotly_json()}
 
 
-def _packed(value: Any) -> Any:
+def _copied(value: Any) -> Any:
     if isinstance(value, dict):
-        return {name: _packed(part) for name, part in value.items()}
+        return {name: _copied(part) for name, part in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_packed(part) for part in value]
-    return to_typed_array_spec(value) if isinstance(value, np.ndarray) else value
+        return [_copied(part) for part in value]
+    if isinstance(value, np.ndarray):
+        raise _Packing
+    return value

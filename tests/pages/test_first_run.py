@@ -42,4 +42,4 @@ def test_the_first_visitor_of_a_page_waits_for_no_import(tmp_path):
 
 
 def test_without_preparation_the_first_visitor_would_wait_for_them(tmp_path):
-    assert {"plotly.graph_objs.layout.title", "pages.shared.prompt_bar"} <= imported_late(tmp_path, "")
+    assert {"plotly.graph_objs.layout.xaxis.title", "pages.shared.prompt_bar"} <= imported_late(tmp_path, "")
