@@ -108,7 +108,7 @@ history.note(asking)
 with slots["history"]:
     history.menu()
 asking.close()
-state.write_address()
+state.write_address(refused=bool(asking.errors))
 with status:
     stage.measure()
     watch(asking, "" if stage.on() else sidebar.state_line(on_screen()))

@@ -43,7 +43,9 @@ def headline(overview: Overview | None) -> None:
         heading("Why does INSTRUCT rephrase where BASE repeats?")
         return
     prompt = overview.prompt
-    heading(f"Does the model write {quoted(prompt.answer)} or repeat {quoted(prompt.original)}?")
+    # Nothing can be repeated that stands nowhere in a free prompt.
+    repeat = "repeat " if prompt.roles["original"] is not None else ""
+    heading(f"Does the model write {quoted(prompt.answer)} or {repeat}{quoted(prompt.original)}?")
     finding(findings.of_models(overview.summary, prompt.answer, prompt.original), definitions.LOGIT_DIFF)
 
 

@@ -1,6 +1,7 @@
 """The original word chooses itself where nobody has chosen one: a new sentence does not fail because of the old word.
 
-A word that was chosen stays while it stands in the sentence, and is one token there. Else the first word that says
+A word that was chosen stays while it stands in the sentence, and is one token there; not so a function word that has
+chosen itself, for want of another. Else the first word that says
 something of its own stands in for it, so that figures come at once; meanwhile INSTRUCT rewrites the sentence, and the
 word that it changes takes its place, unless the viewer has chosen one by then.
 """
@@ -16,6 +17,7 @@ import streamlit as st
 from core import comparison
 from core.choice import chosen_word, first_content_word, keep_choice, with_word
 from core.experiment import MAX_CHARACTERS, Experiment, choose_word
+from core.function_words import is_function_word
 from core.rewriting import Rewriting
 from pages.shared import state
 from pages.shared.asking import Asking, held_job, so_far
@@ -33,18 +35,22 @@ def edit_sentence(sentence: str) -> None:
     if len(sentence) > MAX_CHARACTERS:
         # It will be refused: the word stays for the next one.
         state.edit(sentence=sentence)
-    elif kept := {} if open_choice() else keep_choice(experiment, sentence):
+    elif kept := {} if open_choice() or _for_want_of_another(experiment) else keep_choice(experiment, sentence):
         state.edit(sentence=sentence, **kept)
         st.session_state.kept = state.experiment()
     else:
         choose_itself(sentence=sentence)
 
 
+def _for_want_of_another(experiment: Experiment) -> bool:
+    return bool(st.session_state.get("itself")) and is_function_word(experiment.original)
+
+
 def choose_itself(**changes: Any) -> None:
     """Change the experiment and leave its word to INSTRUCT; for callbacks."""
     found = stand_in(replace(state.experiment(), **changes))
     state.edit(**changes, **found)
-    st.session_state.choosing = bool(found)
+    st.session_state.choosing = st.session_state.itself = bool(found)
 
 
 def stand_in(experiment: Experiment) -> dict[str, Any]:
@@ -64,7 +70,7 @@ def read() -> None:
     name = "original" if a is None or a == experiment else f"{comparison.PREFIX}original"
     found = stand_in(experiment) if _open(query, name, experiment) else {}
     st.session_state.experiment = replace(experiment, **found)
-    st.session_state.choosing = bool(found)
+    st.session_state.choosing = st.session_state.itself = bool(found)
 
 
 def _open(query: Mapping[str, str], name: str, experiment: Experiment) -> bool:

@@ -98,7 +98,7 @@ def edit(**changes) -> None:
     before = experiment()
     st.session_state.experiment = replace(before, **changes)
     if _CHOICE & changes.keys():
-        st.session_state.choosing = False
+        st.session_state.choosing = st.session_state.itself = False
     if replace(before, colon=0, picked=None) != replace(experiment(), colon=0, picked=None):
         st.session_state.past = [*past(), before][-MOST_STEPS:]
     st.session_state.complaints = []
@@ -130,7 +130,8 @@ def undo() -> None:
         if (before := steps.pop()) != experiment():
             if (experiment(), before) == (st.session_state.get("swapped"), compared()):
                 st.session_state.compared = experiment()
-            st.session_state.experiment, st.session_state.choosing = before, False
+            st.session_state.experiment = before
+            st.session_state.choosing = st.session_state.itself = False
             break
     st.session_state.past, st.session_state.complaints = steps, []
 
@@ -219,12 +220,13 @@ def _shown() -> dict[str, str]:
     return {name: value for name, value in st.session_state.view.items() if value and value != VIEW[name][0]}
 
 
-def write_address() -> None:
+def write_address(refused: bool = False) -> None:
     """Have the browser show it: where that shows another one, or was last told another one and has not got it yet.
 
-    Not while the original word chooses itself: its stand-in would be an entry that Back comes to.
+    Not while the original word chooses itself: its stand-in would be an entry that Back comes to. refused: whether the
+    experiment is, and so nothing is chosen until it is mended.
     """
-    if st.session_state.get("choosing"):
+    if st.session_state.get("choosing") and not refused:
         return
     query = address()
     if not query == _ours(st.query_params.to_dict()) == st.session_state.address:

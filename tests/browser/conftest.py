@@ -17,8 +17,9 @@ from tests.browser.server import Server, server
 # Counts the runs that a tab has begun, and those of a whole page that have ended in order. A state that passes in a
 # moment may be over before it is looked for; and a run that follows on one that it has ended begins no state, but both
 # are told to have ended, in a message whose field 6 says how (0: in order) and whose field 2.6.2 names fragments.
+# told: how many of these have come; ended: how many of them the page has taken in.
 RUNS = """
-window.runs = window.ended = 0;
+window.runs = window.told = window.ended = 0;
 new MutationObserver((changes) => {
   window.runs += changes.filter((change) => change.oldValue === "notRunning").length;
 }).observe(document, {subtree: true, attributeFilter: ["data-test-script-state"], attributeOldValue: true});
@@ -46,9 +47,9 @@ new MutationObserver((changes) => {
       super(...given);
       super.addEventListener("message", ({data}) => {
         const message = fields(new Uint8Array(data));
-        if (message[6] === 0 && !part(part(message, 2), 6)[2])
-          // Once the page has taken it in.
-          setTimeout(() => requestAnimationFrame(() => { window.ended += 1; }));
+        if (message[6] !== 0 || part(part(message, 2), 6)[2]) return;
+        const number = window.told += 1;
+        setTimeout(() => requestAnimationFrame(() => { window.ended = number; }));
       });
     }
   };
@@ -196,14 +197,16 @@ class Viewer:
 
     def type(self, label: str, text: str) -> None:
         """Type into a field of the prompt bar and press Enter."""
+        # A run that goes on, or whose end has come and is not taken in yet, is not this one's.
+        self.settle()
         box = self.page.get_by_label(label, exact=True).first
-        before = self.page.evaluate("[window.runs, window.ended]")
+        before = self.page.evaluate("[window.runs, window.told]")
         changed = box.input_value() != text
         box.fill(text)
         box.press("Enter")
         expect(self.page.get_by_label(label, exact=True).first).to_have_value(text)
         if changed:
-            self.page.wait_for_function("([runs, ended]) => window.runs > runs || window.ended > ended", arg=before)
+            self.page.wait_for_function("([runs, told]) => window.runs > runs || window.ended > told", arg=before)
         self.settle()
 
 

@@ -128,6 +128,18 @@ def test_a_link_without_a_word_that_stands_in_its_sentence_chooses_one_and_a_nam
     assert word(test) == "quick" and "does not stand" in refusals(test)[0]
 
 
+def test_a_function_word_that_has_chosen_itself_gives_way_in_the_next_sentence(app):
+    test = settled(type_into(app(), "Sentence", "The xylophonist."))
+    assert word(test) == "The"
+    assert word(settled(type_into(test, "Sentence", NEW))) == "old" and not refusals(test)
+
+
+def test_a_new_sentence_beside_a_refused_instruction_is_in_the_address_and_chooses_its_word_once_that_is_mended(app):
+    test = type_into(type_into(app(), "Instruction", ""), "Sentence", NEW)
+    assert refusals(test) and test.query_params["sentence"] == NEW
+    assert word(settled(type_into(test, "Instruction", "Rephrase the following sentence"))) == "old"
+
+
 def test_a_rewriting_that_fails_leaves_the_stand_in(app, monkeypatch):
     def fails(work) -> Rewriting:
         raise MemoryError

@@ -52,6 +52,7 @@ def test_an_original_that_an_edit_leaves_behind_is_refused_until_that_is_taken_b
     type_prompt(test, OTHER)
     click(test, "Keep it all the same")
     assert not refused(test) and any("stands nowhere" in caption.value for caption in test.caption)
+    assert "repeat" not in test.title[0].value
     assert not refused(type_prompt(test, f"{OTHER} so"))
 
 
