@@ -45,13 +45,17 @@ class Download:
         return to_csv(labelled(self.table() if callable(self.table) else self.table, self.labels))
 
 
-def download(key: str, table: Table, answers: Sequence[Answer], of: Mapping[str, object]) -> Download:
-    """One more table of this run of the page; answers: what it is drawn from; of: what it is of besides."""
+def download(
+    key: str, table: Table, answers: Sequence[Answer], of: Mapping[str, object], there: bool = True
+) -> Download:
+    """One more table of this run of the page; answers: what it is drawn from; of: what it is of besides; there: whether
+    it has anything to give, without which it is not among all tables."""
     answer = _told_apart(answers)
     about, text = _about(answer) if answer is not None else ({}, "")
     labels = {**about, **of}
     made = Download(table, labels, file_name(key, labels, text))
-    st.session_state.downloads[key] = made
+    if there:
+        st.session_state.downloads[key] = made
     return made
 
 

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
+import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
@@ -104,7 +105,9 @@ def below(
     overview = on_screen()
     if overview and overview.quantization:
         read += f" Weights are quantized to {overview.quantization}."
-    made = download(key, table, st.session_state.get("drawn_from", ()), of)
+    answers = st.session_state.get("drawn_from", ())
+    there = _there(table, answers)
+    made = download(key, table, answers, of, there)
     with st.container(horizontal=True, vertical_alignment="center", key=f"below_{key}"):
         st.caption(read, width="stretch")
         with st.popover("Definition", type="tertiary"):
@@ -120,10 +123,18 @@ def below(
             file_name=f"{made.stem}.csv",
             mime="text/csv",
             key=f"csv_{key}",
+            disabled=not there,
+            help=None if there else "Nothing of it has been computed yet",
             on_click="ignore",
             type="tertiary",
             icon=":material/download:",
         )
+
+
+def _there(table: Table, answers: Sequence[Answer]) -> bool:
+    """Whether a table has anything to give, as far as that can be told without making it."""
+    empty = isinstance(table, pd.DataFrame) and table.empty
+    return not empty and (not answers or any(answer.value is not None for answer in answers))
 
 
 def _clicked(key: str, chooses: Callable[[Sequence[int]], None]) -> Callable[[], None]:

@@ -71,6 +71,25 @@ def test_a_table_of_the_prompt_before_says_so(app, monkeypatch):
     assert "The-quick-dog" in settled(test).session_state.downloads["attention_layers"].stem
 
 
+def test_what_has_not_been_computed_cannot_be_downloaded_and_says_why(monkeypatch, forget):
+    monkeypatch.setattr(service, "_is_active", lambda owner: True)
+    begun, go_on = held(monkeypatch, "head_set")
+    test = opened("patching/page.py")
+    test.session_state.view = {"part": "set", "heads": "L0H1,L2H6"}
+    while not begun.wait(0.05):
+        test.run()
+    test.run()
+
+    def button():
+        buttons = [each.proto for each in test.get("download_button")]
+        return next(each for each in buttons if each.id.endswith("csv_set"))
+
+    assert button().disabled and "computed" in button().help and "set" not in test.session_state.downloads
+    go_on.set()
+    settled(test)
+    assert not button().disabled and len(read(test.session_state.downloads["set"])) == 1
+
+
 def test_what_is_of_no_prompt_names_none(app):
     test = opened("head/page.py")
     test.session_state["fold_scores"] = True
