@@ -16,6 +16,8 @@ from typing import Any
 
 import regex
 
+from core.wording import literal
+
 DEFAULT_INSTRUCTION = "Rephrase all the adjectives of the following sentence"
 DEFAULT_SENTENCE = "The quick fox jumps over the dog."
 DEFAULT_ORIGINAL = "quick"
@@ -211,7 +213,7 @@ def _check_candidates(experiment: Experiment) -> None:
     answer, original = experiment.answer, experiment.original
     same = answer.strip().casefold() == original.strip().casefold()
     if answer and same and (not experiment.is_free or answer == original):
-        raise InputError(f"the answer {answer!r} is the original word itself; choose a replacement", "answer")
+        raise InputError(f"the answer {literal(answer)} is the original word itself; choose a replacement", "answer")
     if not experiment.is_free:
         return
     for name, candidate, other in (("original", original, answer), ("answer", answer, original)):
@@ -221,8 +223,8 @@ def _check_candidates(experiment: Experiment) -> None:
         if not other or other[0].isspace() or occurrences(experiment.prompt, candidate):
             end, shown = shorten(experiment.prompt.split()[-1], 20), shorten(candidate, 40)
             raise InputError(
-                f"the {name} {shown!r} would go on the last word of the prompt ({end + shown!r}); begin it with a "
-                f"space: {' ' + shown!r}",
+                f"the {name} {literal(shown)} would go on the last word of the prompt ({literal(end + shown)}); begin it "
+                f"with a space: {literal(' ' + shown)}",
                 name,
             )
 
@@ -254,14 +256,14 @@ def _check_text(text: str, field: str) -> None:
 
 
 def _start_of_original(sentence: str, word: str, occurrence: int) -> int:
-    starts, shown = occurrences(sentence, word), repr(shorten(word, 40))
+    starts, shown = occurrences(sentence, word), literal(shorten(word, 40))
     if not starts and not words(sentence):
         raise InputError(
             f"the sentence {sentence.strip()!r} holds no word; write one with a word to replace", "sentence"
         )
     if not starts:
         near = [w for w in words(sentence) if w.casefold() == word.casefold()]
-        hint = f"write it as {near[0]!r}" if near else f"choose one of: {shorten(', '.join(words(sentence)), 120)}"
+        hint = f"write it as {literal(near[0])}" if near else f"choose one of: {shorten(', '.join(words(sentence)), 120)}"
         raise InputError(f"the word {shown} does not stand in the sentence; {hint}", "original")
     if occurrence == 0 and len(starts) > 1:
         places = "; ".join(f"{n}: “{_context(sentence, s, word)}”" for n, s in enumerate(starts[:5], 1))

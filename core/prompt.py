@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from core.experiment import Experiment, InputError, PromptText, prompt_text, shorten
 from core.template import Spans, first_special, in_chat
 from core.tokens import PARTS, encode, leading_bos, pieces, token_strings
+from core.wording import literal
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -96,16 +97,16 @@ def tokenize(
         return prompt
     answer_id = candidate_id(text, text.answer, "answer", tokenizer)
     if answer_id == original_id:
-        raise InputError(f"{text.answer!r} and {text.original!r} are the same token; choose another answer", "answer")
+        raise InputError(f"{literal(text.answer)} and {literal(text.original)} are the same token; choose another answer", "answer")
     return _answered(prompt, text.answer, answer_id)
 
 
 def candidate_id(text: PromptText, candidate: str, field: str, tokenizer: PreTrainedTokenizerFast) -> int:
     """The one token id of a candidate after the prompt, or an `InputError` that shows its pieces."""
-    shown = repr(candidate if len(candidate) <= 60 else candidate[:59] + "…")
-    literal, whole = text.literal, text.text + candidate
-    before, _ = encode(text.text, tokenizer, literal)
-    after, _ = encode(whole, tokenizer, literal if isinstance(literal, bool) else _up_to(literal, len(whole)))
+    shown = literal(candidate if len(candidate) <= 60 else candidate[:59] + "…")
+    typed, whole = text.literal, text.text + candidate
+    before, _ = encode(text.text, tokenizer, typed)
+    after, _ = encode(whole, tokenizer, typed if isinstance(typed, bool) else _up_to(typed, len(whole)))
     if after[: len(before)] != before:
         n = next(i for i, (a, b) in enumerate(zip(before, after + (-1,) * len(before))) if a != b)
         was, now = (_listed(ids[n:], tokenizer) for ids in (before, after))
@@ -121,11 +122,11 @@ def candidate_id(text: PromptText, candidate: str, field: str, tokenizer: PreTra
         raise InputError(f"the {field} {shown} adds no token to the prompt; write a word", field)
     (first, tokens), *more = pieces(ids, tokenizer)
     # Only what would pass: a blank, a piece of a character, or a word that is not in the sentence would not.
-    passes = first.strip() and tokens == 1 and (field == "answer" or not literal)
-    remedy = f"choose a word of one token{f', for example its first piece {first!r}' if passes else ''}"
-    if literal and field == "original" and any(n > 1 for _, n in [(first, tokens), *more]):
+    passes = first.strip() and tokens == 1 and (field == "answer" or not typed)
+    remedy = f"choose a word of one token{f', for example its first piece {literal(first)}' if passes else ''}"
+    if typed and field == "original" and any(n > 1 for _, n in [(first, tokens), *more]):
         remedy += ", or write a free prompt (in the settings), where any one token can be the original"
-    if literal is False and first == " " and [n for _, n in more] == [1]:
+    if typed is False and first == " " and [n for _, n in more] == [1]:
         remedy = "end the prompt with that space, and leave it off here"
     raise InputError(f"the {field} {shown} is {len(ids):,} tokens: {_listed(ids, tokenizer)}; {remedy}", field)
 
@@ -147,7 +148,7 @@ def _listed(ids: Sequence[int], tokenizer: PreTrainedTokenizerFast) -> str:
     found = pieces(ids[: _SHOWN * PARTS], tokenizer)[:_SHOWN]
     if len(found) == 1 and len(ids) > 1:
         return "parts of one character"
-    shown = ", ".join(repr(text) if n == 1 else f"{text!r} ({n} tokens)" for text, n in found)
+    shown = ", ".join(literal(text) if n == 1 else f"{literal(text)} ({n} tokens)" for text, n in found)
     return shown if sum(n for _, n in found) == len(ids) else f"{shown}, …"
 
 

@@ -103,6 +103,11 @@ def _spelled(shown: str) -> str:
     return _isolated("␣" * (len(shown) - len(body)) + "".join(map(_shown, body)))
 
 
+def literal(text: str) -> str:
+    """A string to the letter within a message, in quotation marks, which stay around it in whatever direction it runs."""
+    return _isolated(repr(text))
+
+
 def neighbours(tokens: Sequence[str], position: int, width: int = 2) -> str:
     """A position with its neighbours, the token itself in brackets: `following sentence[:] The quick`."""
     left = "".join(tokens[max(position - width, 0) : position])

@@ -87,8 +87,10 @@ def set_spread(
     low, high = float(logit_diff.min()), float(logit_diff.max())
     edges = np.linspace(low, high if high > low else low + 1, BINS + 1)
     traces: list[Part] = []
+    highest = 0
     for model, name in enumerate(MODELS):
         counts, _ = np.histogram(logit_diff[:, model], edges)
+        highest = max(highest, int(counts.max()))
         text = [
             f"<b>{name}</b><br>{signed(a)} to {signed(b)}: {_prompts(int(count))}"
             for a, b, count in zip(edges, edges[1:], counts)
@@ -103,7 +105,8 @@ def set_spread(
     ]
     layout = {
         "xaxis": {"title": {"text": f"logit difference, {theme.LOGITS}"}, **theme.ZERO},
-        "yaxis": {"title": {"text": "prompts"}, "zeroline": False},
+        # Of a few, Plotly's own ticks would be fractions of a prompt.
+        "yaxis": {"title": {"text": "prompts"}, "zeroline": False, **({"dtick": 1} if highest <= 5 else {})},
         "barmode": "overlay", "bargap": 0, "shapes": means,
     }  # fmt: skip
     # As high as the scatter that it stands beside.

@@ -127,7 +127,7 @@ export default function ({ data, setStateValue, parentElement }) {
     if (line && key === 'escape') at.blur();
     if (at.closest?.(FIELD) && !(line && key.startsWith('page'))) return;
     // Behind an open list nothing happens but that it is closed.
-    const own = data.events[key], inside = event.composedPath().some(part => part.localName === 'dialog');
+    const own = data.events[key], inside = event.composedPath().some(part => part.localName === 'dialog' && part.open);
     // The page that comes may answer to others.
     const known = data.keys.includes(key) || held() && (key.length === 1 || key.startsWith('page'));
     if (key !== '?' && (dialog.open || !own && (inside || !known))) return;

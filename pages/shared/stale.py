@@ -16,11 +16,12 @@ import streamlit as st
 from core.choice import stands
 from core.experiment import Experiment, InputError, word_spans
 from core.experiment import check as check_input
-from core.wording import visible
+from core.wording import literal, visible
 from pages.shared import state
 from pages.shared.text import plain
 
 MOST_WORDS = 60  # of the prompt that are offered, the last ones
+_LONGEST = 60  # characters of one of them in the menu: two that read alike there would be one
 Left = tuple[str, str, str]  # the prompt, "original" or "answer", and the string that is left behind
 
 
@@ -52,7 +53,7 @@ def check(experiment: Experiment) -> None:
     """Refuse a candidate that was left behind, with an `InputError` of its field."""
     for name, candidate in _candidates(experiment).items():
         if (experiment.prompt, name, candidate) in _left():
-            message = f"the {name} {candidate!r} no longer stands in the prompt, whose text was edited"
+            message = f"the {name} {literal(candidate)} no longer stands in the prompt, whose text was edited"
             raise InputError(f"{message}; take the edit back, choose another one, or keep it all the same", name)
 
 
@@ -74,7 +75,7 @@ def ways_out(name: str) -> None:
 
 
 def _another_word(experiment: Experiment) -> None:
-    offered = {plain(visible(each)): each for each in comparable_words(experiment)[-MOST_WORDS:]}
+    offered = {plain(visible(each, _LONGEST)): each for each in comparable_words(experiment)[-MOST_WORDS:]}
 
     def choose() -> None:
         if (label := st.session_state.stale_words) in offered:

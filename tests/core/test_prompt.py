@@ -103,6 +103,8 @@ def test_parts_of_a_character_are_told_together_as_the_character(byte_level):
     assert pieces(byte_level("x\ufffd y", add_special_tokens=False)["input_ids"], byte_level)[0] == ("x", 1)
     assert "can be the original" in error
     assert "is 4 tokens: ' ', '狐' (3 tokens); choose" in str(refusal(byte_level, answer="狐"))
+    # Quotation marks stay around what runs from right to left.
+    assert "the answer \u2068' של'\u2069 is " in str(refusal(byte_level, answer="של"))
     assert "'狐' is 3 tokens: parts of one character" in str(refusal(byte_level, prompt="a", original="狐", answer="b"))
 
 

@@ -53,6 +53,8 @@ def test_figures_of_a_set_say_its_prompts_and_means():
     assert scatter.data[1].error_x.array[0] == pytest.approx(mean.ci_high[0] - mean.mean[0])
     spread = set_spread(values)
     assert [sum(trace.y) for trace in spread.data] == [3, 3]
+    # Of a few, in whole prompts; of many, as Plotly finds.
+    assert spread.layout.yaxis.dtick == 1 and set_spread(np.ones((40, 2))).layout.yaxis.dtick is None
     ends = mean.mean[None], mean.ci_low[None], mean.ci_high[None]
     layers = layer_intervals({"mlp_out": ends}, "By layer", "logits").data[0]
     assert layers.marker.opacity == (0.35, 1, 1) and layers.error_y.arrayminus[1] == pytest.approx(2 - mean.ci_low[1])

@@ -60,6 +60,11 @@ def test_another_word_of_the_prompt_is_offered_exactly_as_it_stands_there(app):
     test = type_prompt(app(answer=" big"), "Bear and big dog.\nThe bear is and is")
     (menu,) = [each.proto for each in test.get("menu_button") if "Another word" in each.proto.label]
     assert list(menu.options) == ["␣Bear", "␣and", "␣dog", "␣The", "␣bear", "␣is"]
+    # Long ones that begin alike are told apart.
+    alike = "The counterrevolutionary and counterrevolutionaries are"
+    (menu,) = [each.proto for each in type_prompt(test, alike).get("menu_button") if "Another" in each.proto.label]
+    assert list(menu.options)[1:] == ["␣counterrevolutionary", "␣and", "␣counterrevolutionaries", "␣are"]
+    type_prompt(test, "Bear and big dog.\nThe bear is and is")
     for word in comparable_words(experiment(test)):
         check(replace(experiment(test), original=word))
     assert comparable_words(replace(experiment(test), prompt="Bear and dog:"))[0] == "Bear"
