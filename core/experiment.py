@@ -223,8 +223,8 @@ def _check_candidates(experiment: Experiment) -> None:
         if not other or other[0].isspace() or occurrences(experiment.prompt, candidate):
             end, shown = shorten(experiment.prompt.split()[-1], 20), shorten(candidate, 40)
             raise InputError(
-                f"the {name} {literal(shown)} would go on the last word of the prompt ({literal(end + shown)}); begin it "
-                f"with a space: {literal(' ' + shown)}",
+                f"the {name} {literal(shown)} would go on the last word of the prompt ({literal(end + shown)}); "
+                f"begin it with a space: {literal(' ' + shown)}",
                 name,
             )
 
@@ -263,7 +263,8 @@ def _start_of_original(sentence: str, word: str, occurrence: int) -> int:
         )
     if not starts:
         near = [w for w in words(sentence) if w.casefold() == word.casefold()]
-        hint = f"write it as {literal(near[0])}" if near else f"choose one of: {shorten(', '.join(words(sentence)), 120)}"
+        among = shorten(", ".join(words(sentence)), 120)
+        hint = f"write it as {literal(near[0])}" if near else f"choose one of: {among}"
         raise InputError(f"the word {shown} does not stand in the sentence; {hint}", "original")
     if occurrence == 0 and len(starts) > 1:
         places = "; ".join(f"{n}: “{_context(sentence, s, word)}”" for n, s in enumerate(starts[:5], 1))

@@ -97,7 +97,9 @@ def tokenize(
         return prompt
     answer_id = candidate_id(text, text.answer, "answer", tokenizer)
     if answer_id == original_id:
-        raise InputError(f"{literal(text.answer)} and {literal(text.original)} are the same token; choose another answer", "answer")
+        raise InputError(
+            f"{literal(text.answer)} and {literal(text.original)} are the same token; choose another answer", "answer"
+        )
     return _answered(prompt, text.answer, answer_id)
 
 

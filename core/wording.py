@@ -104,7 +104,7 @@ def _spelled(shown: str) -> str:
 
 
 def literal(text: str) -> str:
-    """A string to the letter within a message, in quotation marks, which stay around it in whatever direction it runs."""
+    """A string to the letter within a message: its quotation marks stay around it in whatever direction it runs."""
     return _isolated(repr(text))
 
 

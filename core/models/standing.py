@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import ceil, floor
 from pathlib import Path
 
 from core.experiment import InputError
@@ -31,7 +32,9 @@ def standing(spec: PairSpec, room: int | None = None, dtype: str = "") -> Standi
     except InputError as error:
         return Standing("missing", str(error), toy)
     if room is not None and need > room:
-        return Standing("too large", f"cannot run here: {need / GB:.0f} GB, {room / GB:.0f} GB are there", toy)
+        # Rounded apart: the two must not read alike.
+        needs, there = ceil(10 * need / GB) / 10, floor(10 * room / GB) / 10
+        return Standing("too large", f"cannot run here: needs {needs:.1f} GB, {there:.1f} GB are there", toy)
     if absent := [name for name in (spec.base, spec.instruct) if not is_path(name) and not _in_the_hubs_cache(name)]:
         size = _download(spec, len(absent))
         return Standing("download", f"needs a download{f' of {size / GB:.1f} GB' if size else ''}", toy)

@@ -25,10 +25,14 @@ function moveIn(plot) {
     const bar = text.matches('.bartext') && boxOf(text.parentElement.firstElementChild);
     // What stands beside a bar has room to its axis' end, before the next one's labels, or to its own.
     const [begin, end] = bar ? axisEnds(plot, text) : [page.left, page.right];
-    const room = !bar ? page.width : boxOf(text).left > bar.left ? end - bar.right - 4 : bar.left - begin - 4;
+    // A label that is held off what it stands beside would be moved onto that.
+    const note = plot._fullLayout.annotations?.[text.closest('.annotation')?.dataset.index];
+    const beside = note?.xshift > 0 && boxOf(text).left;
+    const room = beside ? end - beside - 1
+      : !bar ? page.width : boxOf(text).left > bar.left ? end - bar.right - 4 : bar.left - begin - 4;
     if (wide > room) text.style.setProperty('font-size', `${Math.max(8, 0.97 * size * room / wide)}px`, 'important');
     const { left, right } = boxOf(text);
-    let move = 0;
+    let move = beside ? beside - left : 0;
     // A number that has become smaller stands beside its bar still.
     if (bar && left - bar.right > 6) move = bar.right + 4 - left;
     if (bar && bar.left - right > 6) move = bar.left - 4 - right;

@@ -10,11 +10,20 @@ from tests.browser.test_downloads import downloaded
 from tests.browser.test_explore import LIES_BETWEEN
 from tests.browser.test_stage import FITS, press
 
+GAP_STANDS_FREE = """() => {
+  const plot = document.querySelector('.js-plotly-plot[data-fitted]'), box = element => element.getBoundingClientRect();
+  const ends = [...plot?.querySelectorAll('.scatterlayer .points path') ?? []].map(end => box(end).right);
+  const text = plot?.querySelector('.annotation-text');
+  return ends.length && text && box(text).left > Math.max(...ends) && box(text).right <= box(plot).right;
+}"""
+
 
 def test_keys_go_through_the_steps_and_one_screen_holds_each(viewer):
     page = viewer.page
     page.set_viewport_size({"width": 1280, "height": 720})
     viewer.open("post")
+    # The gap's number stands beside its line in a narrow chart too.
+    page.wait_for_function(GAP_STANDS_FREE)
     press(viewer, "n")
     expect(page).to_have_url(re.compile("step=layers"))
     page.wait_for_function(LIES_BETWEEN, arg=[".st-key-post_layers .js-plotly-plot", 0, 720])
