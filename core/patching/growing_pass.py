@@ -95,7 +95,7 @@ def run_rows(
     if shared is not None and (frozen_patterns or not shared.serves(rows, budget)):
         shared = None
     size = cache(lambda before: rows_per_chunk(recipient, rows, budget, shared.positions if shared else before))
-    most = (lambda before: min(size(before), shared.rows(budget))) if shared else size
+    most = (lambda before: shared.rows(budget, len(rows), size(before))) if shared else size
     every = chunks(rows, most, budget.tokens // WASTE, begins)
     left = [missing for chunk in every if (missing := [i for i in chunk if ran.left[i]])]
 

@@ -11,7 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from itertools import groupby
+from itertools import groupby, pairwise
+from math import ceil
 
 from core.attention import weights_from_end
 from core.attention_results import table_roles
@@ -33,7 +34,8 @@ from core.sets.fields import ATTRIBUTION, PATCHING, SUMMARY, Plan, attention_fie
 from core.sets.kept import Kept, Values
 from core.sets.parts import MOST, Part, SoFar, gather, no_progress, parts_of
 
-_NUMBERS = 5 * 2**18  # of an MLP's activations in one pass, of a model whose passes are mostly calls of layers
+Ran = tuple[Used, tuple[Recording, Recording]]
+_NUMBERS = 2**21  # of an MLP's activations in one pass, of a model whose passes are mostly calls of layers
 
 
 def run_set(
@@ -63,22 +65,28 @@ class Runner:
     def run(self, part: Part, checkpoint: Callable[[], None] = no_checkpoint) -> Iterator[list[tuple[str, Values]]]:
         """What each of its prompts gives, those together that ran together."""
         begins = self._beginning(part) if self._plan.sites else None
-        size = self._at_once(part)
+        alone = self._at_once(part.longest - len(part.shared)) == 1
         # A part is recorded in one pass and kept together, whatever its patched rows take. Of long prompts as many as a
         # pass may hold tokens of, since each is recorded at its full length.
-        most = self._recorded_at_once(max(len(row.prompt.ids) for row in part.rows)) if size > 1 else 1
+        most = self._recorded_at_once(max(len(row.prompt.ids) for row in part.rows)) if not alone else 1
         for start in range(0, len(part.rows), most):
             rows = part.rows[start : start + most]
             checkpoint()
             with _named(rows[0]):
                 every = record_every([row.prompt for row in rows], self._pair)
             groups = [list(group) for _, group in groupby(zip(rows, every), lambda each: len(each[0].prompt.ids))]
-            pieces = [group[at : at + size] for group in groups for at in range(0, len(group), size)]
+            pieces = [piece for group in groups for piece in self._pieces(group, len(part.shared))]
             yield [found for piece in pieces for found in self._together(piece, begins, checkpoint)]
+
+    def _pieces(self, group: list[Ran], shared: int) -> list[list[Ran]]:
+        """Prompts of one length, as few passes of them as have room, none much larger than another."""
+        count = ceil(len(group) / self._at_once(len(group[0][0].prompt.ids) - shared))
+        bounds = [len(group) * n // count for n in range(count + 1)]
+        return [group[start:stop] for start, stop in pairwise(bounds)]
 
     def _together(
         self,
-        piece: Sequence[tuple[Used, tuple[Recording, Recording]]],
+        piece: Sequence[Ran],
         begins: Beginning | None,
         checkpoint: Callable[[], None],
     ) -> Iterator[tuple[str, Values]]:
@@ -89,11 +97,11 @@ class Runner:
             with _named(row):
                 yield row.key, numbers((base, instruct), row.prompt, self._plan, self._budget(), checkpoint)
 
-    def _at_once(self, part: Part) -> int:
-        """Prompts that run together: as many as all rows of each fit into one pass with."""
+    def _at_once(self, tokens: int) -> int:
+        """Prompts that run together: as many as all rows of each, of so many tokens, fit into one pass with."""
         rows = max((len(sweep_rows(site, (), self._shape)) for site in self._plan.sites), default=0)
-        beside = 1 + ROWS * len(THIRDS) if rows else 1  # the no-op, and the noise floor's
-        return min(MOST, max(1, self._budget().tokens // ((rows + beside) * (part.longest - len(part.shared)))))
+        beside = 1 + (ROWS + 1) * len(THIRDS) if rows else 1  # the no-op, and the noise floor's
+        return min(MOST, max(1, self._budget().tokens // ((rows + beside) * tokens)))
 
     def _recorded_at_once(self, tokens: int) -> int:
         """Prompts of so many tokens that are recorded together, by both models, within what is free."""
