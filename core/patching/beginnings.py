@@ -39,12 +39,9 @@ class Beginning:
     def run_of(self, bridge: TransformerBridge) -> Recording:
         return next(recording for recording in self.recordings if recording.bridge is bridge)
 
-    def rows(self, budget: Budget, every: int, fit: int) -> int:
-        """How many of all rows a chunk of a prompt holds, into which so many fit: all, or as many as of the longest.
-
-        So most prompts find what an earlier one has left.
-        """
-        return every if every <= fit else min(fit, max(1, budget.tokens // (self.longest - self.positions) - 1))
+    def rows(self, budget: Budget) -> int:
+        """How many rows a chunk holds: the same in every prompt, so that each finds what an earlier one has left."""
+        return max(1, budget.tokens // (self.longest - self.positions) - 1)
 
     def serves(self, rows: list[Row], budget: Budget) -> bool:
         """Whether rows of a plan may begin behind the shared tokens, and what they leave there has room."""

@@ -87,13 +87,13 @@ def by_source(patches: list[tuple[int, Patch]]) -> dict[str, list[tuple[int, Pat
     return gathered
 
 
-def write(x: Tensor, site: str, c: Cells, source: Float[Tensor, "pos ..."]) -> None:
-    """Overwrite the cells of `x` by the source's own activation of the site, batch axis taken off."""
+def write(x: Tensor, site: str, c: Cells, source: Float[Tensor, "prompt pos ..."]) -> None:
+    """Overwrite the cells of `x`, (row, prompt, ...), by each prompt's own source of the site."""
     if site == "pattern":
         if c.positions is None:
-            x[c.rows, c.heads] = source[c.heads]
+            x[c.rows, :, c.heads] = source[:, c.heads].transpose(0, 1)
         else:
-            x[c.rows, c.heads, c.positions] = source[c.heads, c.positions]
+            x[c.rows, :, c.heads, c.positions] = source[:, c.heads, c.positions].transpose(0, 1)
     elif site == NEURON:
         # A head of width 1; in place, through a view.
         write(x.unsqueeze(-1), "z", c, source.unsqueeze(-1))
@@ -101,9 +101,11 @@ def write(x: Tensor, site: str, c: Cells, source: Float[Tensor, "pos ..."]) -> N
         if c.positions is None:
             x[c.rows] = source
         else:
-            x[c.rows, c.positions] = source[c.positions]
+            x[c.rows, :, c.positions] = source[:, c.positions].transpose(0, 1)
+    elif c.positions is None:
+        x[c.rows, :, :, c.heads] = source[:, :, c.heads].movedim(2, 0)
     else:
-        write_heads(x, c, source.transpose(0, 1)[c.heads] if c.positions is None else source[c.positions, c.heads])
+        x[c.rows, :, c.positions, c.heads] = source[:, c.positions, c.heads].transpose(0, 1)
 
 
 def write_heads(x: Float[Tensor, "batch pos head d_head"], c: Cells, values: Tensor | float) -> None:

@@ -40,7 +40,6 @@ from core.patching.measuring import Reader, reader_of
 from core.patching.plan import CARRIED, WEIGHT_SITES, Row, Shape
 from core.patching.shortage import within_memory
 from core.patching.sources import Sources
-from core.patching.together import hooks_of
 from core.recording import Recording
 
 Progress = Callable[[Begun], None]
@@ -89,13 +88,14 @@ def run_rows(
         same = one.arranged(lambda values: values.repeat(len(idle)))
         ran = ran.with_rows(idle, reader.logit_diff(plain), same)
     begins = beginning if recipient.past else _at_the_first
+    shared, whole = recipient.begins, budget
     if recipient.together is not None:
         budget = budget.part(len(recipient.together.recordings))
-    shared = recipient.begins
     if shared is not None and (frozen_patterns or not shared.serves(rows, budget)):
         shared = None
     size = cache(lambda before: rows_per_chunk(recipient, rows, budget, shared.positions if shared else before))
-    most = (lambda before: shared.rows(budget, len(rows), size(before))) if shared else size
+    # Of one prompt alone, so that how many run together changes nothing: each finds what an earlier one has left.
+    most = (lambda before: min(size(before), shared.rows(whole))) if shared else size
     every = chunks(rows, most, budget.tokens // WASTE, begins)
     left = [missing for chunk in every if (missing := [i for i in chunk if ran.left[i]])]
 
@@ -164,27 +164,25 @@ def _finals(
         alone = Sources(shared.run_of(recipient.bridge), shared.run_of(sources.donor.bridge))
         past, before = shared.of_rows(recipient.bridge, rows, no_op, lambda: _keys_of(alone, rows, checkpoint, no_op))
     late = [_from(row, before) for row in rows]
-    growth = Growth(sources, shape_of(recipient), late, checkpoint, before, frozen_patterns, no_op)
-    growths = [replace(growth, sources=each, final=[]) for each in every]
+    growth = Growth(every, shape_of(recipient), late, checkpoint, before, frozen_patterns, no_op)
     # Without use_cache=False the keys and values of every row in every layer would be kept to the end.
-    _pass(growths, {"past_key_values": Before(past, before, len(every))} if before else {"use_cache": False})
-    return [growth.final[0] for growth in growths]
+    _pass(growth, {"past_key_values": Before(past, before, len(every))} if before else {"use_cache": False})
+    return list(growth.final[0].unflatten(0, (-1, len(every))).transpose(0, 1).contiguous())
 
 
 def _keys_of(sources: Sources, rows: list[Row], checkpoint: Callable[[], None], no_op: bool) -> dict[int, KeysValues]:
     """Every layer's keys and values of the rows, from the lowest layer that they patch up."""
     cache = Keeping()
-    growth = Growth(sources, shape_of(sources.recipient), rows, checkpoint, no_op=no_op)
-    _pass([growth], {"past_key_values": cache})
+    growth = Growth([sources], shape_of(sources.recipient), rows, checkpoint, no_op=no_op)
+    _pass(growth, {"past_key_values": cache})
     return cache.kept
 
 
-def _pass(growths: list[Growth], how: dict[str, object]) -> None:
-    """One forward pass of the recipient with the hooks of a growth, or of one for every prompt."""
-    growth = growths[0]
-    bridge, others = growth.recipient.bridge, growth.sources.donor.bridge
+def _pass(growth: Growth, how: dict[str, object]) -> None:
+    """One forward pass of the recipient with the hooks of a growth."""
+    bridge, others = growth.recipient.bridge, growth.every[0].donor.bridge
     ids = torch.tensor([growth.recipient.ids[growth.before :]], device=bridge.cfg.device)
-    hooks = list(growth.hooks() if len(growths) == 1 else hooks_of(growths))
+    hooks = list(growth.hooks())
     take_turn(bridge)
     weights = any(patch.site in WEIGHT_SITES for row in growth.rows for patch in row)
     theirs = fast_linears(others) if weights else nullcontext()

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 from transformer_lens.hook_points import HookPoint
 
@@ -19,6 +20,7 @@ from core.patching.frozen import Decided, decided
 from core.patching.layer_weights import LayerWeights, by_layer
 from core.patching.plan import NEURON, OWN, Patch, Row, Shape
 from core.patching.sources import Sources
+from core.patching.together import for_each
 from core.recording import Recording
 
 # Hooks run in this order: what a counterfactual reads is written before it, what overwrites it after.
@@ -38,12 +40,12 @@ class Read(Exception):
 class Growth:
     """The hooks of one growing pass. before: how many positions do not run, and from which on those of rows count.
 
+    every: of each prompt that shares the pass, all of one length. The batch is (row, prompt): a row of each joins.
     frozen_patterns: as `core.patching.frozen` says. no_op: whether one stands before the rows.
-    final: its one result, filled by the last of the hooks. cells: where rows are written, the same in every prompt of a
-    pass, so that one finds what an earlier one has made.
+    final: its one result, filled by the last of the hooks.
     """
 
-    sources: Sources
+    every: Sequence[Sources]
     shape: Shape
     rows: list[Row]
     checkpoint: Callable[[], None]
@@ -51,11 +53,15 @@ class Growth:
     frozen_patterns: bool = False
     no_op: bool = True
     final: list[Tensor] = field(default_factory=list)
-    cells: dict[tuple[int, str, str], list[at.Cells]] = field(default_factory=dict)
 
     @property
     def recipient(self) -> Recording:
-        return self.sources.recipient
+        """Of the first prompt; model and length are those of all."""
+        return self.every[0].recipient
+
+    @property
+    def _recipients(self) -> list[Recording]:
+        return [each.recipient for each in self.every]
 
     @cached_property
     def first(self) -> int:
@@ -86,33 +92,41 @@ class Growth:
         no_op = [tuple(replace(patch, source=OWN) for patch in self.rows[0])] if self.no_op else []
         numbered = list(enumerate([*no_op, *self.rows]))
         weights = {
-            layer: LayerWeights(self.sources.weights, layer, patches, self.shape)
+            layer: [LayerWeights(each.weights, layer, patches, self.shape) for each in self.every]
             for layer, patches in by_layer(numbered).items()
         }
         if self.frozen_patterns:
-            yield from self._freezes(decided(numbered, self.sources.weights, self.shape), weights)
+            yield from self._freezes(decided(numbered, self.every[0].weights, self.shape), weights)
         taken = at.by_place(numbered)
         for layer, site in sorted(taken, key=lambda place: _ORDER.index(place[1])):
             for source, patches in at.by_source(taken[layer, site]).items():
                 yield from self._writes(layer, site, source, patches)
         yield from self._end_only()
         for patched in weights.values():
-            yield from patched.hooks()
+            yield from for_each([of_prompt.hooks() for of_prompt in patched])
 
     def _taken(self, source: Recording, layer: int, site: str, like: Tensor) -> Tensor:
         """A source's activation at the positions that run: of a pattern, at those that attend."""
         x = at.from_source(source, layer, site, like)
         return x[:, self.before :] if site == "pattern" else x[self.before :]
 
+    def _of_every(
+        self, sources: Sequence[Recording], layer: int, site: str, like: Tensor
+    ) -> Float[Tensor, "prompt ..."]:
+        """The same of every prompt's source."""
+        found = [self._taken(source, layer, site, like) for source in sources]
+        return torch.stack(found) if len(found) > 1 else found[0].unsqueeze(0)
+
     def _enter(self, layer: int, joining: int) -> Callable[[Tensor, HookPoint], Tensor | None]:
         def enter(x: Tensor, hook: HookPoint) -> Tensor | None:
             self.checkpoint()
             if not joining:
                 return None
-            own = self._taken(self.recipient, layer, "resid_pre", x)
+            own = self._of_every(self._recipients, layer, "resid_pre", x)
             if layer == self.first:
+                # What one row has done up to here is recorded.
                 return own.repeat(self.no_op + joining, 1, 1)
-            return torch.cat([x, own.expand(joining, -1, -1)])
+            return torch.cat([x, *[own] * joining])
 
         return enter
 
@@ -121,11 +135,10 @@ class Growth:
         behind = joining if layer > self.first or self.no_op else joining - 1
 
         def leave(x: Tensor, hook: HookPoint) -> Tensor:
-            return x[: len(x) - behind]
+            return x[: len(x) - behind * len(self.every)]
 
         def join(z: Tensor, hook: HookPoint) -> Tensor:
-            own = self._taken(self.recipient, layer, "z", z)
-            return torch.cat([z, own.expand(behind, *own.shape)])
+            return torch.cat([z, *[self._of_every(self._recipients, layer, "z", z)] * behind])
 
         norm = hasattr(self.recipient.bridge.blocks[layer], "ln1")
         yield f"blocks.{layer}.{'ln1' if norm else 'attn'}.hook_in", leave
@@ -138,51 +151,51 @@ class Growth:
             if dtype != self.recipient.layer(layer, "attn.hook_v").dtype:
                 yield f"blocks.{layer}.attn.hook_v", _lifted(dtype)
 
-    def _freezes(self, decided: Decided, weights: dict[int, LayerWeights]) -> Iterator[Hook]:
+    def _freezes(self, decided: Decided, weights: dict[int, list[LayerWeights]]) -> Iterator[Hook]:
         """The recipient's own patterns, but for what a row decides; its shadows decide what it does."""
         for layer in range(self.first, self.last + 1):
             cells = decided.get(layer, [])
-            shadows = weights[layer].shadows if layer in weights else []
+            shadows = weights[layer][0].shadows if layer in weights else []
             cells = cells + [
                 (n - len(shadows), head) for n, (_, row, *_) in enumerate(shadows) for of, head in cells if of == row
             ]
-            yield f"blocks.{layer}.attn.hook_pattern", self._freeze(layer, [list(column) for column in zip(*cells)])
+            kept = [list(column) for column in zip(*cells)]
+            yield from for_each([self._freeze(each, layer, kept) for each in self.every])
 
-    def _freeze(self, layer: int, kept: list[list[int]]) -> Callable[[Tensor, HookPoint], Tensor]:
+    def _freeze(self, of: Sources, layer: int, kept: list[list[int]]) -> Iterator[Hook]:
         def freeze(x: Tensor, hook: HookPoint) -> Tensor:
             running = x[tuple(kept)] if kept else None
-            x[:] = self._taken(self.recipient, layer, "pattern", x)
+            x[:] = self._taken(of.recipient, layer, "pattern", x)
             if running is not None:
                 x[tuple(kept)] = running
             return x
 
-        return freeze
+        yield f"blocks.{layer}.attn.hook_pattern", freeze
 
     def _writes(self, layer: int, site: str, name: str, patches: list[tuple[int, Patch]]) -> Iterator[Hook]:
         """The hooks that write the patches of one site in one layer, all from the source of that name."""
-        source, after_cut = self.sources.of(name), layer == self.last and site in ("attn_out", NEURON, "mlp_out")
-        if (layer, site, name) not in self.cells:
-            kept = self.end if after_cut else None
-            self.cells[layer, site, name] = at.cells(patches, kept, self.recipient.bridge.cfg.device)
-        cells = self.cells[layer, site, name]
+        after_cut = layer == self.last and site in ("attn_out", NEURON, "mlp_out")
+        cells = at.cells(patches, self.end if after_cut else None, self.recipient.bridge.cfg.device)
         if site in ("value_only", "pattern_only"):
             for group in cells:
-                yield from self._counterfactual(layer, site, group, source)
+                yield from for_each([self._counterfactual(each, layer, site, group, name) for each in self.every])
         elif site == "result":
-            yield from self._results(layer, patches, cells, source)
+            yield from for_each([self._results(each, layer, patches, cells, name) for each in self.every])
         else:
+            # Before the pass: what a source is made by may be a pass of its own.
+            sources = [each.of(name) for each in self.every]
 
             def write(x: Tensor, hook: HookPoint) -> Tensor:
-                values = self._taken(source, layer, site, x)
+                values, of_prompts = self._of_every(sources, layer, site, x), x.unflatten(0, (-1, len(self.every)))
                 for group in cells:
-                    at.write(x, site, group, values[-1:] if after_cut else values)
+                    at.write(of_prompts, site, group, values[:, -1:] if after_cut else values)
                 return x
 
             yield f"blocks.{layer}.{at.HOOKS[site]}", write
 
-    def _counterfactual(self, layer: int, site: str, cells: at.Cells, source: Recording) -> Iterator[Hook]:
+    def _counterfactual(self, of: Sources, layer: int, site: str, cells: at.Cells, name: str) -> Iterator[Hook]:
         """z of running pattern and the source's v, or of the source's pattern and running v."""
-        held: list[Tensor] = []
+        source, held = of.of(name), list[Tensor]()
         groups = self.shape.group_of(cells.of_heads)
 
         def hold(x: Tensor, hook: HookPoint) -> None:
@@ -195,7 +208,7 @@ class Growth:
             else:
                 taken = self._taken(source, layer, "pattern", running).unsqueeze(0)
                 only_row = at.Cells(torch.zeros_like(cells.rows), cells.heads, cells.positions)
-                before = at.from_source(self.recipient, layer, "v", running)[: self.before].transpose(0, 1)
+                before = at.from_source(of.recipient, layer, "v", running)[: self.before].transpose(0, 1)
                 pattern, values = at.read_pattern(taken, only_row), torch.cat([before[groups], running], 1)
             at.write_heads(z, cells, at.attend(pattern, values).to(z.dtype))
             return z
@@ -204,10 +217,10 @@ class Growth:
         yield f"blocks.{layer}.attn.hook_z", write
 
     def _results(
-        self, layer: int, patches: list[tuple[int, Patch]], cells: list[at.Cells], source: Recording
+        self, of: Sources, layer: int, patches: list[tuple[int, Patch]], cells: list[at.Cells], name: str
     ) -> Iterator[Hook]:
         """The head's own z is taken out, and the source's z through the source's W_O put in."""
-        cut = layer == self.last
+        source, cut = of.of(name), layer == self.last
         kept = at.cells(patches, self.end, self.recipient.bridge.cfg.device) if cut else cells
 
         def clear(z: Tensor, hook: HookPoint) -> Tensor:

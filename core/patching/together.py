@@ -1,8 +1,9 @@
 """Prompts of one length in one growing pass: a chunk's rows run for all of them at once, in place of a pass for each.
 
-The batch of such a pass is (row, prompt): where a row joins, one for every prompt does. Its hooks are those of each
-prompt's own pass (`core.patching.growth`), each given the rows of its prompt as a view of the batch. Whoever asks for a
-chunk of one prompt finds what an earlier one has left. For small models, whose passes are mostly calls of layers.
+The batch of such a pass is (row, prompt): where a row joins, one for every prompt does. Hooks that many passes have are
+the batch's own (`core.patching.growth`); the others are each prompt's, given its rows as a view of the batch. Whoever
+asks for a chunk of one prompt finds what an earlier one has left. For small models, whose passes are mostly calls of
+layers.
 """
 
 from __future__ import annotations
@@ -16,7 +17,6 @@ from transformer_lens.hook_points import HookPoint
 from transformer_lens.model_bridge import TransformerBridge
 
 from core.passes import Hook
-from core.patching.growth import Growth, Read
 from core.patching.plan import Row
 from core.recording import Recording
 
@@ -47,27 +47,20 @@ class Together:
         return self.found[chunk][recipient.ids]
 
 
-def hooks_of(growths: Sequence[Growth]) -> Iterator[Hook]:
-    """The hooks of a pass of several prompts, in the order of each prompt's own."""
-    for point, *others in zip(*(growth.hooks() for growth in growths), strict=True):
+def for_each(every: Sequence[Iterator[Hook]]) -> Iterator[Hook]:
+    """Hooks of each prompt, one plan's and so in one order, as hooks of the batch."""
+    if len(every) == 1:
+        yield from every[0]
+        return
+    for point, *others in zip(*every, strict=True):
         assert all(name == point[0] for name, _ in others), "one plan, one order of hooks"
-        yield point[0], _for_each([point[1], *(run for _, run in others)])
+        yield point[0], _as_one([point[1], *(run for _, run in others)])
 
 
-def _for_each(
-    hooks: list[Callable[[Tensor, HookPoint], Tensor | None]],
-) -> Callable[[Tensor, HookPoint], Tensor | None]:
+def _as_one(hooks: list[_Run]) -> _Run:
     def run(x: Tensor, hook: HookPoint) -> Tensor | None:
-        # One row comes in, for which masks and positions are made; where the first rows join, theirs take its place.
-        views = x.unflatten(0, (-1, len(hooks))).unbind(1) if len(x) > 1 else (x,) * len(hooks)
-        given, read = [], None
-        for view, of_prompt in zip(views, hooks):
-            try:
-                given.append(of_prompt(view, hook))
-            except Read as end:
-                read = end
-        if read is not None:
-            raise read
+        views = x.unflatten(0, (-1, len(hooks))).unbind(1)
+        given = [of_prompt(view, hook) for view, of_prompt in zip(views, hooks)]
         if all(new is view for new, view in zip(given, views)):
             return x
         made = [new for new in given if new is not None]

@@ -61,7 +61,7 @@ def test_the_shared_tokens_run_once_for_all_prompts(pair_of, tokenizer_of, monke
     runs, prompts, begins = recorded(pair_of(), tokenizer_of("byte_level"))
     lengths, run = [], growing_pass._pass
     monkeypatch.setattr(
-        growing_pass, "_pass", lambda growths, how: lengths.append(growths[0].end + 1) or run(growths, how)
+        growing_pass, "_pass", lambda growth, how: lengths.append(growth.end + 1) or run(growth, how)
     )
     for both, prompt in zip(runs, prompts):
         sweep(both, prompt, "z", budget=FEW)

@@ -72,9 +72,9 @@ def test_prompts_together_take_the_passes_of_one(pair_of, tokenizer_of, monkeypa
     prompts, _, joined = recorded(pair_of(), tokenizer_of("byte_level"), begin=False)
     passes, run = [], growing_pass._pass
 
-    def counted(growths, how):
-        passes.append(len(growths))
-        run(growths, how)
+    def counted(growth, how):
+        passes.append(len(growth.every))
+        run(growth, how)
 
     monkeypatch.setattr(growing_pass, "_pass", counted)
     sweep(joined[0], prompts[0], "z", budget=ROOMY)
