@@ -11,8 +11,7 @@ Not done: no attribution through later layers (that is patching), no folding of 
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -32,14 +31,24 @@ def attribute(
     recordings: tuple[Recording, Recording], prompt: AnsweredPrompt, projection: Projection = "own"
 ) -> Attribution:
     """Attribution of (BASE, INSTRUCT), in logits."""
-    parts, checks = [], []
-    for m, recording in enumerate(recordings):
-        part = _one_model(recording, prompt, *readouts(recordings, m, projection))
-        parts.append(part)
-        checks += _checks(MODELS[m], part, recording, projection)
-    names = ("embed", "attn", "mlp", "head", "attn_bias", "bias", "scale", "total")
-    arrays = {name: np.stack([np.asarray(part[name]) for part in parts]) for name in names}
-    return Attribution(**arrays, projection=projection, checks=tuple(checks))
+    return attribute_every([recordings], [prompt], projection)[0]
+
+
+@torch.no_grad()
+def attribute_every(
+    every: Sequence[tuple[Recording, Recording]], prompts: Sequence[AnsweredPrompt], projection: Projection = "own"
+) -> list[Attribution]:
+    """The same of several prompts, of one pair of models, whose weights are read once for all."""
+    by_model = [
+        _one_model([both[m] for both in every], prompts, *readouts(every[0], m, projection)) for m in range(len(MODELS))
+    ]
+    found = []
+    for n, both in enumerate(every):
+        parts = [{name: values[n] for name, values in of_model.items()} for of_model in by_model]
+        checks = [check for m, part in enumerate(parts) for check in _checks(MODELS[m], part, both[m], projection)]
+        arrays = {name: np.stack([part[name] for part in parts]) for name in parts[0]}
+        found.append(Attribution(**arrays, projection=projection, checks=tuple(checks)))
+    return found
 
 
 def readouts(recordings: tuple[Recording, Recording], m: int, projection: Projection) -> tuple[Readout, Readout]:
@@ -55,11 +64,18 @@ def head_outputs(recording: Recording, layer: int, position: int = -1) -> Float[
 
     Post-norm families: the head's share of the normed output, through the norm's recorded scale and weight.
     """
-    take_turn(recording.bridge)
-    block, dtype = recording.bridge.blocks[layer], dtype_of(recording.bridge)
-    z = recording.layer(layer, "attn.hook_z")[position].to(dtype)
-    W_O = head_weights(block.attn, "W_O").to(dtype)
-    return through_post_norm(recording, layer, position, torch.einsum("hd,hdm->hm", z, W_O))
+    return _heads([recording], layer, position)[0]
+
+
+def _heads(recordings: Sequence[Recording], layer: int, position: int = -1) -> Float[Tensor, "prompt head d_model"]:
+    """The same of several prompts on one model."""
+    bridge = recordings[0].bridge
+    take_turn(bridge)
+    dtype = dtype_of(bridge)
+    z = torch.stack([each.layer(layer, "attn.hook_z")[position] for each in recordings]).to(dtype)
+    W_O = head_weights(bridge.blocks[layer].attn, "W_O").to(dtype)
+    written = torch.einsum("phd,hdm->phm", z, W_O)
+    return torch.stack([through_post_norm(each, layer, position, x) for each, x in zip(recordings, written)])
 
 
 @torch.no_grad()
@@ -77,41 +93,51 @@ def through_post_norm(
     return normed
 
 
-def _one_model(recording: Recording, prompt: AnsweredPrompt, own: Readout, reader: Readout) -> dict[str, Any]:
-    cfg = recording.bridge.cfg
-    x = recording.final_residual[-1]
-    d = reader.projection(prompt.answer_id, prompt.original_id)
+def _one_model(
+    recordings: list[Recording], prompts: Sequence[AnsweredPrompt], own: Readout, reader: Readout
+) -> dict[str, np.ndarray]:
+    """Every part of the result by name, (prompt, ...) each."""
+    layers = range(recordings[0].bridge.cfg.n_layers)
+    x = torch.stack([each.final_residual[-1] for each in recordings])
+    d = torch.stack([reader.projection(prompt.answer_id, prompt.original_id) for prompt in prompts])
     # Centring is linear and d is fixed, so it can be done once, on d.
-    d = own.scale(x) * (d - d.mean() if own.centred else d)
+    d = own.scale(x) * (d - d.mean(-1, keepdim=True) if own.centred else d)
 
-    def project(component: Tensor) -> Tensor:
-        return component.to(own.dtype) @ d
+    def project(component: Float[Tensor, "prompt ... d_model"]) -> Float[Tensor, "prompt ..."]:
+        return torch.einsum("p...m,pm->p...", component.to(own.dtype), d)
 
-    head, attn, mlp, bias = [], [], [], []
-    for layer in range(cfg.n_layers):
-        head.append(project(head_outputs(recording, layer)))
-        attn.append(project(recording.layer(layer, "hook_attn_out")[-1]))
-        mlp.append(project(recording.layer(layer, "hook_mlp_out")[-1]))
-        bias.append(_attention_bias(recording, layer, project))
-    reader_bias = reader.bias(prompt.answer_id, prompt.original_id)
+    def written(layer: int, name: str) -> Tensor:
+        return project(torch.stack([each.layer(layer, name)[-1] for each in recordings]))
+
+    def of_layers(one: Callable[[int], Tensor]) -> np.ndarray:
+        return _numbers(torch.stack([one(layer) for layer in layers], 1))
+
+    bias = np.array([reader.bias(prompt.answer_id, prompt.original_id) for prompt in prompts])
     return {
-        "embed": float(project(recording.layer(0, "hook_resid_pre")[-1])),
-        "attn": torch.stack(attn).double().cpu().numpy(),
-        "mlp": torch.stack(mlp).double().cpu().numpy(),
-        "head": torch.stack(head).double().cpu().numpy(),
-        "attn_bias": np.array(bias),
-        "bias": reader_bias,
-        "scale": float(own.scale(x)),
-        "total": float(project(x)) + reader_bias,
+        "embed": _numbers(written(0, "hook_resid_pre")),
+        "attn": of_layers(lambda layer: written(layer, "hook_attn_out")),
+        "mlp": of_layers(lambda layer: written(layer, "hook_mlp_out")),
+        "head": of_layers(lambda layer: project(_heads(recordings, layer))),
+        "attn_bias": of_layers(lambda layer: _attention_bias(recordings, layer, project)),
+        "bias": bias,
+        "scale": _numbers(own.scale(x)[:, 0]),
+        "total": _numbers(project(x)) + bias,
     }
 
 
-def _attention_bias(recording: Recording, layer: int, project: Callable[[Tensor], Tensor]) -> float:
-    b_O = recording.bridge.blocks[layer].attn.b_O
-    return 0.0 if b_O is None else float(project(through_post_norm(recording, layer, -1, b_O.to(torch.float64))))
+def _attention_bias(recordings: list[Recording], layer: int, project: Callable[[Tensor], Tensor]) -> Tensor:
+    b_O = recordings[0].bridge.blocks[layer].attn.b_O
+    if b_O is None:
+        return torch.zeros(len(recordings))
+    wide = b_O.to(torch.float64)
+    return project(torch.stack([through_post_norm(each, layer, -1, wide) for each in recordings]))
 
 
-def _checks(model: str, part: dict[str, Any], recording: Recording, projection: str) -> list[Check]:
+def _numbers(x: Tensor) -> np.ndarray:
+    return x.double().cpu().numpy()
+
+
+def _checks(model: str, part: dict[str, np.ndarray], recording: Recording, projection: str) -> list[Check]:
     total = part["embed"] + part["head"].sum() + part["attn_bias"].sum() + part["mlp"].sum() + part["bias"]
     layers = part["head"].sum(-1) + part["attn_bias"] - part["attn"]
     tolerance = rounding(recording.bridge)

@@ -6,6 +6,8 @@ has one; the difference is before the cap, where it decomposes (see `core.attrib
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -13,7 +15,7 @@ from torch import Tensor
 from core.prompt import AnsweredPrompt
 from core.readout import capped
 from core.recording import Recording
-from core.results import Summary, TopTokens
+from core.results import MODELS, Summary, TopTokens
 from core.tokens import special_ids, token_strings
 
 TOP = 10
@@ -43,24 +45,44 @@ def summarize(recordings: tuple[Recording, Recording], prompt: AnsweredPrompt) -
     return Summary(**of_candidates(recordings, prompt), top=(_top(base), _top(instruct)), suggestions=suggestions)
 
 
-@torch.no_grad()
 def of_candidates(recordings: tuple[Recording, Recording], prompt: AnsweredPrompt) -> dict[str, np.ndarray]:
     """The numbers of a `Summary` by field, (model,) each: of answer and original alone."""
-    rows = [_one_model(recording, prompt) for recording in recordings]
-    return {name: np.array([row[name] for row in rows]) for name in rows[0]}
+    return of_every_candidates([recordings], [prompt])[0]
 
 
-def _one_model(recording: Recording, prompt: AnsweredPrompt) -> dict[str, float]:
-    logits, as_given = recording.next_token_logits, _as_given(recording)
+@torch.no_grad()
+def of_every_candidates(
+    every: Sequence[tuple[Recording, Recording]], prompts: Sequence[AnsweredPrompt]
+) -> list[dict[str, np.ndarray]]:
+    """The same of several prompts, of one pair of models."""
+    by_model = [_one_model([both[m] for both in every], prompts) for m in range(len(MODELS))]
+    return [
+        {name: np.array([of_model[name][n] for of_model in by_model]) for name in by_model[0]}
+        for n in range(len(prompts))
+    ]
+
+
+def _one_model(recordings: list[Recording], prompts: Sequence[AnsweredPrompt]) -> dict[str, np.ndarray]:
+    """(prompt,) each."""
+    logits = torch.stack([each.next_token_logits for each in recordings])
+    as_given = capped(logits, recordings[0].bridge)
     prob = as_given.softmax(-1)
-    row: dict[str, float] = {}
-    for name, i in (("answer", prompt.answer_id), ("original", prompt.original_id)):
-        row[f"logit_{name}"] = float(logits[i])
-        row[f"prob_{name}"] = float(prob[i])
-        row[f"rank_{name}"] = int((logits > logits[i]).sum())
-    row["logit_diff"] = float(logits[prompt.answer_id] - logits[prompt.original_id])
-    row["capped_diff"] = float(as_given[prompt.answer_id] - as_given[prompt.original_id])
+    tokens = [[prompt.answer_id, prompt.original_id] for prompt in prompts]
+    at = torch.tensor(tokens, device=logits.device)
+    row = {}
+    for n, name in enumerate(("answer", "original")):
+        own = logits.gather(1, at[:, n, None])
+        row[f"logit_{name}"] = _numbers(own[:, 0])
+        row[f"prob_{name}"] = _numbers(prob.gather(1, at[:, n, None])[:, 0])
+        row[f"rank_{name}"] = (logits > own).sum(-1).cpu().numpy()
+    for name, of in (("logit_diff", logits), ("capped_diff", as_given)):
+        answer, original = of.gather(1, at).unbind(1)
+        row[name] = _numbers(answer - original)
     return row
+
+
+def _numbers(x: Tensor) -> np.ndarray:
+    return x.double().cpu().numpy()
 
 
 def _as_given(recording: Recording) -> Tensor:

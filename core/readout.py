@@ -70,9 +70,9 @@ class Readout:
 
     def bias(self, answer: int, original: int) -> float:
         """The part of the logit difference that no component writes: the norm's and the unembedding's bias."""
-        columns = self.W_U[:, [answer, original]].to(self.dtype)
         total = 0.0
         if self.norm_bias is not None:
+            columns = self.W_U[:, [answer, original]].to(self.dtype)
             total += float(self.norm_bias @ (columns[:, 0] - columns[:, 1]))
         if self.b_U is not None:
             total += float(self.b_U[answer].to(self.dtype) - self.b_U[original].to(self.dtype))

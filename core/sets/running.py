@@ -8,17 +8,19 @@ stays in memory: averages are made of what is kept (`core.sets.averages`). Which
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import groupby, pairwise
 from math import ceil
 
+import numpy as np
+
 from core.attention import weights_from_end
 from core.attention_results import table_roles
-from core.attribution import attribute
+from core.attribution import attribute_every
 from core.experiment import InputError
-from core.logit_difference import of_candidates
+from core.logit_difference import of_every_candidates
 from core.models.loading import LoadedPair
 from core.patching.beginnings import Beginning, beginning_of
 from core.patching.budget import Budget, default_budget
@@ -28,6 +30,7 @@ from core.patching.sweeps import no_checkpoint, sweep
 from core.patching.together import Together
 from core.prompt import AnsweredPrompt
 from core.recording import Recording, most_bytes
+from core.results import Attribution
 from core.runs import record_every
 from core.sets.entries import Used
 from core.sets.fields import ATTRIBUTION, PATCHING, SUMMARY, Plan, attention_field, attribution_field, patching_field
@@ -92,10 +95,12 @@ class Runner:
     ) -> Iterator[tuple[str, Values]]:
         """Prompts of one length, each with what both models did on it."""
         shared = Together({row.prompt.ids: both for row, both in piece}) if len(piece) > 1 else None
-        for row, both in piece:
-            base, instruct = (replace(each, begins=begins, together=shared) for each in both)
+        prompts = [row.prompt for row, _ in piece]
+        every = [(_joined(base, begins, shared), _joined(instruct, begins, shared)) for _, (base, instruct) in piece]
+        read = zip(of_every_candidates(every, prompts), attribute_every(every, prompts))
+        for (row, _), both, of_run in zip(piece, every, read):
             with _named(row):
-                yield row.key, numbers((base, instruct), row.prompt, self._plan, self._budget(), checkpoint)
+                yield row.key, numbers(both, row.prompt, of_run, self._plan, self._budget(), checkpoint)
 
     def _at_once(self, tokens: int) -> int:
         """Prompts that run together: as many as all rows of each, of so many tokens, fit into one pass with."""
@@ -125,6 +130,10 @@ class Runner:
         return self._begins
 
 
+def _joined(recording: Recording, begins: Beginning | None, together: Together | None) -> Recording:
+    return replace(recording, begins=begins, together=together)
+
+
 @contextmanager
 def _named(row: Used) -> Iterator[None]:
     """Which prompt it is that cannot be run."""
@@ -137,12 +146,13 @@ def _named(row: Used) -> Iterator[None]:
 def numbers(
     recordings: tuple[Recording, Recording],
     prompt: AnsweredPrompt,
+    of_run: tuple[Mapping[str, np.ndarray], Attribution],
     plan: Plan,
     budget: Budget,
     checkpoint: Callable[[], None] = no_checkpoint,
 ) -> Values:
-    """One prompt's numbers by field; see `core.sets.fields`."""
-    candidates, attribution = of_candidates(recordings, prompt), attribute(recordings, prompt)
+    """One prompt's numbers by field; see `core.sets.fields`. of_run: of its candidates, and their attribution."""
+    candidates, attribution = of_run
     found = {name: candidates[name] for name in SUMMARY}
     found |= {attribution_field(name): getattr(attribution, name) for name in ATTRIBUTION}
     weights, roles = weights_from_end(recordings), table_roles(prompt.roles, prompt.colons)

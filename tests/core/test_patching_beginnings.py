@@ -60,9 +60,7 @@ def test_every_family_gives_the_numbers_of_the_whole_prompt(family, pair_of, tok
 def test_the_shared_tokens_run_once_for_all_prompts(pair_of, tokenizer_of, monkeypatch):
     runs, prompts, begins = recorded(pair_of(), tokenizer_of("byte_level"))
     lengths, run = [], growing_pass._pass
-    monkeypatch.setattr(
-        growing_pass, "_pass", lambda growth, how: lengths.append(growth.end + 1) or run(growth, how)
-    )
+    monkeypatch.setattr(growing_pass, "_pass", lambda growth, how: lengths.append(growth.end + 1) or run(growth, how))
     for both, prompt in zip(runs, prompts):
         sweep(both, prompt, "z", budget=FEW)
     chunks = len(begins.kept)
