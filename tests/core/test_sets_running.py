@@ -19,10 +19,20 @@ from core.models.pairs import registry
 from core.patching.budget import Budget
 from core.patching.sweeps import sweep
 from core.runs import record_both, record_every
+from core.sets import parts as in_parts
 from core.sets import running
 from core.sets.averages import SetAverages, averages_of
 from core.sets.entries import Usable
-from core.sets.fields import Plan, common_roles
+from core.sets.fields import (
+    ATTRIBUTION,
+    PATCHING,
+    SUMMARY,
+    Plan,
+    attention_field,
+    attribution_field,
+    common_roles,
+    patching_field,
+)
 from core.sets.kept import InMemory, OnDisk
 from core.sets.parts import MOST, parts_of
 from core.sets.reading import read_file, read_set, shipped_file
@@ -221,6 +231,46 @@ def test_a_run_that_breaks_off_goes_on_and_gives_identical_tables(at, pair, used
     with OnDisk(path) as kept:
         run_set(used, pair, plan, kept)
     assert len(ran) == COUNT + before - len(done)
+
+
+def test_a_run_cut_within_a_recorded_part_goes_on_with_that_part_whole_and_no_other(pair, tmp_path, monkeypatch):
+    """A part is recorded in one pass and its prompts share passes, so what it gives is that of the part as a whole."""
+    every = usable(read_file(shipped_file("tiny")), pair, Experiment()).used
+    most = Counter(row.entry.instruction for row in every).most_common(1)[0][0]
+    rows = [row for row in every if row.entry.instruction == most][::7][:14]
+    monkeypatch.setattr(in_parts, "MOST", 5)
+    short, path = Plan(("z",), "instruct_to_base", "all", common_roles(rows)), tmp_path / "finished.sqlite"
+    first, second, _ = parts = parts_of(rows, InMemory())
+    lengths = Counter(len(row.prompt.ids) for row in second.rows)
+    assert len(lengths) > 2 and max(lengths.values()) > 1, "the part in the middle takes several passes"
+    whole = InMemory()
+    run_set(rows, pair, short, whole)
+    ran, patched, numbers = recorded(monkeypatch), [], running.numbers
+
+    def cut(*given):
+        if len(patched) == len(first.rows) + len(second.rows) // 2:
+            raise Cancelled
+        patched.append(given[1])
+        return numbers(*given)
+
+    monkeypatch.setattr(running, "numbers", cut)
+    with pytest.raises(Cancelled), OnDisk(path) as kept:
+        run_set(rows, pair, short, kept)
+    of = lambda part: [row.prompt for row in part.rows]  # noqa: E731
+    assert ran == of(first) + of(second), "the second part was recorded, and half of it patched"
+    monkeypatch.setattr(running, "numbers", lambda *given: (patched.append(given[1]), numbers(*given))[1])
+    ran.clear()
+    patched.clear()
+    with OnDisk(path) as kept:
+        assert [row for row in rows if row.key in kept] == [row for row in rows if row in first.rows]
+        run_set(rows, pair, short, kept)
+        # To the bit, and so is every table that is made of them.
+        keys = [row.key for row in rows]
+        fields = [*SUMMARY, *map(attribution_field, ATTRIBUTION), *map(attention_field, short.roles)]
+        for name in (*fields, *(patching_field("z", measure) for measure in PATCHING)):
+            assert np.array_equal(kept.column(name, keys), whole.column(name, keys)), name
+    left = [prompt for part in parts[1:] for prompt in of(part)]
+    assert ran == left and patched == left, "what was kept is not run again, all else is, once"
 
 
 def test_progress_counts_what_was_kept_and_says_the_means_so_far(pair, used, plan, alone):
