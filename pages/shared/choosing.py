@@ -1,9 +1,9 @@
 """The original word chooses itself where nobody has chosen one: a new sentence does not fail because of the old word.
 
 A word that was chosen stays while it stands in the sentence, and is one token there; not so a function word that has
-chosen itself, for want of another. Else the first word that says
-something of its own stands in for it, so that figures come at once; meanwhile INSTRUCT rewrites the sentence, and the
-word that it changes takes its place, unless the viewer has chosen one by then.
+chosen itself, for want of another. Else the first word that says something of its own stands in for it, so that figures
+come at once; meanwhile INSTRUCT rewrites the sentence, and the word that it changes takes its place, unless the viewer
+has chosen one by then.
 """
 
 from __future__ import annotations

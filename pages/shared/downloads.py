@@ -35,11 +35,13 @@ _LIBRARIES = ("torch", "transformers", "transformer_lens")
 
 @dataclass(frozen=True, eq=False)
 class Download:
-    """A table of the page; labels: name → what it is of; stem: its file's name without the suffix."""
+    """A table of the page; labels: name → what it is of; stem: its file's name without the suffix; there: whether it has
+    anything to give."""
 
     table: Table
     labels: Mapping[str, object]
     stem: str
+    there: bool = True
 
     def csv(self) -> str:
         return to_csv(labelled(self.table() if callable(self.table) else self.table, self.labels))
@@ -48,14 +50,11 @@ class Download:
 def download(
     key: str, table: Table, answers: Sequence[Answer], of: Mapping[str, object], there: bool = True
 ) -> Download:
-    """One more table of this run of the page; answers: what it is drawn from; of: what it is of besides; there: whether
-    it has anything to give, without which it is not among all tables."""
+    """One more table of this run of the page; answers: what it is drawn from; of: what it is of besides."""
     answer = _told_apart(answers)
     about, text = _about(answer) if answer is not None else ({}, "")
     labels = {**about, **of}
-    made = Download(table, labels, file_name(key, labels, text))
-    if there:
-        st.session_state.downloads[key] = made
+    made = st.session_state.downloads[key] = Download(table, labels, file_name(key, labels, text), there)
     return made
 
 
@@ -85,15 +84,16 @@ def _about(answer: Answer) -> tuple[dict[str, object], str]:
 
 def all_tables(overview: Answer) -> None:
     """One button for all tables of the page and what they were computed with; files are made when somebody asks."""
-    found: dict[str, Download] = st.session_state.downloads
+    found = {key: made for key, made in st.session_state.downloads.items() if made.there}
     experiment = overview.asked.experiment
     spec = service().spec(experiment)
     st.download_button(
         "All tables of this page",
-        partial(_zipped, dict(found), experiment, overview.result, spec, state.link()),
+        partial(_zipped, found, experiment, overview.result, spec, state.link()),
         file_name=f"{named('tables', overview)}.zip",
         mime="application/zip",
         key="all_tables",
+        disabled=not found,
         on_click="ignore",
         type="tertiary",
         icon=":material/folder_zip:",

@@ -34,10 +34,12 @@ def figures(*answers: Answer, key: str) -> Iterator[None]:
     if any(answer.value is not None and not answer.fresh for answer in answers):
         st.html(_STALE.format(key=f"figures_{key}"))
     around, st.session_state.drawn_from = st.session_state.get("drawn_from", ()), answers
-    with st.container(key=f"figures_{key}"):
-        _troubles(answers, key)
-        yield
-    st.session_state.drawn_from = around
+    try:
+        with st.container(key=f"figures_{key}"):
+            _troubles(answers, key)
+            yield
+    finally:
+        st.session_state.drawn_from = around
 
 
 def nothing_yet(*answers: Answer) -> None:
@@ -106,8 +108,8 @@ def below(
     if overview and overview.quantization:
         read += f" Weights are quantized to {overview.quantization}."
     answers = st.session_state.get("drawn_from", ())
-    there = _there(table, answers)
-    made = download(key, table, answers, of, there)
+    lacks = _lacks(table, answers)
+    made = download(key, table, answers, of, there=not lacks)
     with st.container(horizontal=True, vertical_alignment="center", key=f"below_{key}"):
         st.caption(read, width="stretch")
         with st.popover("Definition", type="tertiary"):
@@ -123,18 +125,22 @@ def below(
             file_name=f"{made.stem}.csv",
             mime="text/csv",
             key=f"csv_{key}",
-            disabled=not there,
-            help=None if there else "Nothing of it has been computed yet",
+            disabled=bool(lacks),
+            help=lacks or None,
             on_click="ignore",
             type="tertiary",
             icon=":material/download:",
         )
 
 
-def _there(table: Table, answers: Sequence[Answer]) -> bool:
-    """Whether a table has anything to give, as far as that can be told without making it."""
-    empty = isinstance(table, pd.DataFrame) and table.empty
-    return not empty and (not answers or any(answer.value is not None for answer in answers))
+def _lacks(table: Table, answers: Sequence[Answer]) -> str:
+    """Why a table has nothing to give, as far as that can be told without making it; "" where it may have."""
+    asking = st.session_state.asking
+    # A job that is waited for and draws nothing anew is asked once somebody wants the table.
+    later = any(answer.running and answer.job not in asking.drawn for answer in answers)
+    if answers and not later and all(answer.value is None for answer in answers):
+        return "Nothing of it has been computed yet"
+    return "There is nothing in it" if isinstance(table, pd.DataFrame) and table.empty else ""
 
 
 def _clicked(key: str, chooses: Callable[[Sequence[int]], None]) -> Callable[[], None]:

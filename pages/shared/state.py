@@ -73,7 +73,8 @@ MOST_STEPS = 50  # that can be undone
 # An address of nothing else asks for this server's pair.
 _OF_ANY_PAIR = {"stage", "presets"}
 # Who changes one of these has chosen the word, or taken the one that stands there.
-_CHOICE = {"original", "occurrence", "answer", "prompt"}
+_WORD = ("original", "occurrence", "answer")
+_CHOICE = {*_WORD, "prompt"}
 _TOKENS = {"pair", "base", "instruct", "instruction", "sentence", "original", "occurrence", "prompt", "template"}
 
 
@@ -224,11 +225,15 @@ def write_address(refused: bool = False) -> None:
     """Have the browser show it: where that shows another one, or was last told another one and has not got it yet.
 
     Not while the original word chooses itself: its stand-in would be an entry that Back comes to. refused: whether the
-    experiment is, and so nothing is chosen until it is mended.
+    experiment is, and so nothing is chosen until it is mended: then without the stand-in, which nobody has chosen.
     """
-    if st.session_state.get("choosing") and not refused:
+    choosing = st.session_state.get("choosing")
+    if choosing and not refused:
         return
     query = address()
+    if choosing:
+        beside = "" if compared() in (None, experiment()) else comparison.PREFIX
+        query = {name: text for name, text in query.items() if name not in {f"{beside}{part}" for part in _WORD}}
     if not query == _ours(st.query_params.to_dict()) == st.session_state.address:
         st.query_params.from_dict(query)
         st.session_state.address = query

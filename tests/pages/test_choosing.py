@@ -137,6 +137,8 @@ def test_a_function_word_that_has_chosen_itself_gives_way_in_the_next_sentence(a
 def test_a_new_sentence_beside_a_refused_instruction_is_in_the_address_and_chooses_its_word_once_that_is_mended(app):
     test = type_into(type_into(app(), "Instruction", ""), "Sentence", NEW)
     assert refusals(test) and test.query_params["sentence"] == NEW
+    # For who opens the link it is still nobody's choice.
+    assert "original" not in test.query_params
     assert word(settled(type_into(test, "Instruction", "Rephrase the following sentence"))) == "old"
 
 

@@ -71,23 +71,49 @@ def test_a_table_of_the_prompt_before_says_so(app, monkeypatch):
     assert "The-quick-dog" in settled(test).session_state.downloads["attention_layers"].stem
 
 
-def test_what_has_not_been_computed_cannot_be_downloaded_and_says_why(monkeypatch, forget):
+def button(test, key: str):
+    """A button for downloading, as it is sent to a browser."""
+    return next(each.proto for each in test.get("download_button") if each.proto.id.endswith(key))
+
+
+def begun(monkeypatch, question: str, page: str, **view: str):
+    """A page on which the question has begun and gives nothing yet; what lets it go on."""
     monkeypatch.setattr(service, "_is_active", lambda owner: True)
-    begun, go_on = held(monkeypatch, "head_set")
-    test = opened("patching/page.py")
-    test.session_state.view = {"part": "set", "heads": "L0H1,L2H6"}
-    while not begun.wait(0.05):
+    asked, go_on = held(monkeypatch, question)
+    test = opened(page)
+    test.session_state.view = view
+    for _ in range(1000):
         test.run()
-    test.run()
+        if asked.wait(0.05):
+            break
+    return test.run(), go_on
 
-    def button():
-        buttons = [each.proto for each in test.get("download_button")]
-        return next(each for each in buttons if each.id.endswith("csv_set"))
 
-    assert button().disabled and "computed" in button().help and "set" not in test.session_state.downloads
+def test_what_has_not_been_computed_cannot_be_downloaded_and_says_why(monkeypatch, forget):
+    test, go_on = begun(monkeypatch, "head_set", "patching/page.py", part="set", heads="L0H1,L2H6")
+    assert button(test, "csv_set").disabled and "computed" in button(test, "csv_set").help
+    assert not test.session_state.downloads["set"].there
     go_on.set()
     settled(test)
-    assert not button().disabled and len(read(test.session_state.downloads["set"])) == 1
+    assert not button(test, "csv_set").disabled and len(read(test.session_state.downloads["set"])) == 1
+
+
+def test_where_no_table_has_anything_yet_a_report_and_a_notebook_can_be_had(monkeypatch, forget):
+    test, go_on = begun(monkeypatch, "sweep", "origin/page.py")
+    assert not any(made.there for made in test.session_state.downloads.values())
+    assert button(test, "all_tables").disabled and not button(test, "export_html").disabled
+    go_on.set()
+    assert not button(settled(test), "all_tables").disabled
+
+
+def test_texts_that_are_still_written_can_be_downloaded_for_the_page_is_not_drawn_again_once_they_are_whole(
+    monkeypatch, forget
+):
+    test, go_on = begun(monkeypatch, "continuation", "explore/page.py")
+    assert not button(test, "csv_continuations").disabled
+    go_on.set()
+    assert all(job.wait(60) for job in test.session_state.asking.waiting)
+    assert read(test.session_state.downloads["continuations"])["text"].str.len().min() > 0
 
 
 def test_what_is_of_no_prompt_names_none(app):
