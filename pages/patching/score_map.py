@@ -11,6 +11,7 @@ import streamlit as st
 
 from core import definitions
 from core.charts.attribution import layer_bars, layer_span
+from core.charts.figure import laid_out
 from core.charts.grid import Panel, ScaleName, colour_limit, outline
 from core.charts.heatmap import Columns, head_heatmaps
 from core.charts.theme import SizeName, Span
@@ -180,10 +181,8 @@ def _layers(parts: Parts, ran: Sweep | None, estimate: Estimate | None, span: Sp
     name, unit = MEASURED[plan.show][:2] if plan.measured else (f"patch of {plan.site}", plan.unit)
     faint = _faint(plan, sweep)[:, 0]
     fig = layer_bars({name: bars}, title_of(plan), unit, size=size, series=series, faint=faint, span=span)
-    if plan.has_estimate:
-        # A layer has one of the two, so they may stand in one place.
-        fig.layout.barmode = "overlay"
-    return fig
+    # A layer has one of the two, so they may stand in one place.
+    return laid_out(fig, barmode="overlay") if plan.has_estimate else fig
 
 
 def _steady(plan: Plan, sweep: Sweep, span: Span) -> Span:

@@ -12,6 +12,7 @@ from core import definitions
 from core.charts import theme
 from core.charts.attention import layer_difference_lines
 from core.charts.attribution import layer_attribution, layer_span
+from core.charts.figure import laid_out, parts
 from core.charts.grid import Panel, colour_limit
 from core.charts.heatmap import head_heatmaps, model_panels
 from core.charts.origin import origin_panels
@@ -42,7 +43,7 @@ def figure_of(step: str, ours: Ours) -> None:
 
 def _low(fig: go.Figure) -> go.Figure:
     """The figure no higher than one screen has room for beside a step's text; the stage gives heights of its own."""
-    return fig if stage.on() else fig.update_layout(height=min(fig.layout.height, HIGHEST))
+    return fig if stage.on() else laid_out(fig, height=min(parts(fig)["layout"]["height"], HIGHEST))
 
 
 def _prompt(ours: Ours) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import plotly.graph_objects as go
 
-from core.charts.figure import Figure, parts
+from core.charts.figure import Figure, laid_out
 
 CSS = """
 .said { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap; }
@@ -167,5 +167,4 @@ export default function ({ parentElement }) {
 
 def reachable(fig: go.Figure, title: str) -> Figure:
     """A figure whose points choose something as one for the keys; title: what its keys are about."""
-    made = parts(fig)
-    return Figure(made["data"], {**made["layout"], "meta": {"keys": f"{title}: arrow keys move, Enter chooses"}})
+    return laid_out(fig, meta={"keys": f"{title}: arrow keys move, Enter chooses"})

@@ -35,8 +35,10 @@ _LIBRARIES = ("torch", "transformers", "transformer_lens")
 
 @dataclass(frozen=True, eq=False)
 class Download:
-    """A table of the page; labels: name → what it is of; stem: its file's name without the suffix; there: whether it has
-    anything to give."""
+    """A table of the page.
+
+    labels: name → what it is of. stem: its file's name without the suffix. there: whether it has anything to give.
+    """
 
     table: Table
     labels: Mapping[str, object]

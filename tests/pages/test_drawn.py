@@ -11,6 +11,7 @@ import plotly.io
 import pytest
 import streamlit as st
 
+from core.charts.figure import Figure
 from core.charts.in_words import in_words
 from core.charts.theme import on_page
 from pages.shared import drawn as module
@@ -19,10 +20,13 @@ from pages.shared.drawn import Drawn, drawn
 
 SOON = 5.0
 built: list[tuple] = []
+kind: list[type[go.Figure]] = []
 
 
-@pytest.fixture(autouse=True)
-def nothing_kept():
+@pytest.fixture(autouse=True, params=[go.Figure, Figure])
+def nothing_kept(request):
+    """For figures of both kinds."""
+    kind[:] = [request.param]
     built.clear()
     module._kept.clear()
 
@@ -32,7 +36,8 @@ def chart(values: np.ndarray, name: str, span: tuple[float, float] = (0.0, 1.0))
     heatmap = go.Heatmap(z=values.tolist(), coloraxis="coloraxis", hoverinfo="skip")
     cells = go.Scatter(x=[0, 1], y=[0, 0], text=["a", "b"], customdata=[[0, 0], [0, 1]], marker={"symbol": "square"})
     scale = {"coloraxis": {"cmin": -1, "cmax": 1, "colorscale": "RdBu"}}
-    return go.Figure([heatmap, cells], {"title": {"text": name}, **scale})
+    traces = [heatmap.to_plotly_json(), cells.to_plotly_json()]
+    return kind[0](traces, {"title": {"text": name}, **scale})
 
 
 def test_one_result_with_the_same_options_is_built_once_and_others_are_built():
