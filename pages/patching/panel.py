@@ -39,7 +39,7 @@ def panel(overview: Answer, plan: Plan, chosen: heads.Chosen | None) -> None:
             lines += heads.measured(attention.value, chosen.place) if attention.value is not None else []
             st.markdown("  \n".join(f":small[{line}]" for line in lines))
         controls.in_short(overview, plan, chosen.place)
-        heads.reason(chosen)
+        heads.reason(chosen, plan.frozen_patterns)
 
 
 def _said(plan: Plan, report: HeadReport | None, sweep: Sweep | None, chosen: heads.Chosen) -> None:

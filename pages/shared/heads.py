@@ -157,10 +157,14 @@ def measured(attention: Attention, head: Place) -> list[str]:
     return [*parts, f"writes {arrow(attention.dla[:, layer, h], plus=True)} logits"]
 
 
-def reason(head: Chosen) -> None:
-    """How a head that no viewer has chosen came to be on screen."""
+def reason(head: Chosen, frozen_patterns: bool = False) -> None:
+    """How a head that no viewer has chosen came to be on screen.
+
+    frozen_patterns: whether it stands beside numbers of them, which have not chosen it.
+    """
     if head.why:
-        st.caption(f"Chosen because {plain(head.why)}. A clicked cell or row chooses another, on every page.")
+        where = " where patterns are not frozen" if frozen_patterns else ""
+        st.caption(f"Chosen because {plain(head.why)}{where}. A clicked cell or row chooses another, on every page.")
 
 
 def picker(shape: tuple[int, int], head: Place) -> None:

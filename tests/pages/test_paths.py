@@ -101,6 +101,7 @@ def test_frozen_patterns_are_asked_for_and_named_and_have_no_estimate(page):
     assert titles[1] == f"{titles[0]}, patterns frozen"
     assert "every attention pattern behind it held at BASE's" in said(frozen)
     assert "With attention patterns frozen: " in said(frozen) and "frozen" not in said(free)
+    assert "where patterns are not frozen. A clicked cell" in said(frozen)
     made = frozen.session_state.downloads["patching"]
     assert "frozen-patterns" in made.stem and "frozen_patterns" in made.csv().splitlines()[0]
     assert "frozen_patterns" not in free.session_state.downloads["patching"].csv().splitlines()[0]
