@@ -78,18 +78,17 @@ class Gate:
             asked = self._sweeps.setdefault(address, deque())
             if len(asked) >= self._limits.sweeps:
                 minutes = math.ceil((asked[0] + HOUR - now) / 60)
+                sweeps = "a sweep" if len(asked) == 1 else f"{len(asked)} sweeps"
                 raise Refused(
-                    f"Your address has asked for {len(asked)} sweeps within an hour, as many as this demo computes for "
-                    f"one; come back in {minutes} minute{'s' if minutes != 1 else ''}."
+                    f"Your address has asked for {sweeps} within an hour, as many as this demo computes for one; "
+                    f"come back in {minutes} minute{'s' if minutes != 1 else ''}."
                 )
             asked.append(now)
 
 
 def _waiting(count: int, whose: str) -> str:
-    return (
-        f"{whose} has {count} questions waiting already, as many as this demo takes; "
-        "come back when one of them is answered."
-    )
+    waiting, one = ("a question", "it") if count == 1 else (f"{count} questions", "one of them")
+    return f"{whose} has {waiting} waiting already, as many as this demo takes; come back when {one} is answered."
 
 
 def took_too_long(seconds: int) -> Refused:

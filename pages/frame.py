@@ -30,6 +30,7 @@ from pages.shared import (
     visitors,
 )
 from pages.shared.asking import Asking, on_screen
+from pages.shared.door import ICON
 from pages.shared.headings import tab_title
 from pages.shared.service import owner, service
 from pages.shared.text import plain
@@ -44,7 +45,7 @@ with uncut.uncut():
         choosing.read()
         presets.read()
 choosing.move()
-st.set_page_config(page_icon="🔁", layout="wide", initial_sidebar_state=240)
+st.set_page_config(page_icon=ICON, layout="wide", initial_sidebar_state=240)
 
 look.style()
 folder = Path(__file__).parent

@@ -6,8 +6,7 @@ import streamlit as st
 
 from core.wording import visible, word
 from pages.shared.asking import Answer
-
-APP = "REPHRASE Circuit Explorer"
+from pages.shared.door import APP
 
 
 def heading(text: str) -> None:

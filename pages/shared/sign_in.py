@@ -13,6 +13,7 @@ import streamlit as st
 from streamlit.runtime.secrets import secrets_singleton
 
 from core.settings import Settings
+from pages.shared.door import door
 from pages.shared.text import plain
 
 _JS = """
@@ -40,12 +41,12 @@ def ask(settings: Settings) -> None:
         return
     if not st.user.is_logged_in:
         _address(data={"signed_in": False}, key="opened")
-        st.title("REPHRASE Circuit Explorer")
+        door()
         st.write("This server asks its visitors to sign in. The link that you have opened comes next.")
         st.button("Sign in", on_click=st.login, type="primary", icon=":material/login:")
         st.stop()
     if settings.allowed and not is_listed(_email(), settings.allowed):
-        st.title("REPHRASE Circuit Explorer")
+        door()
         who = f"“{_email()}”" if _email() else "an account without a confirmed e-mail address"
         st.error(plain(f"You are signed in as {who}, which is not among those who may look. Ask who runs this server."))
         st.button("Sign out", on_click=st.logout, icon=":material/logout:")

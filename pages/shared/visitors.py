@@ -9,6 +9,7 @@ import streamlit as st
 from streamlit import runtime
 
 from core.settings import Settings
+from pages.shared.door import door
 
 _here: dict[str, str] = {}  # session → its address
 _lock = Lock()
@@ -36,8 +37,9 @@ def admit(session: str, settings: Settings) -> None:
         if not most or len(_here) < most:
             _here[session] = _address(settings.hosted) or session
             return
-    st.title("Too many visitors")
-    st.warning(f"This demo has {most} open tabs, as many as it takes. Come back in a few minutes.")
+    door("Too many visitors")
+    tabs = "1 open tab" if most == 1 else f"{most} open tabs"
+    st.warning(f"This demo has {tabs}, as many as it takes. Come back in a few minutes: your link stays as it is.")
     st.button("Try again", icon=":material/refresh:")
     st.stop()
 

@@ -113,7 +113,9 @@ def _state(asking: Asking, failed: bool, on_screen: str) -> str:
         return f":blue[:material/hourglass_top:] {plain(progress_line(waiting))}"
     if asking.errors:
         # On the stage what is wrong stands below the prompt already, and nothing lies over the figure.
-        why = "" if stage.on() else " Not computed: see the marked input. Dimmed figures are the last good ones."
+        dimmed = any(answer.value is not None and not answer.fresh for answer in asking.answers.values())
+        last = " Dimmed figures are the last good ones." if dimmed else ""
+        why = "" if stage.on() else f" Not computed: see the marked input.{last}"
         return f":orange[:material/error:]{why}"
     if failed:
         return ":orange[:material/error:] Not all could be computed: where its figure would stand it says why."

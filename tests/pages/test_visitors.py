@@ -29,7 +29,7 @@ def test_who_finds_no_room_is_told_so_and_gets_in_when_somebody_has_left(demo):
     visitors._here["somebody"] = "elsewhere"
     test.run()
     assert [title.value for title in test.title] == ["Too many visitors"]
-    assert "1 open tabs" in test.warning[0].value and not test.text_input
+    assert "1 open tab," in test.warning[0].value and not test.text_input
     visitors._here.clear()
     test = settled(test)
     assert test.text_input and test.title[0].value != "Too many visitors" and "test session id" in visitors._here
