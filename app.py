@@ -25,6 +25,7 @@ from pages.shared import (
     circuitsvis,
     first_run,
     front,
+    known,
     measures,
     outside,
     ready,
@@ -44,6 +45,7 @@ async def lifespan(app: st.App) -> AsyncIterator[None]:
     """Let the worker import torch and load the default pair before the first visitor needs them; end it well."""
     uncut.runs()
     unsent.kept()
+    known.sure()
     theme.read_once()
     text_fields.look_up()
     outside.unasked()
