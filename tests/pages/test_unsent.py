@@ -81,3 +81,13 @@ def test_before_a_page_is_drawn_anew_nothing_of_it_is_sent(retain):
     queue = written()
     unsent.clear(queue, retain)
     assert queue.is_empty()
+
+
+def test_who_signs_out_is_sent_there_whatever_run_begins_before_it_was_told(monkeypatch):
+    monkeypatch.setattr(ForwardMsgQueue, "clear", unsent.clear)
+    queue = ForwardMsgQueue()
+    for each in (message(PLACE, "a text"), ForwardMsg(auth_redirect={"url": "/auth/logout"})):
+        queue.enqueue(each)
+    queue.clear(retain_lifecycle_msgs=True)
+    assert [each.auth_redirect.url for each in queue.flush()] == ["/auth/logout"]
+    assert queue.is_empty()
