@@ -80,7 +80,7 @@ class Gate:
                 minutes = math.ceil((asked[0] + HOUR - now) / 60)
                 sweeps = "a sweep" if len(asked) == 1 else f"{len(asked)} sweeps"
                 raise Refused(
-                    f"Your address has asked for {sweeps} within an hour, as many as this demo computes for one; "
+                    f"Your address has asked for {sweeps} within an hour, as many as this demo computes for an address; "
                     f"come back in {minutes} minute{'s' if minutes != 1 else ''}."
                 )
             asked.append(now)

@@ -20,7 +20,7 @@ from streamlit.runtime.forward_msg_cache import create_reference_msg
 from streamlit.runtime.forward_msg_queue import ForwardMsgQueue
 from streamlit.runtime.scriptrunner_utils import script_run_context
 
-MOST = 1024  # messages that are named and not sent yet, of all sessions
+MOST = 256  # messages that are named and not sent yet, of all sessions: they are sent within moments
 
 
 @dataclass(eq=False)
@@ -41,11 +41,14 @@ class Came:
         elif kind == "script_finished":
             self.ended |= message.script_finished != ForwardMsg.FINISHED_EARLY_FOR_RERUN
         elif kind == "ref_hash":
-            if message.ref_hash not in self.before | self.now:
-                message = _whole(message)
-            self.now.add(message.ref_hash or message.hash)
-        elif message.metadata.cacheable and not message.delta.fragment_id:
+            whole = _named_by(message)
             # Those of a fragment are dropped at ends of its own.
+            of_fragment = whole is not None and bool(whole.delta.fragment_id)
+            if whole is not None and (of_fragment or message.ref_hash not in self.before | self.now):
+                message = whole
+            if not of_fragment:
+                self.now.add(message.ref_hash or message.hash)
+        elif message.metadata.cacheable and not message.delta.fragment_id:
             self.now.add(message.hash)
         return message
 
@@ -80,12 +83,12 @@ def name(message: ForwardMsg) -> ForwardMsg:
     return create_reference_msg(message)
 
 
-def _whole(named: ForwardMsg) -> ForwardMsg:
-    """The message that is named, in its place."""
+def _named_by(named: ForwardMsg) -> ForwardMsg | None:
+    """The message that is named, for its place; None where it is no longer known."""
     with _lock:
-        found = _named.get(named.ref_hash)
+        found = _named.pop(named.ref_hash, None)
     if found is None:
-        return named
+        return None
     whole = ForwardMsg()
     whole.CopyFrom(found)
     whole.metadata.CopyFrom(named.metadata)
