@@ -27,7 +27,9 @@ function moveIn(plot) {
     const [begin, end] = bar ? axisEnds(plot, text) : [page.left, page.right];
     // A label that is held off what it stands beside would be moved onto that.
     const note = plot._fullLayout.annotations?.[text.closest('.annotation')?.dataset.index];
-    const beside = note?.xshift > 0 && boxOf(text).left;
+    const axis = plot._fullLayout.xaxis;
+    // From the axis: the text's own place is about its middle, and changes with its size.
+    const beside = note?.xshift > 0 && page.left + axis._offset + axis.d2p(note.x) + note.xshift;
     const room = beside ? end - beside - 1
       : !bar ? page.width : boxOf(text).left > bar.left ? end - bar.right - 4 : bar.left - begin - 4;
     if (wide > room) text.style.setProperty('font-size', `${Math.max(8, 0.97 * size * room / wide)}px`, 'important');

@@ -14,7 +14,8 @@ GAP_STANDS_FREE = """() => {
   const plot = document.querySelector('.js-plotly-plot[data-fitted]'), box = element => element.getBoundingClientRect();
   const ends = [...plot?.querySelectorAll('.scatterlayer .points path') ?? []].map(end => box(end).right);
   const text = plot?.querySelector('.annotation-text');
-  return ends.length && text && box(text).left > Math.max(...ends) && box(text).right <= box(plot).right;
+  return ends.length && text && box(text).left > Math.max(...ends) && box(text).right <= box(plot).right
+    && (box(plot).right - box(text).right < 6 || parseFloat(getComputedStyle(text).fontSize) > 20);
 }"""
 
 
