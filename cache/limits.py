@@ -80,7 +80,7 @@ class Gate:
                 minutes = math.ceil((asked[0] + HOUR - now) / 60)
                 sweeps = "a sweep" if len(asked) == 1 else f"{len(asked)} sweeps"
                 raise Refused(
-                    f"Your address has asked for {sweeps} within an hour, as many as this demo computes for an address; "
+                    f"Your address has asked for {sweeps} within an hour, as many as this demo computes for each; "
                     f"come back in {minutes} minute{'s' if minutes != 1 else ''}."
                 )
             asked.append(now)
@@ -92,7 +92,8 @@ def _waiting(count: int, whose: str) -> str:
 
 
 def took_too_long(seconds: int) -> Refused:
+    unit = "second" if seconds == 1 else "seconds"
     return Refused(
-        f"This has computed for {seconds} seconds, as long as one question may on this demo; what it had by then is "
+        f"This has computed for {seconds} {unit}, as long as one question may on this demo; what it had by then is "
         "shown. Ask for less, for END in place of all positions say, or run the app on a machine of your own."
     )

@@ -47,10 +47,10 @@ def recognize(overview: Answer, chosen: Chosen) -> list[Answer]:
         answer = follow(overview, "recognized", rows=chosen.text, task=task)
         draw = partial(_heads, chosen)
     with figures(answer, key="recognize"):
-        if answer.value is None:
-            st.info("The first numbers appear in a moment.")
-        else:
+        if answer.value is not None:
             draw(answer)
+        elif answer.failure is None:
+            st.info("The first numbers appear in a moment.")
     return [answer]
 
 

@@ -34,11 +34,15 @@ def ask_for(overview: Answer, chosen: Chosen, **options: Any) -> Answer:
 
 def found(answer: Answer) -> Callable[[], str]:
     """What the set says so far."""
-    return lambda: _said(so_far(answer.job) or answer.value)
 
+    def said() -> str:
+        result: SetResult | None = so_far(answer.job) or answer.value
+        if result is not None:
+            return of_set(result)
+        failed = answer.failure is not None
+        return "No prompt of the set was run." if failed else "Both models are being run on every prompt of the set."
 
-def _said(result: SetResult | None) -> str:
-    return "Both models are being run on every prompt of the set." if result is None else of_set(result)
+    return said
 
 
 def progress(place: DeltaGenerator) -> Callable[[list[Answer]], None]:
@@ -70,7 +74,8 @@ def prompts(overview: Answer, chosen: Chosen, answer: Answer) -> None:
     result: SetResult | None = answer.value
     with figures(answer, key="set"):
         if result is None or not result.ran:
-            st.info("The first prompts appear in a moment.")
+            if answer.failure is None:
+                st.info("The first prompts appear in a moment.")
             return
         left, right = st.columns([3, 2], gap="medium")
         with left:

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from cache.limits import Refused
 from core.experiment import Experiment
 from core.sets.reading import read_set, sampled, shipped_file
 from core.sets.results import Ran, SetResult
@@ -142,6 +143,17 @@ def test_what_is_no_longer_looked_at_keeps_nothing_waiting(page, monkeypatch):
     assert left
     show(test, sample="12", set_part="recognize")
     assert all(job.wait(60) for job in left) and {job.state for job in left} == {"cancelled"}
+
+
+def test_where_no_prompt_could_be_run_the_reason_is_told_and_nothing_is_promised(page, monkeypatch):
+    def refuses(runner, part, checkpoint):
+        raise Refused("as much as this demo computes")
+
+    monkeypatch.setattr(Runner, "run", refuses)
+    test = page(sample="12", set_part="recognize")
+    assert any("as this demo computes" in warning.value for warning in test.warning)
+    assert "No prompt of the set was run" in said(test) and "are being run" not in said(test)
+    assert not [info.value for info in test.info if "in a moment" in info.value]
 
 
 def test_a_set_on_the_stage_is_its_sentence_and_its_scatter(page):
