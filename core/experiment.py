@@ -243,7 +243,7 @@ _REMEDY = {
 
 
 # Of what is below a space only line breaks and tabs; no half of a pair of surrogates.
-_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff]")
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff]")
 
 
 def _check_text(text: str, field: str) -> None:
