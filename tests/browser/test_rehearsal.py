@@ -100,8 +100,8 @@ def test_ten_edits_as_in_a_talk(tmp_path, viewer_of, apart):
         expect(viewer.page).to_have_url(re.compile("bridge"))
         stands(viewer, apart, bridge)
 
-        # A message takes a line of the bar: an edit of one's own, which counts as a shift where it comes so late that it
-        # is none any more for the browser.
+        # A message takes a line of the bar. That is one's own doing, and a shift only where it comes so late that the
+        # browser no longer takes it for that: it is measured by itself.
         shifts = [moved(viewer)]
 
         # 7: refused; the figures of before stay, dimmed.
